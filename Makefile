@@ -1,0 +1,67 @@
+# Every target does its own set-up; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# The project itself has no hashes: it is installed from this folder, without its dependencies and without build isolation.
+INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-full check lint types layers format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(RUN_STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Earshot into $(VENV) (once) ..."
+	@$(PIP_INSTALL) requirements.lock
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(TEST_STAMP): $(RUN_STAMP) requirements-test.lock
+	@echo "Installing the test tools (once) ..."
+	@$(PIP_INSTALL) requirements-test.lock
+	@touch $@
+
+setup: $(RUN_STAMP) ## Create .venv with everything `earshot` needs; quick when done
+
+demo: setup ## The main job: three tenants, signed sample traffic, live progress, a table
+	@$(BIN)/earshot demo $(DEMO_FLAGS)
+
+up: setup ## Start the whole stack on this machine
+	@$(BIN)/earshot up
+
+test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
+	@$(BIN)/python -m pytest
+
+test-full: $(TEST_STAMP) ## Everything, the long tests too
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+check: lint types layers ## Style, types, layers, dependencies, migrations
+
+lint: $(TEST_STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/deptry .
+	@$(BIN)/squawk store/migrations/*.sql
+
+types: $(TEST_STAMP)
+	@$(BIN)/pyright
+
+layers: $(TEST_STAMP)
+	@$(BIN)/lint-imports
+
+format: $(TEST_STAMP) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: $(TEST_STAMP) ## Renew the two lock files (hashes, no index address)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra devstack pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra devstack --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+
+clean: ## Remove .venv and the demo's data
+	rm -rf $(VENV) .earshot

@@ -1,0 +1,1 @@
+"""What a message means: minimization, prompt, model call, validated answer."""

@@ -1,0 +1,108 @@
+"""What every analyzer takes and gives, and the one error it raises."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NewType, Protocol
+
+from analysis.schema import AnalysisAnswer
+
+MinimizedText = NewType("MinimizedText", str)
+"""Text that went through analysis.minimize. The only text an Analyzer accepts."""
+
+
+class AnalysisError(Exception):
+    """The model gave no usable answer. The text holds codes only: no key, no prompt, no customer text.
+
+    permanent: asking again can't help; the message becomes `unanalyzed`.
+    retry_after_s: how long the provider asks to wait, None when it does not say.
+    provider_down: the provider or our access to it is the cause, not this message; never counts against the message.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        permanent: bool,
+        retry_after_s: float | None = None,
+        provider_down: bool = False,
+        usage: "Usage | None" = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+        self.provider_down = provider_down
+        self.usage = usage
+        self.request_id = request_id
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call and what it cost. cached_tokens are reads from the prompt cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_microusd: int = 0
+
+
+@dataclass(frozen=True)
+class ContextTurn:
+    """An earlier turn of the same conversation."""
+
+    speaker: Literal["customer", "agent"]
+    text: MinimizedText = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AnalysisRequest:
+    """All that may leave the building for one message. context: oldest first.
+
+    topics: name to one-line definition, for this tenant. industry, tone: from the tenant's template.
+    """
+
+    text: MinimizedText = field(repr=False)
+    context: tuple[ContextTurn, ...] = field(default=(), repr=False)
+    topics: dict[str, str] = field(default_factory=dict[str, str])
+    industry: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class PreparedCall:
+    """A call that is about to be made: what the egress ledger records before it leaves."""
+
+    provider: str
+    model: str
+    prompt_version: str
+    prompt_hash: str
+    system_text: str = field(repr=False)
+    user_turn: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A validated answer and where it comes from."""
+
+    answer: AnalysisAnswer = field(repr=False)
+    analyzer: str
+    model: str
+    prompt_version: str
+    usage: Usage = Usage()
+    request_id: str | None = None
+    latency_ms: int = 0
+
+
+class Analyzer(Protocol):
+    """Something that reads a minimized message."""
+
+    name: str
+
+    def prepare(self, request: AnalysisRequest) -> PreparedCall:
+        """The exact call for this request. Pure: nothing leaves."""
+        ...
+
+    def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
+        """Make the call once and validate the answer. topics: the names the answer may use. Raises: AnalysisError."""
+        ...

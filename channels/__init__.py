@@ -1,0 +1,1 @@
+"""The outside channels: their webhooks parsed, their sends made."""

@@ -1,0 +1,1 @@
+"""Settings, tenant files, industry templates and logging."""

@@ -1,0 +1,104 @@
+"""What the environment says, read once by each entry point and passed on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+SECRET_FILE_SUFFIX = "_FILE"
+
+
+class SettingsError(Exception):
+    """The environment lacks something or holds something unusable; the text names the variable, never its value."""
+
+
+def _split_urls(value: object) -> object:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+BaseUrl = Annotated[str, BeforeValidator(_split_urls), Field(pattern=r"^https?://[^\s/]+$")]
+
+
+class Settings(BaseModel):
+    """Every setting of every process. Field names are the environment's names in lower case.
+
+    URLs of providers are scheme, host and port without a version path, so that the real clients can be pointed anywhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: SecretStr
+    redis_url: SecretStr
+    earshot_keys: SecretStr
+    """Keys for encryption at rest: `id:base64(32 bytes)`, comma-separated, newest first; two may be live at a time."""
+    secret_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: BaseUrl = "https://api.anthropic.com"
+    anthropic_model: str = "claude-haiku-5-5"
+    anthropic_escalation_model: str = "claude-sonnet-5-5"
+    analyzer_label: Literal["claude", "stand-in"] = "claude"
+    """What `message_analysis.analyzer` records; `earshot up` sets "stand-in" when it points the client at its own."""
+    graph_api_url: BaseUrl = "https://graph.facebook.com"
+    graph_api_version: str = "v26.0"
+    instagram_api_url: BaseUrl = "https://graph.instagram.com"
+    hubspot_api_url: BaseUrl = "https://api.hubapi.com"
+    salesforce_login_url: BaseUrl | None = None
+    zoho_api_url: BaseUrl | None = None
+    zoho_accounts_url: BaseUrl | None = None
+    pipedrive_api_url: BaseUrl | None = None
+    pipedrive_oauth_url: BaseUrl = "https://oauth.pipedrive.com"
+    analyze_timeout_s: float = Field(default=20.0, gt=0, le=120)
+    provisional_after_s: float = Field(default=3.0, gt=0)
+    """A message without an analysis after this long gets a provisional reading."""
+    database_pool_size: int = Field(default=8, ge=1, le=200)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker serves /metrics; 0 switches it off."""
+
+
+def _read_secret_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        message = f"{name}{SECRET_FILE_SUFFIX} names a file that cannot be read ({reason}): {path}"
+        raise SettingsError(message) from None
+
+
+def environment_value(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of `name`, or the content of the file that `<name>_FILE` points at; None when neither is set.
+
+    Raises: SettingsError when both are set or the file cannot be read.
+    """
+    direct, path = environ.get(name), environ.get(name + SECRET_FILE_SUFFIX)
+    if path:
+        if direct:
+            message = f"set either {name} or {name}{SECRET_FILE_SUFFIX}, not both"
+            raise SettingsError(message)
+        return _read_secret_file(name, path)
+    return direct or None
+
+
+def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
+    """Settings from the environment.
+
+    Raises: SettingsError naming every variable that is missing or wrong, and how to fix it.
+    """
+    values: dict[str, Any] = {}
+    for field in Settings.model_fields:
+        value = environment_value(environ, field.upper())
+        if value is not None:
+            values[field] = value
+    values.update(overrides)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{str(item['loc'][0]).upper()}: "
+            + ("is not set (or set <NAME>_FILE to a file that holds it)" if item["type"] == "missing" else item["msg"])
+            for item in error.errors(include_input=False, include_url=False)
+        )
+        message = f"the environment is not usable: {problems}"
+        raise SettingsError(message) from None

@@ -1,0 +1,307 @@
+"""A tenant's own configuration: the TOML file an admin writes, checked field by field."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from config.industries import industry_names
+
+ENV_PREFIX = "env:"
+ActionKind = Literal[
+    "escalate_to_human",
+    "send_refund_form",
+    "schedule_callback",
+    "close_with_thanks",
+    "follow_up",
+    "request_screenshot",
+    "send_nps_invite",
+    "assign",
+    "notify",
+    "tag",
+    "webhook",
+]
+Intent = Literal[
+    "order_status",
+    "refund_request",
+    "price_inquiry",
+    "technical_support",
+    "complaint",
+    "compliment",
+    "callback_request",
+    "cancellation",
+    "spam",
+    "other",
+]
+Sentiment = Literal["positive", "neutral", "negative"]
+Priority = Literal["P1", "P2", "P3", "P4"]
+Surface = Literal["dm", "story_reply", "story_mention", "reel_comment", "comment", "live_comment"]
+QUEUES = ("senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto")
+MAX_LIVE_APP_SECRETS = 2
+
+
+class TenantFileError(Exception):
+    """A tenant file cannot be used; the text names the file, the key, the line where known, and the fix."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class ChannelConfig(_Part):
+    """One account of the tenant at a channel."""
+
+    kind: Literal["whatsapp", "instagram"]
+    account_id: Annotated[str, Field(pattern=r"^[0-9]{3,32}$")]
+    """WhatsApp: the phone_number_id. Instagram: the professional account's id."""
+    app_secret: Annotated[
+        tuple[SecretStr, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_LIVE_APP_SECRETS)
+    ]
+    """One secret, or two while it is being rotated."""
+    verify_token: SecretStr
+    access_token: SecretStr
+    waba_id: str | None = None
+    login: Literal["instagram", "facebook"] | None = None
+    page_id: str | None = None
+
+    @model_validator(mode="after")
+    def _login_belongs_to_instagram(self) -> Self:
+        if self.kind == "whatsapp" and (self.login or self.page_id):
+            message = "login and page_id are for kind = \"instagram\" only"
+            raise ValueError(message)
+        if self.login == "facebook" and not self.page_id:
+            message = "login = \"facebook\" needs page_id, the Page that the Instagram account is linked to"
+            raise ValueError(message)
+        return self
+
+
+class Thresholds(_Part):
+    """Where the tenant draws its lines. Scores are the model's confidence in its label, 0.0 to 1.0."""
+
+    escalate: float = Field(default=0.70, ge=0, le=1)
+    unsure: float = Field(default=0.50, ge=0, le=1)
+    debounce_s: float = Field(default=0, ge=0, le=60)
+
+
+class ActionConfig(_Part):
+    """The tenant's consent to one kind of action. Without it the action is only recorded as `shadow`."""
+
+    enabled: bool = False
+    url: Annotated[str, Field(pattern=r"^https://\S+$", max_length=2000)] | None = None
+    texts: dict[str, Annotated[str, Field(min_length=1, max_length=1000)]] = {}
+    """Wording by language code ("en", "tr", …); a language without one uses Earshot's own wording."""
+    per_customer_per_day: int = Field(default=1, ge=1, le=100)
+    max_age_min: int = Field(default=30, ge=1, le=24 * 60)
+    """Older than this when it would leave: expired, and a person decides instead."""
+
+
+class HighValue(_Part):
+    """Which CRM field makes a customer high-value."""
+
+    field: str
+    is_one_of: tuple[str, ...] = Field(min_length=1)
+
+
+class CrmConfig(_Part):
+    """The tenant's CRM and its credentials."""
+
+    kind: Literal["hubspot", "salesforce", "zoho", "pipedrive"]
+    token: SecretStr | None = None
+    domain: str | None = None
+    dc: str | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    high_value: HighValue | None = None
+    create_contacts: bool = False
+    """Create a contact when none matches. Off: the customer stays unlinked until a person picks one."""
+    send_summary: bool = True
+
+    @model_validator(mode="after")
+    def _has_the_credentials_of_its_kind(self) -> Self:
+        needed = {
+            "hubspot": ("token",),
+            "pipedrive": ("token",),
+            "salesforce": ("domain", "client_id", "client_secret"),
+            "zoho": ("dc", "client_id", "client_secret", "refresh_token"),
+        }[self.kind]
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            message = f"kind = \"{self.kind}\" needs {', '.join(missing)}"
+            raise ValueError(message)
+        return self
+
+
+class SlaTarget(_Part):
+    """Targets of one priority, in minutes of business time."""
+
+    first_answer_min: int | None = Field(default=None, ge=1)
+    next_answer_min: int | None = Field(default=None, ge=1)
+    resolution_min: int | None = Field(default=None, ge=1)
+
+
+class Hours(_Part):
+    """When the tenant's people work."""
+
+    time_zone: str = "UTC"
+    weekdays: dict[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], str] = {}
+    """`"09:00-18:00"` by day; a day that is not named is closed. Nothing named: open around the clock."""
+    holidays: tuple[str, ...] = ()
+
+
+class RuleWhen(_Part):
+    """Conditions of a rule; all that are given must hold, a list holds when any of its values does."""
+
+    sentiment: tuple[Sentiment, ...] | None = None
+    intent: tuple[Intent, ...] | None = None
+    topics: tuple[str, ...] | None = None
+    surface: tuple[Surface, ...] | None = None
+    language: tuple[str, ...] | None = None
+    high_value: bool | None = None
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    max_score: float | None = Field(default=None, ge=0, le=1)
+
+
+class RuleThen(_Part):
+    """What a rule decides."""
+
+    queue: Literal[
+        "senior", "support", "engineering", "sales", "customer_success", "review", "auto"
+    ]
+    priority: Priority
+    actions: tuple[ActionKind, ...] = ()
+
+
+class Rule(_Part):
+    """One routing rule: the first whose conditions all hold decides."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+    because: Annotated[str, Field(min_length=1, max_length=200)]
+    """Why, as an agent reads it beside the conversation."""
+    when: RuleWhen
+    then: RuleThen
+
+
+class TenantConfig(_Part):
+    """All that one tenant may set."""
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    industry: str = "general"
+    tone: Annotated[str, Field(max_length=200)] = ""
+    default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "US"
+    context_turns: int = Field(default=5, ge=0, le=20)
+    channels: tuple[ChannelConfig, ...] = ()
+    topics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[str, Field(max_length=200)]] = {}
+    thresholds: Thresholds = Thresholds()
+    actions: dict[ActionKind, ActionConfig] = {}
+    crm: CrmConfig | None = None
+    sla: dict[Priority, SlaTarget] = {}
+    hours: Hours = Hours()
+    rules: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_known_and_unique(self) -> Self:
+        if self.industry not in industry_names():
+            message = f"industry \"{self.industry}\" is unknown; one of: {', '.join(industry_names())}"
+            raise ValueError(message)
+        accounts = [(channel.kind, channel.account_id) for channel in self.channels]
+        if len(accounts) != len(set(accounts)):
+            message = "two [[channels]] have the same kind and account_id"
+            raise ValueError(message)
+        refund_form = self.actions.get("send_refund_form")
+        if refund_form and refund_form.enabled and not refund_form.url:
+            message = "actions.send_refund_form needs url while it is enabled"
+            raise ValueError(message)
+        return self
+
+
+def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve_env(item, environ, path=f"{path}.{key}" if path else key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve_env(item, environ, path=f"{path}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith(ENV_PREFIX):
+        name = value.removeprefix(ENV_PREFIX)
+        if not environ.get(name):
+            message = f"{path} asks for the environment variable {name}, which is not set"
+            raise TenantFileError(message)
+        return environ[name]
+    return value
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line where the key at `loc` most likely stands, or None. TOML parsers keep no positions."""
+    lines = text.splitlines()
+    start = 0
+    names = [part for part in loc if isinstance(part, str)]
+    for depth, part in enumerate(loc):
+        table = ".".join(names[: depth + 1])
+        if isinstance(part, int):
+            header = re.compile(rf"^\s*\[\[\s*{re.escape(str(loc[depth - 1]))}\s*\]\]")
+            found = [number for number, line in enumerate(lines) if header.match(line)]
+            start = found[part] if part < len(found) else start
+        else:
+            header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
+            key = re.compile(rf"""^\s*["']?{re.escape(part)}["']?\s*[.=]""")
+            for number in range(start, len(lines)):
+                if header.match(lines[number]) or key.match(lines[number]):
+                    start = number
+                    break
+            else:
+                return start + 1 if start else None
+    return start + 1
+
+
+_FRIENDLY = {"extra_forbidden": "is not a key Earshot knows (a typo?)", "missing": "is missing"}
+
+
+def _explain(error: ValidationError, *, source: str, text: str) -> str:
+    problems: list[str] = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        loc = item["loc"]
+        where = ".".join(str(part) for part in loc) or "the file"
+        line = _line_of(text, loc) if loc else None
+        place = f"{source}:{line}" if line else source
+        reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
+        problems.append(f"{place}: {where}: {reason}")
+    return "\n".join(problems)
+
+
+def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
+    """A checked TenantConfig from TOML text; `env:NAME` strings are read from `environ`.
+
+    Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = f"{source}: not valid TOML: {error}"
+        raise TenantFileError(message) from None
+    try:
+        return TenantConfig.model_validate(_resolve_env(document, environ, path=""))
+    except TenantFileError as error:
+        message = f"{source}: {error}"
+        raise TenantFileError(message) from None
+    except ValidationError as error:
+        raise TenantFileError(_explain(error, source=source, text=text)) from None
+
+
+def load_tenant_file(path: Path, *, environ: Mapping[str, str]) -> TenantConfig:
+    """Read and check one tenant file.
+
+    Raises: TenantFileError, also when the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
+        raise TenantFileError(message) from None
+    return parse_tenant_file(text, source=str(path), environ=environ)

@@ -1,0 +1,1 @@
+"""Customer labels and events, written to the tenant's CRM."""

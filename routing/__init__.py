@@ -1,0 +1,1 @@
+"""Which queue, which priority, which action: pure decisions with their reasons."""

@@ -1,0 +1,1 @@
+"""Postgres, the truth: all SQL of the project."""

@@ -1,0 +1,153 @@
+"""What the model said, appended for ever, and the ledger of what was sent to it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from analysis.base import PreparedCall, Usage
+from store.db import Connection
+from store.runs import RunRef
+
+
+def add_egress(conn: Connection, ref: RunRef, call: PreparedCall) -> str:
+    """Record a call before it leaves. Returns the row's id."""
+    conn.execute(
+        """
+        INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
+        SELECT %s, %s, %s
+        WHERE NOT EXISTS (SELECT FROM prompt_registry WHERE prompt_hash = %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (call.prompt_hash, call.prompt_version, call.system_text, call.prompt_hash),
+    )
+    row = conn.execute(
+        """
+        INSERT INTO egress (tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        RETURNING id
+        """,
+        (
+            ref.tenant_id,
+            ref.message_id,
+            ref.run_id,
+            call.provider,
+            call.model,
+            call.prompt_version,
+            call.prompt_hash,
+            call.user_turn,
+        ),
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def settle_egress(
+    conn: Connection, egress_id: str, *, outcome: str, usage: Usage | None, request_id: str | None, latency_ms: int | None
+) -> None:
+    """What became of a call: "answered" or an error code, and what it cost."""
+    usage = usage or Usage()
+    conn.execute(
+        """
+        UPDATE egress
+        SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cost_microusd = %s, request_id = %s,
+            latency_ms = %s
+        WHERE id = %s
+        """,
+        (
+            outcome,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.cost_microusd,
+            request_id,
+            latency_ms,
+            egress_id,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class NewAnalysis:
+    """An analysis to append. answer: the fields of AnalysisAnswer as JSON."""
+
+    answer: dict[str, Any] = field(repr=False)
+    run_kind: str
+    analyzer: str
+    model: str
+    prompt_version: str
+    prompt_hash: str | None = None
+    provisional: bool = False
+
+
+def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
+    """Append one analysis, unique per message and run. Returns its id, or None when this run already has one."""
+    key = conn.execute(
+        """
+        INSERT INTO analysis_key (message_id, run_id, tenant_id, analysis_id)
+        VALUES (%s, %s, %s, uuidv7())
+        ON CONFLICT DO NOTHING
+        RETURNING analysis_id
+        """,
+        (ref.message_id, ref.run_id, ref.tenant_id),
+    ).fetchone()
+    if key is None:
+        return None
+    answer = new.answer
+    conn.execute(
+        """
+        INSERT INTO message_analysis (
+            id, tenant_id, message_id, run_id, run_kind, sentiment, score, summary, intent, topics, suggested_action,
+            language, signals, analyzer, model, prompt_version, prompt_hash, provisional
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            key[0],
+            ref.tenant_id,
+            ref.message_id,
+            ref.run_id,
+            new.run_kind,
+            answer["sentiment"],
+            answer["score"],
+            answer["summary"],
+            answer["intent"],
+            list(answer["topics"]),
+            answer["suggested_action"],
+            answer["language"],
+            Jsonb(answer["signals"]),
+            new.analyzer,
+            new.model,
+            new.prompt_version,
+            new.prompt_hash,
+            new.provisional,
+        ),
+    )
+    return str(key[0])
+
+
+@dataclass(frozen=True)
+class StoredAnalysis:
+    """One analysis as routing reads it."""
+
+    id: str
+    sentiment: str
+    score: float
+    intent: str
+    topics: list[str]
+    suggested_action: str
+    language: str
+    signals: dict[str, bool]
+
+
+def find_analysis(conn: Connection, ref: RunRef) -> StoredAnalysis | None:
+    """The analysis of this run."""
+    row = conn.execute(
+        """
+        SELECT a.id::text, a.sentiment, a.score, a.intent, a.topics, a.suggested_action, a.language, a.signals
+        FROM analysis_key AS k JOIN message_analysis AS a ON a.id = k.analysis_id
+        WHERE k.message_id = %s AND k.run_id = %s
+        """,
+        (ref.message_id, ref.run_id),
+    ).fetchone()
+    return StoredAnalysis(*row) if row else None

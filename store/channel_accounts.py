@@ -1,0 +1,79 @@
+"""The accounts webhooks come from and sends leave by, with their secrets opened."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from channels.base import SendingAccount
+from store.db import Connection, StoreError
+from store.secrets import Keyring
+
+
+@dataclass(frozen=True)
+class ReceivingAccount:
+    """What the receiver needs of one account."""
+
+    tenant_id: int
+    kind: str
+    account_id: str
+    waba_id: str | None
+    page_id: str | None
+    app_secrets: tuple[str, ...] = field(repr=False)
+    verify_token: str = field(repr=False)
+
+
+def _open(keyring: Keyring, sealed: bytes, *, tenant_id: int, column: str) -> str:
+    return keyring.decrypt(sealed, tenant_id=tenant_id, table="channel_account", column=column).decode()
+
+
+def list_receiving_accounts(conn: Connection, *, keyring: Keyring) -> list[ReceivingAccount]:
+    """All accounts of all tenants. Needs the system scope."""
+    rows: list[Any] = conn.execute(
+        """
+        SELECT tenant_id, kind, account_id, waba_id, page_id, app_secrets, verify_token
+        FROM channel_account
+        ORDER BY id
+        """
+    ).fetchall()
+    return [
+        ReceivingAccount(
+            tenant_id=tenant_id,
+            kind=kind,
+            account_id=account_id,
+            waba_id=waba_id,
+            page_id=page_id,
+            app_secrets=tuple(json.loads(_open(keyring, app_secrets, tenant_id=tenant_id, column="app_secrets"))),
+            verify_token=_open(keyring, verify_token, tenant_id=tenant_id, column="verify_token"),
+        )
+        for tenant_id, kind, account_id, waba_id, page_id, app_secrets, verify_token in rows
+    ]
+
+
+def get_sending_account(
+    conn: Connection, tenant_id: int, *, kind: str, account_id: str, keyring: Keyring
+) -> tuple[SendingAccount, str | None]:
+    """The account with its token, and why its sends are blocked (None: they are not).
+
+    Raises: StoreError when the tenant has no such account (any more).
+    """
+    row = conn.execute(
+        """
+        SELECT access_token, login, page_id, sends_blocked_because
+        FROM channel_account
+        WHERE tenant_id = %s AND kind = %s AND account_id = %s
+        """,
+        (tenant_id, kind, account_id),
+    ).fetchone()
+    if row is None:
+        message = "no_such_account"
+        raise StoreError(message, permanent=True)
+    token = _open(keyring, row[0], tenant_id=tenant_id, column="access_token")
+    return SendingAccount(account_id=account_id, access_token=token, login=row[1], page_id=row[2]), row[3]
+
+
+def block_sends(conn: Connection, tenant_id: int, *, kind: str, account_id: str, because: str) -> None:
+    """Stop all sends of an account whose token or permission the channel refused, until the tenant is applied again."""
+    conn.execute(
+        "UPDATE channel_account SET sends_blocked_because = %s WHERE tenant_id = %s AND kind = %s AND account_id = %s",
+        (because, tenant_id, kind, account_id),
+    )

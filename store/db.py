@@ -1,0 +1,106 @@
+"""Connections and transactions: one pool per process, every transaction bound to a tenant or to the system scope."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+# Everything a session must have, in one place. synchronous_commit must be on: with it off, a killed server loses acknowledged
+# messages and forgets that a reply was being sent.
+SESSION_OPTIONS = (
+    "-c synchronous_commit=on -c statement_timeout=15000 -c lock_timeout=8000 "
+    "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+)
+CONNECT_TIMEOUT_S = 3
+POOL_WAIT_S = 3.0
+
+Connection = psycopg.Connection[TupleRow]
+
+
+class StoreError(Exception):
+    """The database did not do it. The text holds a SQLSTATE or a short code: driver messages quote values.
+
+    permanent: False for anything another try may cure (no connection, deadlock, serialization, time-out).
+    """
+
+    def __init__(self, code: str, *, permanent: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+
+
+# Classes of SQLSTATE that mean "our statement or data is wrong": another try gives the same answer.
+_PERMANENT_CLASSES = ("22", "23", "42", "0A", "44")
+
+
+def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
+    """The StoreError for a driver error, without its message."""
+    if isinstance(error, PoolTimeout):
+        return StoreError("pool_timeout", permanent=False)
+    state = error.sqlstate
+    if state is None:
+        return StoreError("no_connection", permanent=False)
+    return StoreError(f"sqlstate_{state}", permanent=state.startswith(_PERMANENT_CLASSES))
+
+
+class Database:
+    """A pool of connections to Postgres as the restricted role."""
+
+    def __init__(self, url: str, *, pool_size: int, connect_timeout_s: int = CONNECT_TIMEOUT_S) -> None:
+        self._pool = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=pool_size,
+            timeout=POOL_WAIT_S,
+            open=False,
+            kwargs={
+                "options": SESSION_OPTIONS,
+                "connect_timeout": connect_timeout_s,
+                "application_name": "earshot",
+                "keepalives_idle": 15,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10000,
+            },
+            check=ConnectionPool.check_connection,
+            max_idle=120,
+            reconnect_timeout=5,
+        )
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._pool.close()
+
+    @contextmanager
+    def _transaction(self, setting: str, value: str) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as conn:
+                # is_local = true: the setting ends with the transaction, so it can't leak to the next user of the connection.
+                conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
+                yield conn
+        except (psycopg.Error, PoolTimeout) as error:
+            raise store_error(error) from None
+
+    def tenant_transaction(self, tenant_id: int) -> AbstractContextManager[Connection]:
+        """A transaction that sees one tenant's rows: commits at the end of the block, rolls back on an exception.
+
+        Raises: StoreError in place of any driver error.
+        """
+        return self._transaction("earshot.tenant", str(int(tenant_id)))
+
+    def system_transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees the tables without customer text, of all tenants."""
+        return self._transaction("earshot.scope", "system")
+
+    def discard_idle(self) -> None:
+        """Drop idle connections, for example after the server was frozen."""
+        self._pool.check()
+
+
+def act_for_tenant(conn: Connection, tenant_id: int) -> None:
+    """Let the transaction at hand act for `tenant_id`: for the receiver, whose one transaction may serve several tenants."""
+    conn.execute("SELECT set_config('earshot.tenant', %s, true)", (str(int(tenant_id)),))

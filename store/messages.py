@@ -1,0 +1,87 @@
+"""Messages as the steps read them, and their minimized text."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from store.db import Connection
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """One inbound message. sender: {"identities": [[kind, value], …], "display_name": …}."""
+
+    id: str
+    channel: str
+    surface: str
+    account_id: str
+    provider_message_id: str = field(repr=False)
+    message_type: str
+    text: str | None = field(repr=False)
+    sent_at: datetime
+    state: str
+    sender: dict[str, Any] = field(repr=False)
+    customer_id: str | None
+    conversation_id: str | None
+    minimized_text: str | None = field(repr=False)
+
+
+def get_message(conn: Connection, message_id: str) -> StoredMessage:
+    """The message of the transaction's tenant. Raises: LookupError when there is none."""
+    row = conn.execute(
+        """
+        SELECT id::text, channel, surface, account_id, provider_message_id, message_type, text, sent_at, state, sender,
+               customer_id::text, conversation_id::text, minimized_text
+        FROM message
+        WHERE id = %s
+        """,
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        raise LookupError(message_id)
+    return StoredMessage(*row)
+
+
+def place_message(conn: Connection, message_id: str, *, customer_id: str, conversation_id: str) -> None:
+    """Say whose message it is and in which conversation."""
+    conn.execute(
+        "UPDATE message SET customer_id = %s, conversation_id = %s WHERE id = %s", (customer_id, conversation_id, message_id)
+    )
+
+
+def store_minimized(
+    conn: Connection, message_id: str, *, text: str, stripped: dict[str, int], version: str
+) -> None:
+    """Keep what may leave the building, and how much of each kind was cut from it."""
+    conn.execute(
+        "UPDATE message SET minimized_text = %s, stripped = %s, minimizer_version = %s WHERE id = %s",
+        (text, Jsonb(stripped), version, message_id),
+    )
+
+
+@dataclass(frozen=True)
+class EarlierTurn:
+    """A turn before the one at hand. minimized_text is None for what was never minimized (answers typed by people)."""
+
+    direction: str
+    text: str | None = field(repr=False)
+    minimized_text: str | None = field(repr=False)
+
+
+def list_earlier_turns(
+    conn: Connection, *, conversation_id: str, sent_at: datetime, message_id: str, limit: int
+) -> list[EarlierTurn]:
+    """Up to `limit` turns of the conversation before this message by provider time, oldest first."""
+    rows = conn.execute(
+        """
+        SELECT direction, text, minimized_text
+        FROM message
+        WHERE conversation_id = %s AND (sent_at, id) < (%s, %s) AND text IS NOT NULL AND state <> 'erased'
+        ORDER BY sent_at DESC, id DESC
+        LIMIT %s
+        """,
+        (conversation_id, sent_at, message_id, limit),
+    ).fetchall()
+    return [EarlierTurn(*row) for row in reversed(rows)]

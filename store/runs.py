@@ -1,0 +1,269 @@
+"""Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from store.db import Connection
+
+RunState = Literal["received", "minimized", "analyzed", "persisted", "routed", "dead"]
+Outcome = Literal["analyzed", "no_text", "unanalyzed"]
+
+LEASE_S = 15
+# Crashes of our own process while it held the message, not failures of a provider.
+MAX_CRASHES = 5
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """The ids that travel through the broker."""
+
+    tenant_id: int
+    message_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class LockedRun:
+    """A run whose row this transaction holds."""
+
+    kind: Literal["initial", "reanalyze", "sweep"]
+    state: RunState
+    outcome: Outcome | None
+    answer: dict[str, Any] | None
+    error_code: str | None
+    provisional_done: bool
+    crashes: int
+    leased: bool
+
+
+def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
+    """Lock the run until the transaction ends; None when it is finished, or was never there."""
+    row = conn.execute(
+        """
+        SELECT kind, state, outcome, answer, error_code, provisional_at IS NOT NULL, crashes,
+               coalesce(lease_until > clock_timestamp(), false)
+        FROM run
+        WHERE id = %s AND tenant_id = %s
+        FOR UPDATE
+        """,
+        (ref.run_id, ref.tenant_id),
+    ).fetchone()
+    return LockedRun(*row) if row else None
+
+
+def advance(
+    conn: Connection,
+    ref: RunRef,
+    *,
+    to: RunState,
+    outcome: Outcome | None = None,
+    error_code: str | None = None,
+) -> None:
+    """Move a locked run forward and, for the initial one, its message with it. Clears lease, crash count and answer."""
+    row = conn.execute(
+        """
+        UPDATE run
+        SET state = %s, outcome = coalesce(%s, outcome), error_code = coalesce(%s, error_code), answer = NULL,
+            lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0, next_at = now() + interval '5 seconds'
+        WHERE id = %s
+        RETURNING kind
+        """,
+        (to, outcome, error_code, ref.run_id),
+    ).fetchone()
+    if row and row[0] == "initial":
+        set_message_state(conn, ref.message_id, to)
+
+
+def set_message_state(conn: Connection, message_id: str, state: str) -> None:
+    """An erased message stays erased, whatever a late step wanted."""
+    conn.execute("UPDATE message SET state = %s WHERE id = %s AND state <> 'erased'", (state, message_id))
+
+
+def take_lease(conn: Connection, ref: RunRef) -> str:
+    """Lease a locked run for work outside the database. Returns the token that proves it. Counts as a crash until released."""
+    row = conn.execute(
+        """
+        UPDATE run
+        SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %s), crashes = crashes + 1
+        WHERE id = %s
+        RETURNING lease_token
+        """,
+        (LEASE_S, ref.run_id),
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def renew_leases(conn: Connection, tokens: list[str]) -> None:
+    """Prolong the leases of work that goes on. Needs the system scope."""
+    conn.execute(
+        "UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %s) WHERE lease_token = ANY(%s::uuid[])",
+        (LEASE_S, tokens),
+    )
+
+
+def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dict[str, Any]) -> bool:
+    """Keep the model's validated answer and move to `analyzed`. False when the lease was lost: the answer is then not ours to store."""
+    row = conn.execute(
+        """
+        UPDATE run
+        SET state = 'analyzed', outcome = 'analyzed', answer = %s, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
+            next_at = now() + interval '5 seconds'
+        WHERE id = %s AND state = 'minimized' AND lease_token = %s
+        RETURNING kind
+        """,
+        (Jsonb(answer), ref.run_id, lease_token),
+    ).fetchone()
+    if row and row[0] == "initial":
+        set_message_state(conn, ref.message_id, "analyzed")
+    return row is not None
+
+
+def release_lease(
+    conn: Connection, ref: RunRef, *, lease_token: str, retry_in_s: float, error_code: str, own_fault: bool
+) -> None:
+    """Give up a lease after an orderly failure. own_fault: keep the crash counted, so that a poison message ends."""
+    conn.execute(
+        """
+        UPDATE run
+        SET lease_token = NULL, lease_until = NULL, error_code = %s, next_at = now() + make_interval(secs => %s),
+            crashes = CASE WHEN %s THEN crashes ELSE 0 END
+        WHERE id = %s AND lease_token = %s
+        """,
+        (error_code, retry_in_s, own_fault, ref.run_id, lease_token),
+    )
+
+
+def postpone(conn: Connection, ref: RunRef, *, seconds: float, error_code: str) -> None:
+    """Leave a run alone for a while, for example until an analyzer is configured."""
+    conn.execute(
+        "UPDATE run SET next_at = now() + make_interval(secs => %s), error_code = %s WHERE id = %s",
+        (seconds, error_code, ref.run_id),
+    )
+
+
+def bury(conn: Connection, ref: RunRef, *, error_code: str) -> None:
+    """Park a run that cannot go on, with the reason, until someone replays it. Nothing is deleted."""
+    row = conn.execute(
+        """
+        UPDATE run
+        SET state = 'dead', error_code = %s, lease_token = NULL, lease_until = NULL
+        WHERE id = %s AND state <> 'dead'
+        RETURNING kind
+        """,
+        (error_code, ref.run_id),
+    ).fetchone()
+    if row and row[0] == "initial":
+        set_message_state(conn, ref.message_id, "dead")
+
+
+def finish(conn: Connection, ref: RunRef, *, kind: str, outcome: Outcome | None) -> None:
+    """Close a run: its row goes, its message is `done` (or `unanalyzed`)."""
+    conn.execute("DELETE FROM run WHERE id = %s", (ref.run_id,))
+    if kind == "initial":
+        set_message_state(conn, ref.message_id, "unanalyzed" if outcome == "unanalyzed" else "done")
+
+
+@dataclass(frozen=True)
+class DueRun:
+    """A run without a live lease whose time has come."""
+
+    ref: RunRef
+    state: RunState
+
+
+def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
+    """Runs to ring again, oldest first; each is pushed back by 5, 10, 20, then 30 s. Needs the system scope."""
+    rows = conn.execute(
+        """
+        WITH due AS (
+            SELECT id
+            FROM run
+            WHERE state <> 'dead' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
+            ORDER BY next_at
+            LIMIT %s
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE run
+        SET rings = rings + 1, next_at = now() + make_interval(secs => least(5 * 2 ^ least(rings, 3), 30))
+        FROM due
+        WHERE run.id = due.id
+        RETURNING run.tenant_id, run.message_id, run.id, run.state
+        """,
+        (limit,),
+    ).fetchall()
+    return [DueRun(RunRef(tenant_id, str(message), str(run)), state) for tenant_id, message, run, state in rows]
+
+
+def hasten_all(conn: Connection) -> int:
+    """Make every open run due now: the broker has lost its queues. Needs the system scope."""
+    return conn.execute(
+        "UPDATE run SET next_at = now(), rings = 0 WHERE state <> 'dead' AND next_at > now() AND error_code IS NULL"
+    ).rowcount
+
+
+def list_runs_without_reading(conn: Connection, *, older_than_s: float, limit: int) -> list[RunRef]:
+    """Initial runs that still wait for the model and have no provisional reading, oldest first. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id, message_id, id
+        FROM run
+        WHERE kind = 'initial' AND state IN ('received', 'minimized') AND provisional_at IS NULL
+          AND created_at < now() - make_interval(secs => %s)
+        ORDER BY created_at
+        LIMIT %s
+        """,
+        (older_than_s, limit),
+    ).fetchall()
+    return [RunRef(tenant_id, str(message), str(run)) for tenant_id, message, run in rows]
+
+
+def mark_provisional(conn: Connection, ref: RunRef) -> None:
+    """The run has its provisional reading."""
+    conn.execute("UPDATE run SET provisional_at = now() WHERE id = %s", (ref.run_id,))
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """A parked run as an operator sees it: ids and a reason."""
+
+    tenant_id: int
+    message_id: str
+    run_id: str
+    kind: str
+    error_code: str | None
+    created_at: Any
+
+
+def list_dead(conn: Connection, *, limit: int = 1000) -> list[DeadRun]:
+    """Parked runs, oldest first. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id, message_id::text, id::text, kind, error_code, created_at
+        FROM run
+        WHERE state = 'dead'
+        ORDER BY created_at
+        LIMIT %s
+        """,
+        (limit,),
+    ).fetchall()
+    return [DeadRun(*row) for row in rows]
+
+
+def replay_dead(conn: Connection, ref: RunRef, *, minimized: bool) -> bool:
+    """Put a parked run back to work, from `minimized` when its text is already stripped. False when it is not parked."""
+    state = "minimized" if minimized else "received"
+    row = conn.execute(
+        """
+        UPDATE run
+        SET state = %s, outcome = NULL, error_code = NULL, crashes = 0, rings = 0, next_at = now()
+        WHERE id = %s AND state = 'dead'
+        RETURNING kind
+        """,
+        (state, ref.run_id),
+    ).fetchone()
+    if row and row[0] == "initial":
+        set_message_state(conn, ref.message_id, state)
+    return row is not None

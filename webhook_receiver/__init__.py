@@ -1,0 +1,1 @@
+"""The thin Flask application that stores signed webhooks before it acknowledges them."""

@@ -1,0 +1,1 @@
+"""The pipeline: Celery tasks over plain steps, and the reconciler."""
