@@ -1,12 +1,16 @@
 """The contract of an analysis: six public fields, a few signals beside them, and our own validation."""
 
-from typing import Annotated, Any, Literal
+import json
+import re
+import unicodedata
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 SCHEMA_VERSION = 1
 MAX_SUMMARY_CHARS = 200
 MAX_TOPICS = 5
+_LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 Sentiment = Literal["positive", "neutral", "negative"]
 Intent = Literal[
@@ -57,6 +61,59 @@ class AnalysisAnswer(BaseModel):
 def wire_schema() -> dict[str, Any]:
     """The JSON schema sent to the provider: one for all tenants, because a change of schema empties the prompt cache.
 
-    Bounds and the tenant's topics are not in it (the API would refuse or ignore them); we check both ourselves.
+    Bounds and the tenant's topics are not in it (the API would refuse or ignore them); we check both ourselves. The order is the
+    order of generation: what comes early informs what comes late.
     """
-    raise NotImplementedError
+    signals = {
+        "type": "object",
+        "properties": {name: {"type": "boolean"} for name in Signals.model_fields},
+        "required": list(Signals.model_fields),
+        "additionalProperties": False,
+    }
+    properties: dict[str, Any] = {
+        "language": {"type": "string", "description": "ISO 639-1 code of the message's main language, und when unknown"},
+        "summary": {"type": "string", "description": "one neutral English sentence, at most 200 characters, no names"},
+        "signals": signals,
+        "intent": {"type": "string", "enum": list(get_args(Intent))},
+        "topics": {"type": "array", "items": {"type": "string"}, "description": "names from Topics, most important first, at most 5"},
+        "sentiment": {"type": "string", "enum": list(get_args(Sentiment))},
+        "score": {"type": "number", "description": "confidence in sentiment from 0.0 to 1.0; not severity"},
+        "suggested_action": {"type": "string", "enum": list(get_args(SuggestedAction))},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def read_answer(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
+    """A valid answer from the model's text. Capitals in labels are forgiven, topics the tenant does not have are dropped.
+
+    Raises: ValueError with a code ("not_json", "not_object", "invalid:<fields>") and nothing of the text.
+    """
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("not_json") from None
+    if not isinstance(fields, dict):
+        raise ValueError("not_object")
+    fields = cast("dict[str, Any]", fields)
+    for name in ("sentiment", "intent", "suggested_action", "language"):
+        if isinstance(fields.get(name), str):
+            fields[name] = fields[name].strip().lower()
+    if isinstance(fields.get("score"), int) and not isinstance(fields["score"], bool):
+        fields["score"] = float(fields["score"])
+    if isinstance(fields.get("summary"), str):
+        fields["summary"] = clean(fields["summary"])[:MAX_SUMMARY_CHARS]
+    if isinstance(fields.get("topics"), list):
+        named = [topic.strip().lower() for topic in fields["topics"] if isinstance(topic, str)]
+        fields["topics"] = tuple(dict.fromkeys(topic for topic in named if topic in topics))[:MAX_TOPICS]
+    if not _LANGUAGE.match(str(fields.get("language", "und"))):
+        fields["language"] = "und"
+    try:
+        return AnalysisAnswer.model_validate(fields)
+    except ValidationError as error:
+        wrong = sorted({str(item["loc"][0]) for item in error.errors(include_input=False, include_context=False)})
+        raise ValueError(f"invalid:{','.join(wrong)}") from None
+
+
+def clean(text: str) -> str:
+    """Text that Postgres and every page can take."""
+    return "".join(" " if unicodedata.category(character) in {"Cc", "Cs"} else character for character in text)

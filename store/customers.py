@@ -151,3 +151,9 @@ def list_known_names(conn: Connection, customer_id: str) -> tuple[str, ...]:
 def set_high_value(conn: Connection, customer_id: str, *, high_value: bool) -> None:
     """What the CRM says about the customer's value."""
     conn.execute("UPDATE customer SET high_value = %s WHERE id = %s", (high_value, customer_id))
+
+
+def get_display_name(conn: Connection, customer_id: str) -> str | None:
+    """The name the customer shows at the channel, None when there is none."""
+    row = conn.execute("SELECT display_name FROM customer WHERE id = %s", (customer_id,)).fetchone()
+    return row[0] if row else None

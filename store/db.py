@@ -49,23 +49,24 @@ def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
 class Database:
     """A pool of connections to Postgres as the restricted role."""
 
-    def __init__(self, url: str, *, pool_size: int, connect_timeout_s: int = CONNECT_TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, pool_size: int, wait_s: float = POOL_WAIT_S, check: bool = True) -> None:
+        """check: ask a connection whether it lives before it is used. Off for the receiver, which tries again instead."""
         self._pool = ConnectionPool(
             url,
             min_size=0,
             max_size=pool_size,
-            timeout=POOL_WAIT_S,
+            timeout=wait_s,
             open=False,
             kwargs={
                 "options": SESSION_OPTIONS,
-                "connect_timeout": connect_timeout_s,
+                "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "earshot",
                 "keepalives_idle": 15,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10000,
             },
-            check=ConnectionPool.check_connection,
+            check=ConnectionPool.check_connection if check else None,
             max_idle=120,
             reconnect_timeout=5,
         )
@@ -79,9 +80,16 @@ class Database:
     def _transaction(self, setting: str, value: str) -> Iterator[Connection]:
         try:
             with self._pool.connection() as conn:
-                # is_local = true: the setting ends with the transaction, so it can't leak to the next user of the connection.
-                conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
-                yield conn
+                try:
+                    # is_local = true: the setting ends with the transaction and can't leak to the connection's next user.
+                    conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
+                    yield conn
+                except Exception:
+                    raise
+                except BaseException:
+                    # A deadline struck in mid-query. Rolling back would wait for the same frozen server: drop the connection.
+                    conn.close()
+                    raise
         except (psycopg.Error, PoolTimeout) as error:
             raise store_error(error) from None
 
@@ -95,10 +103,6 @@ class Database:
     def system_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that sees the tables without customer text, of all tenants."""
         return self._transaction("earshot.scope", "system")
-
-    def discard_idle(self) -> None:
-        """Drop idle connections, for example after the server was frozen."""
-        self._pool.check()
 
 
 def act_for_tenant(conn: Connection, tenant_id: int) -> None:

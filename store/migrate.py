@@ -13,11 +13,11 @@ import psycopg
 from psycopg import sql
 
 from store.db import StoreError
+from store.partitions import ensure_partitions
 from store.secrets import Keyring
 
 MIGRATION_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 GROUP_ROLE = "earshot_process"
-PARTITION_MONTHS_AHEAD = 4
 DEDUPE_PEPPER = "dedupe_pepper"
 # Two stacks may migrate the same server at once: the roles are cluster-wide, so the lock must be too.
 ROLE_LOCK_ID = 0x4541_5253
@@ -137,12 +137,7 @@ def migrate(owner_url: str, *, app_password: str, keyring: Keyring) -> list[str]
                 raise StoreError(message, permanent=True)
             _ensure_roles(conn, app_role=app_role_name(owner_url), app_password=app_password)
             applied = _apply_pending(conn)
-            # Last month too: a message may carry an id made just before midnight.
-            today = datetime.now(UTC).date().replace(day=1)
-            conn.execute(
-                "SELECT ensure_month_partitions((%s::date - interval '1 month')::date, %s)",
-                (today, PARTITION_MONTHS_AHEAD + 1),
-            )
+            ensure_partitions(conn, today=datetime.now(UTC).date())
             _ensure_installation_secrets(conn, keyring)
             return applied
     except psycopg.Error as error:

@@ -194,3 +194,8 @@ def pause_crm(conn: Connection, tenant_id: int, *, because: str) -> None:
         """,
         (because, tenant_id),
     )
+
+
+def has_crm(conn: Connection, tenant_id: int) -> bool:
+    """Whether the tenant has a CRM connection, paused or not."""
+    return conn.execute("SELECT FROM crm_connection WHERE tenant_id = %s", (tenant_id,)).fetchone() is not None

@@ -1,0 +1,179 @@
+"""Claude through the Anthropic SDK: the only module that imports it, and where its many ways to fail become one error.
+
+SDK 2.12: retries off (they would wait as long as a header says), answers validated by us (`messages.parse` loses usage and request
+id), all that its exceptions carry left behind (they hold the key and the text).
+"""
+
+import json
+import time
+from typing import Any
+
+import anthropic
+import httpx2
+from anthropic.types import Message
+
+from analysis.base import Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
+from analysis.cost import usage_with_cost
+from analysis.minimize import minimize
+from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
+from analysis.schema import read_answer, wire_schema
+
+MAX_TOKENS = 1024
+MAX_RETRY_AFTER_S = 300.0
+USAGE_LIMIT_TEXT = "You have reached your specified"
+# Summaries may repeat what the prompt forbids; region plays no part for what already went through the stripper once.
+SUMMARY_REGION = "US"
+
+# HTTP status to (code, permanent, provider_down, retry_after_s). What is not here is judged by its class of status.
+_STATUSES: dict[int, tuple[str, bool, bool, float | None]] = {
+    401: ("key_refused", False, True, 60.0),
+    402: ("payment_required", False, True, 300.0),
+    403: ("not_permitted", False, True, 60.0),
+    404: ("model_not_found", False, True, 60.0),
+    408: ("provider_timeout", False, True, None),
+    409: ("provider_conflict", False, True, None),
+    413: ("too_large", True, False, None),
+    422: ("unprocessable", True, False, None),
+    429: ("rate_limited", False, True, None),
+    529: ("overloaded", False, True, 5.0),
+}
+
+
+class Claude:
+    """An Analyzer. One per process: building the client costs more than a call's own overhead."""
+
+    def __init__(self, *, api_key: str, base_url: str, model: str, timeout_s: float, label: str = "claude") -> None:
+        self.name = label
+        self._model = model
+        # Haiku classifies without thinking; other models refuse the switch.
+        self._parameters: dict[str, Any] = {
+            "max_tokens": MAX_TOKENS,
+            "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": wire_schema()}},
+        }
+        if "haiku" in model:
+            self._parameters["thinking"] = {"type": "disabled"}
+        self._client = anthropic.Anthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout_s, connect=3.0),
+            http_client=httpx2.Client(
+                timeout=httpx2.Timeout(timeout_s, connect=3.0),
+                limits=httpx2.Limits(max_connections=512, max_keepalive_connections=512, keepalive_expiry=60.0),
+                trust_env=False,
+            ),
+        )
+
+    def prepare(self, request: AnalysisRequest) -> PreparedCall:
+        """The exact call. Pure."""
+        system = build_system(request)
+        return PreparedCall(
+            provider="anthropic",
+            model=self._model,
+            prompt_version=prompt_version(),
+            prompt_hash=prompt_hash(system, model=self._model, parameters=self._parameters),
+            system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
+            user_turn=build_user_turn(request),
+        )
+
+    def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
+        """One call, or two when the first ran out of tokens. Raises: AnalysisError."""
+        started = time.monotonic()
+        message, request_id = self._create(call, max_tokens=MAX_TOKENS)
+        if message.stop_reason == "max_tokens":
+            message, request_id = self._create(call, max_tokens=3 * MAX_TOKENS)
+        usage = _usage(message)
+        text = _text(message, usage=usage, request_id=request_id)
+        try:
+            answer = read_answer(text, topics=topics)
+        except ValueError as error:
+            failure = AnalysisError(f"answer_{error}", permanent=False, usage=usage, request_id=request_id)
+        else:
+            summary = minimize(answer.summary, region=SUMMARY_REGION).text
+            return Analysis(
+                answer=answer.model_copy(update={"summary": summary}),
+                analyzer=self.name,
+                model=message.model,
+                prompt_version=call.prompt_version,
+                usage=usage,
+                request_id=request_id,
+                latency_ms=int((time.monotonic() - started) * 1000),
+            )
+        raise failure
+
+    def _create(self, call: PreparedCall, *, max_tokens: int) -> tuple[Message, str | None]:
+        failure: AnalysisError
+        try:
+            raw: Any = self._client.messages.with_raw_response.create(
+                model=call.model,
+                system=json.loads(call.system_text),
+                messages=[{"role": "user", "content": call.user_turn}],
+                **{**self._parameters, "max_tokens": max_tokens},
+            )
+            request_id = raw.headers.get("request-id")
+            message: Any = raw.parse()
+        except anthropic.APIStatusError as error:
+            failure = _from_status(error)
+        except anthropic.APITimeoutError:
+            failure = AnalysisError("timeout", permanent=False, provider_down=True)
+        except anthropic.APIConnectionError:
+            failure = AnalysisError("no_connection", permanent=False, provider_down=True)
+        except (anthropic.APIError, ValueError):
+            failure = AnalysisError("odd_answer", permanent=False, provider_down=True)
+        else:
+            # A proxy's HTML page comes back as text, a foreign JSON as a Message of Nones: both without an exception.
+            if isinstance(message, Message) and message.stop_reason is not None:
+                return message, request_id
+            failure = AnalysisError("odd_answer", permanent=False, provider_down=True, request_id=request_id)
+        # Outside the handler: an exception raised inside it would carry the SDK's, which holds the key and the text.
+        raise failure
+
+
+def _from_status(error: anthropic.APIStatusError) -> AnalysisError:
+    status, request_id = error.status_code, error.request_id
+    if status == 400:
+        if USAGE_LIMIT_TEXT in str(error):
+            return AnalysisError(
+                "usage_limit", permanent=False, provider_down=True, retry_after_s=MAX_RETRY_AFTER_S, request_id=request_id
+            )
+        return AnalysisError("bad_request", permanent=True, request_id=request_id)
+    asked = _retry_after_s(error.response.headers.get("retry-after"))
+    code, permanent, provider_down, wait_s = _STATUSES.get(
+        status, ("provider_error", False, True, None) if status >= 500 else ("refused_request", True, False, None)
+    )
+    if status == 429 and asked is None:
+        wait_s = MAX_RETRY_AFTER_S if "spend_limit" in str(error) else 10.0
+    return AnalysisError(
+        f"{code}_{status}", permanent=permanent, provider_down=provider_down, retry_after_s=asked or wait_s, request_id=request_id
+    )
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Seconds of a Retry-After header, capped; None when it is absent or a date."""
+    try:
+        return min(max(float(header or ""), 0.0), MAX_RETRY_AFTER_S)
+    except ValueError:
+        return None
+
+
+def _usage(message: Message) -> Usage:
+    usage: Any = message.usage
+    return usage_with_cost(
+        message.model,
+        input_tokens=getattr(usage, "input_tokens", 0) or 0,
+        output_tokens=getattr(usage, "output_tokens", 0) or 0,
+        cached_tokens=getattr(usage, "cache_read_input_tokens", 0) or 0,
+        cache_write_tokens=getattr(usage, "cache_creation_input_tokens", 0) or 0,
+    )
+
+
+def _text(message: Message, *, usage: Usage, request_id: str | None) -> str:
+    """The answer's text; the first block may be thinking. Raises: AnalysisError for any ending but a good one."""
+    if message.stop_reason == "refusal":
+        raise AnalysisError("refused", permanent=True, usage=usage, request_id=request_id)
+    if message.stop_reason != "end_turn":
+        raise AnalysisError(f"stopped_{message.stop_reason}", permanent=True, usage=usage, request_id=request_id)
+    for block in message.content or []:
+        if block.type == "text" and block.text:
+            return block.text
+    raise AnalysisError("answer_empty", permanent=False, usage=usage, request_id=request_id)

@@ -1,0 +1,45 @@
+"""What a call costs. Prices in US dollars per million tokens, from the provider's price list of October 2026."""
+
+from dataclasses import dataclass
+
+from analysis.base import Usage
+
+
+@dataclass(frozen=True)
+class Price:
+    """Dollars per million tokens. cache_write is the one-hour price."""
+
+    input: float
+    output: float
+    cache_write: float
+    cache_read: float
+
+
+PRICES = {
+    "claude-haiku-5-5": Price(input=0.10, output=0.50, cache_write=0.20, cache_read=0.01),
+    "claude-sonnet-5-5": Price(input=2.0, output=10.0, cache_write=4.0, cache_read=0.10),
+    "claude-opus-5-5": Price(input=4.0, output=20.0, cache_write=8.0, cache_read=0.20),
+    "claude-haiku-4-5": Price(input=1.0, output=5.0, cache_write=2.0, cache_read=0.10),
+}
+
+
+def usage_with_cost(
+    model: str, *, input_tokens: int, output_tokens: int, cached_tokens: int, cache_write_tokens: int
+) -> Usage:
+    """Usage with its cost in millionths of a dollar; 0 for a model whose price is not known here."""
+    price = PRICES.get(model)
+    cost = 0.0
+    if price:
+        cost = (
+            input_tokens * price.input
+            + output_tokens * price.output
+            + cached_tokens * price.cache_read
+            + cache_write_tokens * price.cache_write
+        )
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=cached_tokens,
+        cache_write_tokens=cache_write_tokens,
+        cost_microusd=round(cost),
+    )

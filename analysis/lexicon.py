@@ -1,0 +1,102 @@
+"""A keyword reading for a message that cannot wait for the model, and the urgent words that may only raise a priority.
+
+Always provisional, never sure: it fires no automation and sets no label anywhere else.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from analysis.schema import MAX_TOPICS, AnalysisAnswer, Intent, Sentiment, Signals
+
+LEXICON_NAME = "local-lexicon"
+LEXICON_MODEL = "local-lexicon"
+LEXICON_VERSION = "l1"
+SURE = 0.5
+UNSURE = 0.3
+_ARABIC = re.compile("[\u0600-\u06ff]")
+_NEGATIVE_EMOJI = "😡🤬😠😤💔👎😭🙄"
+_POSITIVE_EMOJI = "😍❤🥰👍🎉😊💚⭐"
+
+
+@dataclass(frozen=True)
+class _Lexicon:
+    negative: re.Pattern[str]
+    positive: re.Pattern[str]
+    negated: re.Pattern[str]
+    intents: tuple[tuple[Intent, re.Pattern[str]], ...]
+    floor: tuple[tuple[str, re.Pattern[str]], ...]
+    languages: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def _words(words: list[str]) -> re.Pattern[str]:
+    """Any of the beginnings, at the start of a word."""
+    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) + ")")
+
+
+@cache
+def _load() -> _Lexicon:
+    data: dict[str, Any] = tomllib.loads((files("analysis") / "lexicon.toml").read_text(encoding="utf-8"))
+    negations = "|".join(re.escape(word.strip()) for word in data["negation"])
+    positives = "|".join(re.escape(word) for word in data["positive"])
+    return _Lexicon(
+        negative=_words(data["negative"]),
+        positive=_words(data["positive"]),
+        negated=re.compile(rf"(?<!\w)(?:{negations})\s+(?:\w+\s+)?(?:{positives})|(?:{positives})\w*\s+(?:değil|degil)"),
+        intents=tuple((intent, _words(words)) for intent, words in data["intents"].items()),
+        floor=tuple((name, _words(words)) for name, words in data["floor"].items()),
+        languages=tuple((language, tuple(words)) for language, words in data["languages"].items()),
+    )
+
+
+def _fold(text: str) -> str:
+    return text.replace("İ", "i").replace("I", "ı" if "ı" in text or "ş" in text else "i").lower()
+
+
+def floor_hits(text: str) -> tuple[str, ...]:
+    """Which groups of urgent words the text hits: "urgent", "legal_threat", "safety"."""
+    folded = _fold(text)
+    return tuple(name for name, pattern in _load().floor if pattern.search(folded))
+
+
+def guess_language(text: str) -> str:
+    """"ar", "tr", "de", "en" or "und"."""
+    if _ARABIC.search(text):
+        return "ar"
+    padded = f" {_fold(text)} "
+    counts = [(sum(padded.count(word) for word in words), language) for language, words in _load().languages]
+    best = max(counts)
+    return best[1] if best[0] else "und"
+
+
+def _sentiment(folded: str) -> tuple[Sentiment, float]:
+    lexicon = _load()
+    negative = len(lexicon.negative.findall(folded)) + sum(folded.count(emoji) for emoji in _NEGATIVE_EMOJI)
+    positive = len(lexicon.positive.findall(folded)) + sum(folded.count(emoji) for emoji in _POSITIVE_EMOJI)
+    negated = len(lexicon.negated.findall(folded))
+    positive, negative = positive - negated, negative + negated
+    if negative > 0:  # praise next to a complaint is more often irony than joy
+        return "negative", SURE if positive <= 0 else UNSURE
+    return ("positive", SURE) if positive > 0 else ("neutral", UNSURE)
+
+
+def read(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
+    """A provisional answer from keywords. topics: the names it may use."""
+    folded = _fold(text)
+    sentiment, score = _sentiment(folded)
+    intent: Intent = next((name for name, pattern in _load().intents if pattern.search(folded)), "other")
+    if intent == "compliment" and sentiment == "negative":
+        intent = "complaint"
+    return AnalysisAnswer(
+        sentiment=sentiment,
+        score=score,
+        summary=f"Keyword reading: {sentiment}, {intent.replace('_', ' ')}.",
+        intent=intent,
+        topics=tuple(topic for topic in topics if topic.replace("_", " ") in folded)[:MAX_TOPICS],
+        suggested_action="none",
+        language=guess_language(text),
+        signals=Signals(urgent="urgent" in floor_hits(text)),
+    )

@@ -1,0 +1,19 @@
+"""Which analyzer this process uses."""
+
+from analysis.base import Analyzer
+from config.settings import Settings
+
+
+def build_analyzer(settings: Settings) -> Analyzer | None:
+    """Claude when a key is set, else None: messages then wait with a provisional reading."""
+    if settings.anthropic_api_key is None:
+        return None
+    from analysis.claude import Claude  # noqa: PLC0415 -- importing the SDK costs 2 s and 50 MB; only one role needs it
+
+    return Claude(
+        api_key=settings.anthropic_api_key.get_secret_value(),
+        base_url=settings.anthropic_base_url,
+        model=settings.anthropic_model,
+        timeout_s=settings.analyze_timeout_s,
+        label=settings.analyzer_label,
+    )

@@ -1,0 +1,67 @@
+"""Careful reads from decoded JSON: what is not of the expected shape is absent, never an exception."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from channels.clean_text import clean_text
+
+MAX_ID_CHARS = 512
+# Meta began in 2004; a time far in the future is a unit mistake or an attack on ordering.
+_EARLIEST = datetime(2004, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_MILLISECONDS_FROM = 10**11
+_DIGITS = re.compile(r"^\d{1,18}$")
+
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """The value when it is an object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of an array; a lone object counts as an array of one."""
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return (cast("dict[str, Any]", item) for item in items if isinstance(item, dict))
+
+
+def as_id(value: Any) -> str | None:
+    """An id as text: numbers become digits, anything else or an empty text is absent."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**40 else None
+    if isinstance(value, str) and value.strip():
+        return clean_text(value.strip(), max_chars=MAX_ID_CHARS)
+    return None
+
+
+def as_text(value: Any) -> str | None:
+    """Customer words, cleaned and capped; absent when there are none."""
+    return clean_text(value) if isinstance(value, str) and value else None
+
+
+def as_time(value: Any) -> datetime | None:
+    """Seconds, milliseconds, either as text, or ISO 8601; absent when it is none of these or absurd."""
+    moment: datetime | None = None
+    try:
+        if isinstance(value, str) and _DIGITS.match(value):
+            value = int(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            seconds = value / 1000 if value >= _MILLISECONDS_FROM else value
+            moment = datetime.fromtimestamp(seconds, UTC)
+        elif isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment and _EARLIEST < moment < _LATEST else None
+
+
+def as_raw(item: dict[str, Any]) -> bytes:
+    """The item as compact ASCII JSON, whatever its strings hold."""
+    return json.dumps(item, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,29 @@
+"""The channels Earshot speaks: one line each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from channels import instagram, whatsapp
+from channels.base import Channel, ChannelKind, ParsedWebhook
+
+# Parsing alone, for the receiver, which must start fast and needs no HTTP client.
+PARSERS: dict[ChannelKind, Callable[[Any], ParsedWebhook]] = {"whatsapp": whatsapp.parse, "instagram": instagram.parse}
+HINTS: dict[ChannelKind, Callable[[bytes], set[str]]] = {
+    "whatsapp": whatsapp.account_hints,
+    "instagram": instagram.account_hints,
+}
+
+
+def build_channels(
+    *, graph_url: str, instagram_url: str, version: str, timeout_s: float = 10.0
+) -> dict[ChannelKind, Channel]:
+    """Channels that can send, sharing one connection pool per host."""
+    from channels.graph import GraphClient  # noqa: PLC0415 -- the receiver imports this module and never sends
+    from channels.sending import Instagram, WhatsApp  # noqa: PLC0415
+
+    graph = GraphClient(graph_url, version=version, timeout_s=timeout_s)
+    instagram_graph = GraphClient(instagram_url, version=version, timeout_s=timeout_s)
+    return {
+        "whatsapp": WhatsApp(graph),
+        "instagram": Instagram(instagram_graph=instagram_graph, facebook_graph=graph),
+    }

@@ -1,0 +1,171 @@
+"""Automations as an outbox: planned with the decision, claimed before they leave, settled once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from routing.rules import PlannedAction
+from store.db import Connection
+from store.runs import RunRef
+
+SENDING_LEASE_S = 60
+
+
+@dataclass(frozen=True)
+class NewAction:
+    """An action to plan for one message."""
+
+    planned: PlannedAction
+    conversation_id: str
+    customer_id: str
+    idempotency_key: str
+    language: str
+    settled: bool
+    """True when it took effect with the decision itself (an escalation, an assignment): it is `sent` from the start."""
+
+
+def add_action(conn: Connection, ref: RunRef, new: NewAction) -> str | None:
+    """Plan an action; None when its key exists already. Returns the id of one that must still be carried out or recorded."""
+    state = "sent" if new.settled and new.planned.state == "pending" else new.planned.state
+    row = conn.execute(
+        """
+        INSERT INTO action (
+            tenant_id, conversation_id, customer_id, message_id, kind, idempotency_key, state, language, settled_at
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s <> 'pending' THEN now() END)
+        ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
+        RETURNING id
+        """,
+        (
+            ref.tenant_id,
+            new.conversation_id,
+            new.customer_id,
+            ref.message_id,
+            new.planned.kind,
+            new.idempotency_key,
+            state,
+            new.language,
+            state,
+        ),
+    ).fetchone()
+    return str(row[0]) if row and state == "pending" else None
+
+
+def count_recent_actions(conn: Connection, customer_id: str) -> dict[str, int]:
+    """How many of each kind this customer had in the last 24 hours, not counting what never left."""
+    rows = conn.execute(
+        """
+        SELECT kind, count(*)
+        FROM action
+        WHERE customer_id = %s AND created_at > now() - interval '24 hours'
+          AND state IN ('pending', 'sending', 'sent', 'uncertain')
+        GROUP BY kind
+        """,
+        (customer_id,),
+    ).fetchall()
+    return dict(rows)
+
+
+@dataclass(frozen=True)
+class ClaimedAction:
+    """An action that this worker alone may carry out now."""
+
+    id: str
+    tenant_id: int
+    conversation_id: str
+    customer_id: str
+    message_id: str
+    kind: str
+    language: str
+    tries: int
+    created_at: datetime
+
+
+def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAction | None:
+    """Mark a due action as `sending` before anything leaves; None when it is not ours to send.
+
+    The caller commits before it sends: a crash after that leaves `sending`, which only ever becomes `uncertain`, never a second send.
+    """
+    row = conn.execute(
+        """
+        UPDATE action
+        SET state = 'sending', tries = tries + 1, lease_until = clock_timestamp() + make_interval(secs => %s)
+        WHERE id = %s AND tenant_id = %s AND state = 'pending'
+        RETURNING id::text, tenant_id, conversation_id::text, customer_id::text, message_id::text, kind, language, tries, created_at
+        """,
+        (SENDING_LEASE_S, action_id, tenant_id),
+    ).fetchone()
+    return ClaimedAction(*row) if row else None
+
+
+def settle_action(
+    conn: Connection, action_id: str, *, state: str, error_code: str | None = None, provider_message_id: str | None = None
+) -> None:
+    """What became of a claimed action. A status webhook may have been faster: what it settled stays."""
+    conn.execute(
+        """
+        UPDATE action
+        SET state = %s, error_code = %s, provider_message_id = coalesce(%s, provider_message_id), lease_until = NULL,
+            settled_at = now()
+        WHERE id = %s AND state = 'sending'
+        """,
+        (state, error_code, provider_message_id, action_id),
+    )
+    if provider_message_id:
+        conn.execute(
+            "UPDATE action SET provider_message_id = coalesce(provider_message_id, %s) WHERE id = %s",
+            (provider_message_id, action_id),
+        )
+
+
+def put_back_action(conn: Connection, action_id: str, *, retry_in_s: float, error_code: str) -> None:
+    """Nothing left the building: try again later."""
+    conn.execute(
+        """
+        UPDATE action
+        SET state = 'pending', error_code = %s, lease_until = NULL, next_at = now() + make_interval(secs => %s)
+        WHERE id = %s AND state = 'sending'
+        """,
+        (error_code, retry_in_s, action_id),
+    )
+
+
+def doubt_interrupted_sends(conn: Connection) -> int:
+    """Sends whose worker died under way become `uncertain`: a status webhook or a person settles them. Needs the system scope."""
+    return conn.execute(
+        """
+        UPDATE action
+        SET state = 'uncertain', error_code = 'interrupted', lease_until = NULL
+        WHERE state = 'sending' AND lease_until < now()
+        """
+    ).rowcount
+
+
+@dataclass(frozen=True)
+class DueAction:
+    """A pending action whose time has come."""
+
+    tenant_id: int
+    action_id: str
+
+
+def take_due_actions(conn: Connection, *, limit: int) -> list[DueAction]:
+    """Pending actions to ring again, oldest first; each is pushed back 30 s. Needs the system scope."""
+    rows = conn.execute(
+        """
+        WITH due AS (
+            SELECT id
+            FROM action
+            WHERE state = 'pending' AND next_at <= now()
+            ORDER BY next_at
+            LIMIT %s
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE action
+        SET next_at = now() + interval '30 seconds'
+        FROM due
+        WHERE action.id = due.id
+        RETURNING action.tenant_id, action.id
+        """,
+        (limit,),
+    ).fetchall()
+    return [DueAction(tenant_id, str(action_id)) for tenant_id, action_id in rows]

@@ -1,0 +1,89 @@
+"""People and machines that may sign in: users with roles per tenant, API keys."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from store.db import Connection, StoreError
+
+API_KEY_PREFIX = "esk_"
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """One user as listed. tenants: slug and role; an operator sees all tenants."""
+
+    email: str
+    is_operator: bool
+    tenants: dict[str, str]
+
+
+def add_user(conn: Connection, *, email: str, password_hash: str, is_operator: bool) -> int | None:
+    """Add a user; None when the e-mail is taken. Needs the system scope."""
+    row = conn.execute(
+        """
+        INSERT INTO app_user (email, password_hash, is_operator)
+        VALUES (lower(%s), %s, %s)
+        ON CONFLICT (email) DO NOTHING
+        RETURNING id
+        """,
+        (email, password_hash, is_operator),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def grant_role(conn: Connection, *, email: str, tenant_id: int, role: str) -> None:
+    """Give a user a role in a tenant, replacing the one they had. Raises: StoreError when there is no such user."""
+    added = conn.execute(
+        """
+        INSERT INTO membership (tenant_id, user_id, role)
+        SELECT %s, id, %s FROM app_user WHERE email = lower(%s)
+        ON CONFLICT (tenant_id, user_id) DO UPDATE SET role = EXCLUDED.role
+        """,
+        (tenant_id, role, email),
+    ).rowcount
+    if not added:
+        message = "there is no user with this e-mail"
+        raise StoreError(message, permanent=True)
+
+
+def list_users(conn: Connection) -> list[UserRow]:
+    """All users by e-mail. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT u.email, u.is_operator,
+               coalesce(jsonb_object_agg(t.slug, m.role) FILTER (WHERE t.id IS NOT NULL), '{}')
+        FROM app_user AS u
+        LEFT JOIN membership AS m ON m.user_id = u.id
+        LEFT JOIN tenant AS t ON t.id = m.tenant_id
+        GROUP BY u.id
+        ORDER BY u.email
+        """
+    ).fetchall()
+    return [UserRow(*row) for row in rows]
+
+
+def _hash_key(key: str) -> bytes:
+    # A key is 256 random bits: a plain hash is enough, there is nothing to guess.
+    return hashlib.sha256(key.encode()).digest()
+
+
+def create_api_key(conn: Connection, *, tenant_id: int, name: str, role: str) -> tuple[int, str]:
+    """Make a key; returns its id and the key itself, which is not stored and can't be shown again."""
+    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    row = conn.execute(
+        "INSERT INTO api_key (tenant_id, name, role, key_hash) VALUES (%s, %s, %s, %s) RETURNING id",
+        (tenant_id, name, role, _hash_key(key)),
+    ).fetchone()
+    assert row is not None
+    return row[0], key
+
+
+def revoke_api_key(conn: Connection, key_id: int) -> bool:
+    """Revoke a key at once. False when there is none with this id or it is revoked already. Needs the system scope."""
+    return (
+        conn.execute(
+            "UPDATE api_key SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (key_id,)
+        ).rowcount
+        == 1
+    )

@@ -1,0 +1,76 @@
+"""The accounts this installation answers for, kept in memory and refreshed, with their secrets."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from store.channel_accounts import ReceivingAccount, list_receiving_accounts
+from store.db import Database
+from store.intake import get_dedupe_pepper
+from store.secrets import Keyring
+
+# An applied tenant file is live within 5 s.
+REFRESH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Directory:
+    """All accounts at one moment, by channel kind and account id, and the installation's key for message keys."""
+
+    accounts: dict[tuple[str, str], ReceivingAccount] = field(repr=False)
+    pepper: bytes = field(repr=False)
+
+    def find(self, kind: str, account_id: str) -> ReceivingAccount | None:
+        """The account, or None when it is unknown here."""
+        return self.accounts.get((kind, account_id))
+
+    def app_secrets(self, kind: str, *, first: set[str]) -> list[str]:
+        """Distinct app secrets of a channel kind; those of the accounts in `first` lead."""
+        of_kind = [account for (account_kind, _), account in self.accounts.items() if account_kind == kind]
+        of_kind.sort(key=lambda account: account.account_id not in first)
+        return list(dict.fromkeys(secret for account in of_kind for secret in account.app_secrets))
+
+    def verify_tokens(self, kind: str) -> list[str]:
+        """Distinct handshake tokens of a channel kind."""
+        return list(
+            dict.fromkeys(account.verify_token for (account_kind, _), account in self.accounts.items() if account_kind == kind)
+        )
+
+
+class AccountDirectory:
+    """The newest Directory this process could read; an old one is better than none while Postgres is away."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._directory: Directory | None = None
+        self._read_at = 0.0
+        self._lock = threading.Lock()
+
+    def get(self) -> Directory:
+        """Raises: StoreError when none was ever read and none can be read now."""
+        if self._directory is None or time.monotonic() - self._read_at > REFRESH_S:
+            self._refresh()
+        assert self._directory is not None
+        return self._directory
+
+    def _refresh(self) -> None:
+        # One request refreshes while the others go on with what there is.
+        if not self._lock.acquire(blocking=self._directory is None):
+            return
+        try:
+            if self._directory is not None and time.monotonic() - self._read_at <= REFRESH_S:
+                return
+            self._read_at = time.monotonic()
+            self._directory = self._read()
+        except Exception:
+            if self._directory is None:
+                raise
+        finally:
+            self._lock.release()
+
+    def _read(self) -> Directory:
+        with self._database.system_transaction() as conn:
+            accounts = list_receiving_accounts(conn, keyring=self._keyring)
+            pepper = get_dedupe_pepper(conn, keyring=self._keyring)
+        return Directory({(account.kind, account.account_id): account for account in accounts}, pepper)

@@ -1,0 +1,115 @@
+"""Routes of the receiver. Nothing but storing stands between a webhook and its answer."""
+
+import os
+from typing import cast
+
+import gevent
+import structlog
+from flask import Flask, Response, abort, request
+
+from channels.base import ChannelKind
+from channels.registry import PARSERS
+from channels.signature import challenge_is_safe, verify_token_matches
+from config.logs import configure_logging
+from config.settings import Settings, load_settings
+from store.db import Database, StoreError
+from store.secrets import Keyring
+from webhook_receiver.accounts import AccountDirectory
+from webhook_receiver.intake import Intake, NotSigned
+from webhook_receiver.metrics import REJECTED, render
+from webhook_receiver.publisher import Publisher
+
+log = structlog.get_logger()
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+# A frozen Postgres answers nothing, not even a time-out of its own: this is ours. Meta tries again for days.
+STORE_DEADLINE_S = 2.5
+PLAIN = "text/plain; charset=utf-8"
+
+
+def _plain(text: str, status: int) -> Response:
+    return Response(text + "\n" if status != 200 else text, status, content_type=PLAIN)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The receiver's application. Raises: SettingsError, SecretError."""
+    settings = settings or load_settings(os.environ)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0, check=False
+    )
+    accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
+    intake, publisher = Intake(database, accounts), Publisher()
+
+    app = Flask("webhook_receiver")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.get("/webhooks/<kind>")
+    def handshake(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return _handshake(_known(kind), accounts)
+
+    @app.post("/webhooks/<kind>")
+    def receive(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return _receive(_known(kind), intake, publisher)
+
+    @app.get("/healthz")
+    def healthz() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return _plain("ok", 200)
+
+    @app.get("/readyz")
+    def readyz() -> Response:  # pyright: ignore[reportUnusedFunction]
+        try:
+            with gevent.Timeout(STORE_DEADLINE_S), database.system_transaction() as conn:
+                conn.execute("SELECT 1")
+        except (StoreError, gevent.Timeout):
+            return _plain("the database does not answer", 503)
+        return _plain("ready", 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        page, content_type = render()
+        return Response(page, content_type=content_type)
+
+    return app
+
+
+def _known(kind: str) -> ChannelKind:
+    if kind not in PARSERS:
+        abort(404)
+    return cast("ChannelKind", kind)
+
+
+def _handshake(kind: ChannelKind, accounts: AccountDirectory) -> Response:
+    challenge = request.args.get("hub.challenge", "")
+    if not challenge_is_safe(challenge):
+        return _plain("hub.challenge is missing or not of letters, digits, - and _", 400)
+    try:
+        tokens = accounts.get().verify_tokens(kind)
+    except StoreError:
+        return _plain("the database does not answer; try again", 503)
+    given = request.args.get("hub.verify_token", "")
+    # All tokens are compared, so that the time says nothing about which one was close.
+    known = [verify_token_matches(given, token) for token in tokens]
+    if request.args.get("hub.mode") != "subscribe" or not any(known):
+        REJECTED.labels(kind, "handshake").inc()
+        return _plain("hub.mode must be subscribe and hub.verify_token one that a tenant has set", 403)
+    return _plain(challenge, 200)
+
+
+def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher) -> Response:
+    if request.content_encoding:
+        REJECTED.labels(kind, "encoded").inc()
+        return _plain("send the body without Content-Encoding", 415)
+    body = request.get_data(cache=False)
+    try:
+        with gevent.Timeout(STORE_DEADLINE_S):
+            runs = intake.take(kind, body, signature=request.headers.get("X-Hub-Signature-256"))
+    except NotSigned:
+        REJECTED.labels(kind, "signature").inc()
+        return _plain("X-Hub-Signature-256 fits no known app secret", 401)
+    except (StoreError, gevent.Timeout) as error:
+        REJECTED.labels(kind, "not_stored").inc()
+        log.warning("not_stored", code=error.code if isinstance(error, StoreError) else "deadline")
+        return _plain("not stored; try again", 503)
+    publisher.offer(runs)
+    return _plain("", 200)

@@ -1,0 +1,54 @@
+"""Starts the chains of stored messages in the background: bounded, and never in the way of an answer."""
+
+import queue
+import threading
+from collections.abc import Sequence
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from store.intake import StartedRun
+from webhook_receiver.metrics import RINGS_LOST
+from worker.pipeline import start_all
+
+log = structlog.get_logger()
+
+CAPACITY = 20_000
+GATHER = 200
+
+
+class Publisher:
+    """A queue and one thread. What does not fit, or what the broker does not take, the reconciler starts within seconds."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[StartedRun] = queue.Queue(CAPACITY)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def offer(self, runs: Sequence[StartedRun]) -> None:
+        """Take the runs to start them soon. Never blocks, never raises."""
+        if not runs:
+            return
+        self._ensure_thread()
+        for run in runs:
+            try:
+                self._queue.put_nowait(run)
+            except queue.Full:
+                RINGS_LOST.inc()
+
+    def _ensure_thread(self) -> None:
+        with self._lock:  # after gunicorn's fork, so that the thread lives in the process that serves
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._publish_for_ever, name="publisher", daemon=True)
+                self._thread.start()
+
+    def _publish_for_ever(self) -> None:
+        while True:
+            runs = [self._queue.get()]
+            while len(runs) < GATHER and not self._queue.empty():
+                runs.append(self._queue.get_nowait())
+            try:
+                start_all(runs)
+            except (OperationalError, OSError) as error:
+                RINGS_LOST.inc(len(runs))
+                log.warning("rings_lost", code=type(error).__name__, runs=len(runs))

@@ -1,0 +1,92 @@
+"""The Celery application: broker settings, queues, schedule, and nothing of the pipeline itself."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_ready
+from kombu import Queue
+
+from config.logs import configure_logging
+from config.settings import environment_value
+from worker.roles import ROLES
+
+RECONCILE_EVERY_S = 1.0
+# Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
+VISIBILITY_TIMEOUT_S = 300
+
+# Transport options with their reasons: measured on kombu 5.7 with Redis and Valkey.
+REDIS_TRANSPORT = {
+    "visibility_timeout": VISIBILITY_TIMEOUT_S,
+    "unacked_restore_interval": 10,
+    "unacked_restore_limit": 1000,
+    # One connection per thread at most; the default of 10 starves a pool of 100.
+    "max_connections": 256,
+    # A frozen server must not freeze us.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    # One list per queue: what KEDA and LLEN see is what waits.
+    "priority_steps": [0],
+    "queue_order_strategy": "round_robin",
+}
+
+
+def broker_url() -> str:
+    """Where the broker is. Read from the environment because Celery's command line builds the application by import."""
+    return environment_value(os.environ, "REDIS_URL") or "redis://127.0.0.1:6379/0"
+
+
+app = Celery("earshot", include=["worker.tasks"], set_as_current=True)
+app.conf.update(
+    broker_url=broker_url(),
+    # Nobody waits for a result, and a stored result would be a copy of what it returned.
+    result_backend=None,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    # A task is acknowledged when it is done: a dead worker's tasks come back. Steps are fenced, so twice is harmless.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options=REDIS_TRANSPORT,
+    task_publish_retry_policy={"max_retries": 2, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 0.5},
+    worker_soft_shutdown_timeout=15.0,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_send_task_events=True,
+    task_send_sent_event=False,
+    task_default_queue="maintenance",
+    task_create_missing_queues=False,
+    task_queues=[Queue(name) for spec in ROLES.values() for name in spec.queues],
+    timezone="UTC",
+    beat_schedule={
+        "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
+        "partitions": {"task": "earshot.ensure_partitions", "schedule": 6 * 3600.0, "options": {"queue": "maintenance"}},
+        "negative_counts": {
+            "task": "earshot.refresh_negative_counts",
+            "schedule": 3600.0,
+            "options": {"queue": "maintenance"},
+        },
+    },
+)
+
+
+@setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    configure_logging(
+        level=os.environ.get("LOG_LEVEL", "INFO"), log_format=os.environ.get("LOG_FORMAT", "json")
+    )
+
+
+@worker_ready.connect
+def _tell_supervisor(**_: Any) -> None:
+    """Touch the file a supervisor waits for."""
+    path = os.environ.get("EARSHOT_READY_FILE")
+    if path:
+        with open(path, "w", encoding="ascii") as ready:  # noqa: PTH123 -- one line, no Path needed
+            ready.write("ready\n")

@@ -1,0 +1,90 @@
+"""What a worker process holds: settings, database, analyzer, channels; made once, on first use."""
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+from analysis.base import Analyzer
+from analysis.registry import build_analyzer
+from channels.base import Channel, ChannelKind
+from channels.registry import build_channels
+from config.settings import Settings, load_settings
+from config.tenant import TenantConfig
+from store.db import Database
+from store.secrets import Keyring
+from store.tenants import get_tenant_config
+from worker.leases import LeaseKeeper
+
+# An applied tenant file is live within 5 s.
+TENANT_CACHE_S = 2.0
+
+
+@dataclass
+class TenantConfigs:
+    """Tenant configurations, at most TENANT_CACHE_S old."""
+
+    database: Database
+    _cached: dict[int, tuple[float, TenantConfig]] = field(default_factory=dict[int, tuple[float, TenantConfig]])
+
+    def get(self, tenant_id: int) -> TenantConfig:
+        """Raises: StoreError when there is no such tenant or the database does not answer."""
+        cached = self._cached.get(tenant_id)
+        if cached and time.monotonic() - cached[0] < TENANT_CACHE_S:
+            return cached[1]
+        with self.database.tenant_transaction(tenant_id) as conn:
+            config = get_tenant_config(conn, tenant_id)
+        self._cached[tenant_id] = (time.monotonic(), config)
+        return config
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Everything a step may use. The heavy parts are made when a worker first needs them: only one role loads the model's SDK."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    tenants: TenantConfigs
+    leases: LeaseKeeper
+
+    @cached_property
+    def analyzer(self) -> Analyzer | None:
+        """What reads messages; None when no key is configured."""
+        return build_analyzer(self.settings)
+
+    @cached_property
+    def channels(self) -> dict[ChannelKind, Channel]:
+        """What sends messages."""
+        return build_channels(
+            graph_url=self.settings.graph_api_url,
+            instagram_url=self.settings.instagram_api_url,
+            version=self.settings.graph_api_version,
+        )
+
+
+def build_deps(settings: Settings) -> Deps:
+    """Dependencies of a worker process from its settings."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+    return Deps(
+        settings=settings,
+        database=database,
+        keyring=Keyring.parse(settings.earshot_keys.get_secret_value()),
+        tenants=TenantConfigs(database),
+        leases=LeaseKeeper(database),
+    )
+
+
+_build_lock = threading.Lock()
+
+
+@cache
+def _build_once() -> Deps:
+    return build_deps(load_settings(os.environ))
+
+
+def deps() -> Deps:
+    """This process's dependencies; threads that ask at once get the same ones."""
+    with _build_lock:
+        return _build_once()

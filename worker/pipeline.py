@@ -1,0 +1,51 @@
+"""The order of the stages, and how a message is put on its way: by task name, with ids only."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import chain
+
+from store.intake import StartedRun
+from store.runs import RunRef, RunState
+from worker.app import app
+
+STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
+
+# Which stage comes next for a run in this state.
+_NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2, "persisted": 3, "routed": 4}
+
+
+def _stage_signature(stage: str, ref: RunRef) -> Any:
+    return app.signature(
+        f"earshot.{stage}",
+        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id},
+        queue=stage,
+        immutable=True,
+    )
+
+
+def start(ref: RunRef, *, state: RunState = "received") -> None:
+    """Send the chain of what is left to do from `state`. Sending twice is harmless: each stage is fenced.
+
+    Raises: kombu.exceptions.OperationalError when the broker can't be reached.
+    """
+    stages = STAGES[_NEXT_STAGE[state] :]
+    chain(*[_stage_signature(stage, ref) for stage in stages]).apply_async()
+
+
+def start_all(runs: Iterable[StartedRun]) -> None:
+    """Start new messages, in order."""
+    for run in runs:
+        start(RunRef(run.tenant_id, run.message_id, run.run_id))
+
+
+def ring_action(*, tenant_id: int, action_id: str) -> None:
+    """Ask a worker to carry out one action now. The outbox row is the promise; a lost ring costs seconds."""
+    app.signature(
+        "earshot.deliver_action", kwargs={"tenant_id": tenant_id, "action_id": action_id}, queue="actions"
+    ).apply_async()
+
+
+def ring_crm(*, tenant_id: int) -> None:
+    """Ask a worker to write what is due at one tenant's CRM."""
+    app.signature("earshot.flush_crm", kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()

@@ -1,0 +1,187 @@
+"""The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
+
+from datetime import datetime
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from analysis.lexicon import LEXICON_MODEL, LEXICON_NAME, LEXICON_VERSION, floor_hits, read
+from config.industries import load_industry
+from routing.playbooks import policy_for
+from routing.rules import RoutingFacts, decide
+from store.actions import doubt_interrupted_sends, take_due_actions
+from store.analyses import NewAnalysis, add_analysis
+from store.crm import list_tenants_with_work, mark_counts_dirty
+from store.customers import lock_conversation, place_conversation
+from store.db import Connection, StoreError
+from store.decisions import add_decision
+from store.messages import get_message
+from store.partitions import ensure_partitions
+from store.runs import (
+    LockedRun,
+    RunRef,
+    hasten_all,
+    list_runs_without_reading,
+    lock_run,
+    mark_provisional,
+    take_due_runs,
+)
+from worker.app import app
+from worker.deps import Deps
+from worker.pipeline import STAGES, ring_action, ring_crm, start
+from worker.routing_step import is_newest
+from worker.steps import ensure_place
+
+log = structlog.get_logger()
+
+# With this many tasks waiting in the stage queues a ring would only add a duplicate behind them.
+MAX_WAITING = 2000
+READINGS_PER_TICK = 200
+ADVISORY_LOCK = "earshot reconcile"
+# Lives in the broker: when it is gone, so are the queues.
+BROKER_MARK = "earshot:queues-alive"
+
+
+def tick(deps: Deps, *, now: datetime) -> None:
+    """One round; several workers may call it at once, one does the work. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        # The lock ends with this transaction, which stays open for the round: another beat's tick finds it taken.
+        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (ADVISORY_LOCK,)).fetchone()
+        if not row or not row[0]:
+            return
+        _ring(deps)
+        _read_provisionally(deps, now=now)
+
+
+def _ring(deps: Deps) -> None:
+    try:
+        waiting = _count_waiting_or_notice_loss(deps)
+        with deps.database.system_transaction() as conn:
+            due = take_due_runs(conn, limit=max(0, MAX_WAITING - waiting))
+            doubt_interrupted_sends(conn)
+            actions = take_due_actions(conn, limit=500)
+            tenants = list_tenants_with_work(conn)
+        for run in due:
+            start(run.ref, state=run.state)
+        for action in actions:
+            ring_action(tenant_id=action.tenant_id, action_id=action.action_id)
+        for tenant_id in tenants:
+            ring_crm(tenant_id=tenant_id)
+    except OperationalError as error:
+        # The rows are pushed back by seconds only; the next tick finds them again.
+        log.warning("broker_unreachable", code=type(error).__name__)
+        return
+    if due or actions:
+        log.info("rung_again", runs=len(due), actions=len(actions))
+
+
+def _count_waiting_or_notice_loss(deps: Deps) -> int:
+    """Tasks that wait in the stage queues. When the broker came back empty, everything open is due at once."""
+    with app.connection_for_write() as connection:
+        if connection.transport.driver_type != "redis":
+            return 0
+        client = connection.default_channel.client
+        if client.set(BROKER_MARK, "1", nx=True):
+            with deps.database.system_transaction() as conn:
+                hastened = hasten_all(conn)
+            log.warning("broker_was_empty", runs=hastened)
+            return 0
+        return sum(client.llen(stage) for stage in STAGES)
+
+
+def _read_provisionally(deps: Deps, *, now: datetime) -> None:
+    _ = now
+    older_than_s = deps.settings.provisional_after_s
+    with deps.database.system_transaction() as conn:
+        refs = list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK)
+    for ref in refs:
+        try:
+            read_provisionally(deps, ref)
+        except StoreError as error:
+            log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
+
+
+def read_provisionally(deps: Deps, ref: RunRef) -> None:
+    """A keyword reading for a message that still waits for the model: it stands in `not_yet_analysed`, clocks running.
+
+    No automation, no alert, no CRM label. Raises: StoreError.
+    """
+    tenant = deps.tenants.get(ref.tenant_id)
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        run = lock_run(conn, ref)
+        if run is None or run.provisional_done or run.state not in {"received", "minimized"}:
+            return
+        message = get_message(conn, ref.message_id)
+        mark_provisional(conn, ref)
+        if not message.text or not message.text.strip():
+            return
+        topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
+        answer = read(message.text, topics=tuple(topics))
+        # The reading is a pass of its own, so that the run's one analysis stays the model's.
+        reading = RunRef(ref.tenant_id, ref.message_id, _new_id(conn))
+        analysis_id = add_analysis(
+            conn,
+            reading,
+            NewAnalysis(
+                answer=answer.model_dump(mode="json"),
+                run_kind=run.kind,
+                analyzer=LEXICON_NAME,
+                model=LEXICON_MODEL,
+                prompt_version=LEXICON_VERSION,
+                provisional=True,
+            ),
+        )
+        _place_provisionally(conn, ref, run, analysis_id=analysis_id, facts_floor=floor_hits(message.text), deps=deps)
+
+
+def _new_id(conn: Connection) -> str:
+    row = conn.execute("SELECT uuidv7()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _place_provisionally(
+    conn: Connection,
+    ref: RunRef,
+    run: LockedRun,
+    *,
+    analysis_id: str | None,
+    facts_floor: tuple[str, ...],
+    deps: Deps,
+) -> None:
+    _ = run
+    message = get_message(conn, ref.message_id)
+    _, conversation_id = ensure_place(conn, ref, message)
+    conversation = lock_conversation(conn, conversation_id)
+    facts = RoutingFacts(
+        outcome="analyzed",
+        surface=message.surface,  # pyright: ignore[reportArgumentType]
+        provisional=True,
+        allow_actions=False,
+        high_value=conversation.high_value,
+        floor_hits=facts_floor,
+    )
+    decision = decide(facts, policy_for(deps.tenants.get(ref.tenant_id)))
+    applied = is_newest(conversation, message)
+    add_decision(conn, ref, decision, facts=facts, analysis_id=analysis_id, applied=applied)
+    if applied:
+        place_conversation(
+            conn,
+            conversation_id,
+            queue=decision.queue,
+            priority=decision.priority,
+            message_id=message.id,
+            sent_at=message.sent_at,
+        )
+
+
+def make_partitions(deps: Deps, *, now: datetime) -> None:
+    """Partitions for this month and the next ones. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        ensure_partitions(conn, today=now.date())
+
+
+def refresh_negative_counts(deps: Deps) -> None:
+    """Cards that show negatives are computed again. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        mark_counts_dirty(conn)

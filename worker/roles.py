@@ -1,0 +1,31 @@
+"""Which worker does what: the same names in Procfile, compose file and `earshot up`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RoleSpec:
+    """A kind of worker process: the queues it serves and how many tasks it works on at a time."""
+
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+# Short database-only stages; the stage that waits for the model; everything that leaves by other doors, and upkeep.
+ROLES = {
+    "stages": RoleSpec(queues=("minimize", "persist", "route", "crm_sync"), concurrency=6),
+    "analyze": RoleSpec(queues=("analyze", "sweep"), concurrency=100),
+    "delivery": RoleSpec(queues=("actions", "crm_flush", "maintenance"), concurrency=16),
+}
+
+
+def worker_arguments(role: str, *, number: int = 1) -> list[str]:
+    """Arguments of `celery` that start a worker of this role. Raises: KeyError for an unknown role."""
+    spec = ROLES[role]
+    return [
+        "--app", "worker.app", "worker",
+        "--pool", "threads", "--concurrency", str(spec.concurrency),
+        "--queues", ",".join(spec.queues),
+        "--hostname", f"{role}-{number}@%h",
+        "--without-gossip", "--without-mingle", "--task-events",
+    ]  # fmt: skip

@@ -1,0 +1,167 @@
+"""From stored rows to RoutingFacts, and from a Decision to stored rows."""
+
+from datetime import datetime, timedelta
+
+from analysis.lexicon import floor_hits
+from config.tenant import TenantConfig
+from routing.actions import INTERNAL, idempotency_key
+from routing.playbooks import policy_for
+from routing.rules import Decision, RoutingFacts, decide
+from store.actions import NewAction, add_action, count_recent_actions
+from store.analyses import StoredAnalysis, find_analysis
+from store.crm import NewEvent, add_event
+from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
+from store.db import Connection
+from store.decisions import add_decision
+from store.messages import StoredMessage
+from store.runs import LockedRun, RunRef
+from store.tenants import has_crm
+
+NOTE_PRIORITY = "P1"
+
+
+def build_facts(
+    *,
+    message: StoredMessage,
+    conversation: Conversation,
+    analysis: StoredAnalysis | None,
+    run: LockedRun,
+    recent_actions: dict[str, int],
+) -> RoutingFacts:
+    """All that the decision looks at, from rows."""
+    if analysis is None:
+        return RoutingFacts(
+            outcome="no_text" if run.outcome == "no_text" else "unanalyzed",
+            surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
+            high_value=conversation.high_value,
+            human_took_over=conversation.taken_over,
+            floor_hits=floor_hits(message.text or ""),
+            allow_actions=run.kind == "initial",
+            recent_actions=recent_actions,
+        )
+    return RoutingFacts(
+        outcome="analyzed",
+        surface=message.surface,  # pyright: ignore[reportArgumentType]
+        sentiment=analysis.sentiment,  # pyright: ignore[reportArgumentType]
+        score=analysis.score,
+        intent=analysis.intent,  # pyright: ignore[reportArgumentType]
+        topics=tuple(analysis.topics),
+        suggested_action=analysis.suggested_action,
+        language=analysis.language,
+        sarcasm=analysis.signals.get("sarcasm", False),
+        injection_suspected=analysis.signals.get("injection_suspected", False),
+        urgent=analysis.signals.get("urgent", False),
+        high_value=conversation.high_value,
+        human_took_over=conversation.taken_over,
+        allow_actions=run.kind == "initial",
+        floor_hits=floor_hits(message.text or ""),
+        recent_actions=recent_actions,
+    )
+
+
+def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
+    """Whether no later message, by provider time, has placed the conversation already."""
+    if conversation.routed_sent_at is None or conversation.routed_message_id is None:
+        return True
+    return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
+
+
+def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
+    """An urgent message leaves a note on the customer's card. Labels and reasons only, no customer text."""
+    assert message.customer_id is not None
+    add_event(
+        conn,
+        ref,
+        NewEvent(
+            kind="note",
+            key=f"{message.id}:note",
+            subject=f"{decision.priority}: {decision.rule.replace('_', ' ')}",
+            body=f"Queue: {decision.queue}. " + " ".join(decision.reasons),
+            due_at=now,
+            high_priority=True,
+        ),
+        customer_id=message.customer_id,
+    )
+
+
+def decide_and_store(
+    conn: Connection, ref: RunRef, *, run: LockedRun, message: StoredMessage, tenant: TenantConfig, now: datetime
+) -> list[str]:
+    """Decide, store the decision with its inputs, place the conversation, plan actions. Returns ids of actions to carry out."""
+    assert message.conversation_id is not None and message.customer_id is not None
+    conversation = lock_conversation(conn, message.conversation_id)
+    analysis = find_analysis(conn, ref) if run.outcome == "analyzed" else None
+    facts = build_facts(
+        message=message,
+        conversation=conversation,
+        analysis=analysis,
+        run=run,
+        recent_actions=count_recent_actions(conn, message.customer_id),
+    )
+    decision = decide(facts, policy_for(tenant))
+    applied = is_newest(conversation, message)
+    add_decision(conn, ref, decision, facts=facts, analysis_id=analysis.id if analysis else None, applied=applied)
+    if applied:
+        place_conversation(
+            conn,
+            conversation.id,
+            queue=decision.queue,
+            priority=decision.priority,
+            message_id=message.id,
+            sent_at=message.sent_at,
+        )
+    if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
+        _add_note(conn, ref, decision, message=message, now=now)
+    return _plan_actions(conn, ref, decision, conversation=conversation, language=facts.language, now=now)
+
+
+def _plan_actions(
+    conn: Connection,
+    ref: RunRef,
+    decision: Decision,
+    *,
+    conversation: Conversation,
+    language: str,
+    now: datetime,
+) -> list[str]:
+    pending: list[str] = []
+    for planned in decision.actions:
+        # A callback's task lies in the CRM outbox; without a CRM the queue the message stands in is the list of callbacks.
+        settled = planned.kind in INTERNAL or planned.kind == "schedule_callback"
+        if planned.kind == "schedule_callback" and planned.state == "pending" and has_crm(conn, ref.tenant_id):
+            _add_callback_task(conn, ref, decision, customer_id=conversation.customer_id, now=now)
+        action_id = add_action(
+            conn,
+            ref,
+            NewAction(
+                planned=planned,
+                conversation_id=conversation.id,
+                customer_id=conversation.customer_id,
+                idempotency_key=idempotency_key(ref.message_id, planned.kind),
+                language=language,
+                settled=settled,
+            ),
+        )
+        if action_id:
+            pending.append(action_id)
+        if planned.kind == "close_with_thanks" and planned.state == "pending":
+            close_conversation(conn, conversation.id)
+    return pending
+
+
+def _add_callback_task(
+    conn: Connection, ref: RunRef, decision: Decision, *, customer_id: str, now: datetime
+) -> None:
+    add_event(
+        conn,
+        ref,
+        NewEvent(
+            kind="task",
+            key=f"{ref.message_id}:callback",
+            subject="Call the customer back",
+            body=" ".join(decision.reasons),
+            due_at=now + timedelta(hours=1),
+            high_priority=decision.priority in {"P1", "P2"},
+        ),
+        customer_id=customer_id,
+    )

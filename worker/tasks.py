@@ -1,0 +1,152 @@
+"""The Celery tasks: names, queues and retry policies. What they do is in steps.py and its neighbours."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from celery import Task
+
+from store.db import StoreError
+from store.runs import RunRef
+from worker import delivery, reconcile, steps
+from worker.app import app
+from worker.crm_flush import flush_crm as flush
+from worker.deps import deps
+from worker.errors import StepError
+from worker.pipeline import ring_action
+from worker.steps import Next
+
+log = structlog.get_logger()
+
+# A retry longer than this is the reconciler's business: an ETA near the visibility time-out would be delivered twice.
+MAX_COUNTDOWN_S = 60.0
+STORE_RETRY_S = 2.0
+MODEL_RETRIES = 6
+STORE_RETRIES = 5
+
+
+def _run_stage(task: Task, stage: Callable[[RunRef], Next], ref: RunRef) -> None:
+    """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will."""
+    structlog.contextvars.bind_contextvars(
+        task=task.name, task_id=task.request.id, tenant_id=ref.tenant_id, message_id=ref.message_id
+    )
+    try:
+        if stage(ref) is Next.STOP:
+            task.request.chain = None
+    except (StepError, StoreError) as error:
+        _retry_or_park(task, ref, error)
+    except Exception as error:  # noqa: BLE001 -- a bug must park its message with a reason, not loop
+        # The text of an unknown exception may quote the customer: only its class is told.
+        _retry_or_park(task, ref, StepError(f"bug_{type(error).__name__}", permanent=False))
+        log.error("stage_failed", code=type(error).__name__, where=_where(error))  # noqa: TRY400
+    finally:
+        structlog.contextvars.unbind_contextvars("task", "task_id", "tenant_id", "message_id")
+
+
+def _where(error: Exception) -> str:
+    """File and line of the innermost frame: enough to find a bug without its values."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+
+
+def _retry_or_park(task: Task, ref: RunRef, error: StepError | StoreError) -> None:
+    retries: int = task.request.retries
+    is_bug = error.code.startswith("bug_")
+    if error.permanent or (is_bug and retries >= 2):
+        steps.bury_run(deps(), ref, error_code=error.code)
+        task.request.chain = None
+        log.error("run_parked", code=error.code, run_id=ref.run_id)
+        return
+    countdown = error.retry_after_s or STORE_RETRY_S * 2**retries
+    if retries >= (task.max_retries or 0) or countdown > MAX_COUNTDOWN_S:
+        # The run's row says when it is due again; the reconciler rings it then.
+        task.request.chain = None
+        log.warning("stage_left_to_reconciler", code=error.code, run_id=ref.run_id)
+        return
+    log.info("stage_retried", code=error.code, retries=retries, run_id=ref.run_id)
+    raise task.retry(exc=StepError(error.code, permanent=False), countdown=countdown) from None
+
+
+def _ref(tenant_id: int, message_id: str, run_id: str) -> RunRef:
+    return RunRef(tenant_id, message_id, run_id)
+
+
+@app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
+def minimize(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Strip personal data."""
+    _run_stage(self, lambda ref: steps.minimize(deps(), ref), _ref(tenant_id, message_id, run_id))
+
+
+@app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
+def analyze(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Ask the model."""
+    _run_stage(self, lambda ref: steps.analyze(deps(), ref), _ref(tenant_id, message_id, run_id))
+
+
+@app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
+def persist(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Append the analysis."""
+    _run_stage(self, lambda ref: steps.persist(deps(), ref), _ref(tenant_id, message_id, run_id))
+
+
+def _route_and_ring(ref: RunRef) -> Next:
+    routed = steps.route(deps(), ref, now=datetime.now(UTC))
+    for action_id in routed.action_ids:
+        ring_action(tenant_id=ref.tenant_id, action_id=action_id)
+    return routed.verdict
+
+
+@app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
+def route(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Decide, and ring the actions that were planned."""
+    _run_stage(self, _route_and_ring, _ref(tenant_id, message_id, run_id))
+
+
+@app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
+def crm_sync(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Record what the CRM must say."""
+    _run_stage(self, lambda ref: steps.crm_sync(deps(), ref), _ref(tenant_id, message_id, run_id))
+
+
+def _quietly(work: Callable[[], object], *, name: str) -> None:
+    """Work whose rows are found again by the next tick: an unreachable database or broker is a log line, not an exception."""
+    try:
+        work()
+    except StoreError as error:
+        log.warning("left_to_next_tick", what=name, code=error.code)
+
+
+@app.task(name="earshot.deliver_action", queue="actions")
+def deliver_action(*, tenant_id: int, action_id: str, **_: Any) -> None:
+    """Carry out one planned action."""
+    _quietly(
+        lambda: delivery.deliver_action(deps(), tenant_id=tenant_id, action_id=action_id, now=datetime.now(UTC)),
+        name="deliver_action",
+    )
+
+
+@app.task(name="earshot.flush_crm", queue="crm_flush")
+def flush_crm(*, tenant_id: int, **_: Any) -> None:
+    """Write one tenant's due labels, notes and tasks to its CRM."""
+    _quietly(lambda: flush(deps(), tenant_id=tenant_id, now=datetime.now(UTC)), name="flush_crm")
+
+
+@app.task(name="earshot.reconcile", queue="maintenance")
+def reconcile_tick(**_: Any) -> None:
+    """Ring what has no live lease, read provisionally what waits too long."""
+    _quietly(lambda: reconcile.tick(deps(), now=datetime.now(UTC)), name="reconcile")
+
+
+@app.task(name="earshot.ensure_partitions", queue="maintenance")
+def ensure_partitions(**_: Any) -> None:
+    """Make the coming months' partitions."""
+    _quietly(lambda: reconcile.make_partitions(deps(), now=datetime.now(UTC)), name="ensure_partitions")
+
+
+@app.task(name="earshot.refresh_negative_counts", queue="maintenance")
+def refresh_negative_counts(**_: Any) -> None:
+    """Let "N negative messages in last 30 days" fall with time."""
+    _quietly(lambda: reconcile.refresh_negative_counts(deps()), name="refresh_negative_counts")
