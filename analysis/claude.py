@@ -56,6 +56,8 @@ class Claude:
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
+            # Said here, so that no environment variable can switch message content into traces.
+            open_telemetry={"traces": {"content_mode": "metadata_only"}},
             timeout=httpx2.Timeout(timeout_s, connect=3.0),
             http_client=httpx2.Client(
                 timeout=httpx2.Timeout(timeout_s, connect=3.0),

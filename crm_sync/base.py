@@ -6,6 +6,10 @@ from typing import Literal, Protocol
 
 from crm_sync.labels import CustomerLabels
 
+# Codes that mean the same from every CRM. The name of the field follows FIELD_MISSING ("field_missing:earshot_score").
+FIELD_MISSING = "field_missing:"
+RECORD_NOT_FOUND = "record_not_found"
+
 
 class CrmError(Exception):
     """A CRM call that did not work. The text holds codes and field names only, never words, numbers or tokens.
@@ -91,7 +95,11 @@ class ProvisionReport:
 
 
 class Crm(Protocol):
-    """One tenant's CRM. Every call has a timeout; blips under about 10 s are retried inside, longer ones are raised."""
+    """One tenant's CRM. Every call has a timeout; blips under about 10 s are retried inside, longer ones are raised.
+
+    What concerns one input comes back in its outcome; what concerns the CRM as a whole (credentials, limits, no answer, a field
+    it lacks) is raised as CrmError, and then any part of the call may have been done: repeating it is harmless.
+    """
 
     kind: str
 
@@ -117,4 +125,8 @@ class Crm(Protocol):
 
     def emit(self, events: list[CrmEvent]) -> list[Outcome]:
         """Add notes and tasks; the same key never makes a second one."""
+        ...
+
+    def read_value(self, record_ids: list[str], field: str) -> dict[str, str | None]:
+        """The value of one of the tenant's own fields per record; None where it is empty or the record is gone."""
         ...

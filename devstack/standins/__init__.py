@@ -1,0 +1,1 @@
+"""Servers on loopback that speak the providers' real protocols. They share no code with the product."""

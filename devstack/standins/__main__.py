@@ -1,0 +1,73 @@
+"""`python -m devstack.standins`: all stand-ins in one process, one port each."""
+
+# ruff: noqa: E402 -- gevent must patch before anything imports sockets
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.event
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from devstack.standins.claude import Claude
+from devstack.standins.graph import Graph
+from devstack.standins.hubspot import HubSpot
+from devstack.standins.recording import StandIn
+
+
+class _Handler(WSGIHandler):
+    """Lets an application drop its connection, which WSGI has no word for."""
+
+    def get_environ(self) -> Any:
+        environ = super().get_environ()
+        environ["standin.socket"] = self.socket
+        return environ
+
+
+def _serve(application: StandIn, port: int) -> WSGIServer:
+    server = WSGIServer(("127.0.0.1", port), application, handler_class=_Handler, log=None, error_log=None, backlog=1024)
+    server.start()
+    return server
+
+
+def _write_atomically(path: Path, urls: dict[str, str]) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(urls), encoding="utf-8")
+    temporary.replace(path)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m devstack.standins", description=__doc__)
+    parser.add_argument("--anthropic-port", type=int, default=0)
+    parser.add_argument("--graph-port", type=int, default=0)
+    parser.add_argument("--hubspot-port", type=int, default=0)
+    parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
+    parser.add_argument("--ports-file", type=Path, required=True)
+    options = parser.parse_args()
+    servers = {
+        "anthropic": _serve(Claude(latency_s=options.anthropic_latency_s), options.anthropic_port),
+        "graph": _serve(Graph(), options.graph_port),
+        "hubspot": _serve(HubSpot(), options.hubspot_port),
+    }
+    _write_atomically(
+        options.ports_file, {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
+    )
+    stopped = gevent.event.Event()
+    gevent.signal_handler(signal.SIGTERM, stopped.set)
+    gevent.signal_handler(signal.SIGINT, stopped.set)
+    stopped.wait()
+    for server in servers.values():
+        server.stop(timeout=1)
+    os._exit(0)  # requests that still sleep on purpose need no waiting for
+
+
+if __name__ == "__main__":
+    main()

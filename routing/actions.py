@@ -1,0 +1,70 @@
+"""What each kind of action is, what it says to the customer, and whether it is still right when it would leave."""
+
+import tomllib
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+
+from config.tenant import ActionConfig
+
+# Takes effect with the decision itself, inside our own rows.
+INTERNAL = frozenset({"escalate_to_human", "assign", "notify", "tag"})
+# A message to the customer.
+CUSTOMER_FACING = frozenset(
+    {"send_refund_form", "close_with_thanks", "send_nps_invite", "request_screenshot", "follow_up"}
+)
+# Only ever sends a form, and never on a suspicion of injected instructions.
+MONEY_LIKE = frozenset({"send_refund_form"})
+CUSTOMER_SERVICE_WINDOW = timedelta(hours=24)
+FALLBACK_LANGUAGE = "en"
+
+
+def idempotency_key(message_id: str, kind: str) -> str:
+    """One action of a kind per message, for ever."""
+    return f"{message_id}:{kind}"
+
+
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    return tomllib.loads((files("routing") / "action_texts.toml").read_text(encoding="utf-8"))
+
+
+def outbound_text(kind: str, *, language: str, config: ActionConfig) -> str:
+    """The tenant's wording in the customer's language, else ours, else English. Raises: KeyError when the kind sends nothing."""
+    if language in config.texts:
+        return config.texts[language]
+    ours = _texts()[kind]
+    if language in ours:
+        return ours[language]
+    return config.texts.get(FALLBACK_LANGUAGE) or ours[FALLBACK_LANGUAGE]
+
+
+def link_for(kind: str, *, language: str, config: ActionConfig) -> tuple[str, str] | None:
+    """(button label, URL) when the tenant has set a URL for this action."""
+    if not config.url:
+        return None
+    labels = _texts()["button_labels"] if kind == "send_refund_form" else _texts()["open_labels"]
+    return labels.get(language, labels[FALLBACK_LANGUAGE]), config.url
+
+
+def refusal(
+    kind: str,
+    *,
+    now: datetime,
+    created_at: datetime,
+    last_inbound_at: datetime | None,
+    human_took_over: bool,
+    config: ActionConfig,
+) -> str | None:
+    """Why a planned action must not leave now, or None: "not_enabled", "human_took_over", "too_old", "window_closed"."""
+    if kind not in CUSTOMER_FACING:
+        return None
+    if not config.enabled:
+        return "not_enabled"
+    if human_took_over:
+        return "human_took_over"
+    if now - created_at > timedelta(minutes=config.max_age_min):
+        return "too_old"
+    if last_inbound_at is None or now - last_inbound_at > CUSTOMER_SERVICE_WINDOW:
+        return "window_closed"
+    return None
