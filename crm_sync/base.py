@@ -48,11 +48,15 @@ class CustomerRef:
 
 @dataclass(frozen=True)
 class Found:
-    """Outcome of a search for one customer: the record's id when exactly one matched, else None and how many did."""
+    """Outcome of a search for one customer: the record's id when exactly one matched, else None and how many did.
+
+    error: why the CRM refused to search for, or to create, this one.
+    """
 
     customer_id: str
     record_id: str | None
     matches: int
+    error: CrmError | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ _BLIP_STATUSES = {502, 503, 504}
 _PASSING_STATUSES = {408, 423, 425, 477}
 _NOT_JSON = object()
 
-ReadRefusal = Callable[[int, dict[str, Any]], CrmError | None]
+# Status, error body, seconds of Retry-After.
+ReadRefusal = Callable[[int, dict[str, Any], float | None], CrmError | None]
 
 
 class _BlipError(CrmError):
@@ -55,7 +56,7 @@ class CrmClient:
         *,
         headers: Mapping[str, str],
         timeout_s: float,
-        read_refusal: ReadRefusal = lambda _status, _body: None,
+        read_refusal: ReadRefusal = lambda _status, _body, _retry_after_s: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -143,26 +144,27 @@ class CrmClient:
             if decoded is _NOT_JSON:
                 raise CrmError("answer_not_json", permanent=False, uncertain=not idempotent)
             return as_object({"items": decoded} if isinstance(decoded, list) else decoded)
-        refusal = self._read_refusal(status, as_object(decoded))
+        retry_after_s = read_retry_after_s(headers.get("Retry-After"))
+        refusal = self._read_refusal(status, as_object(decoded), retry_after_s)
         raise refusal or error_from_status(
-            status, retry_after=headers.get("Retry-After"), is_json=decoded is not _NOT_JSON, idempotent=idempotent
+            status, retry_after_s=retry_after_s, is_json=decoded is not _NOT_JSON, idempotent=idempotent
         )
 
 
-def error_from_status(status: int, *, retry_after: str | None, is_json: bool, idempotent: bool, code: str = "") -> CrmError:
+def error_from_status(status: int, *, retry_after_s: float | None, is_json: bool, idempotent: bool) -> CrmError:
     """What an HTTP status means when the CRM's own error body says nothing better."""
-    code = code or f"http_{status}"
+    code = f"http_{status}"
     if status == 429:
-        return rate_limited(code, retry_after_s=read_retry_after_s(retry_after))
+        return rate_limited(code, retry_after_s=retry_after_s)
     if status == 401 or (status == 403 and is_json):
         return CrmError(code, permanent=False, connection_broken=True)
     if status in _BLIP_STATUSES and idempotent:
-        return _BlipError(code, permanent=False, retry_after_s=read_retry_after_s(retry_after))
+        return _BlipError(code, permanent=False, retry_after_s=retry_after_s)
     if status >= 500:
         # A gateway's error page says nothing about what happened behind it.
         return CrmError(code, permanent=False, uncertain=not idempotent)
     if status in _PASSING_STATUSES:
-        return CrmError(code, permanent=False, retry_after_s=read_retry_after_s(retry_after))
+        return CrmError(code, permanent=False, retry_after_s=retry_after_s)
     if not is_json:
         # A firewall's or a proxy's page, not the CRM's word.
         return CrmError("answer_not_json", permanent=False)

@@ -40,8 +40,10 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "APP_DATABASE_PASSWORD": _password,
     "OWNER_DATABASE_PASSWORD": _password,
     "REDIS_PASSWORD": _password,
-    "ADMIN_PASSWORD": _password,
+    "EARSHOT_ADMIN_PASSWORD": _password,
 }
+# Of the embedded servers alone; a variable of this name belongs to something else.
+NEVER_FROM_ENVIRONMENT = ("OWNER_DATABASE_PASSWORD", "REDIS_PASSWORD")
 # Without these, data written earlier cannot be opened: never generated beside an existing database.
 OPENS_DATA = ("EARSHOT_KEYS", "OWNER_DATABASE_PASSWORD")
 
@@ -60,7 +62,7 @@ class Secrets:
 
         Raises: SettingsError, StackError when a file cannot be read or a key that opens existing data is gone.
         """
-        value = environment_value(self._environ, name)
+        value = None if name in NEVER_FROM_ENVIRONMENT else environment_value(self._environ, name)
         if value:
             given = self._environ.get(name + SECRET_FILE_SUFFIX)
             return Secret(name, value, Path(given).resolve() if given else None)

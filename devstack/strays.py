@@ -40,9 +40,11 @@ def bury_dead(*, known: Collection[int]) -> None:
 
 def kill_strays(*, known: Collection[int] = ()) -> int:
     """Kill and collect every inherited process; how many there were."""
-    pids = [pid for pid, _ in _adopted(known=known)]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    for pid in pids:
-        os.waitpid(pid, 0)
-    return len(pids)
+    killed = 0
+    while pids := [pid for pid, _ in _adopted(known=known)]:  # the orphans of those killed come next
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        killed += len(pids)
+    return killed

@@ -252,18 +252,19 @@ def list_dead(conn: Connection, *, limit: int = 1000) -> list[DeadRun]:
     return [DeadRun(*row) for row in rows]
 
 
-def replay_dead(conn: Connection, ref: RunRef, *, minimized: bool) -> bool:
-    """Put a parked run back to work, from `minimized` when its text is already stripped. False when it is not parked."""
-    state = "minimized" if minimized else "received"
+def replay_dead(conn: Connection, ref: RunRef) -> bool:
+    """Put a parked run back to work, after minimization when its text is stripped already. False when it is not parked."""
     row = conn.execute(
         """
         UPDATE run
-        SET state = %s, outcome = NULL, error_code = NULL, crashes = 0, rings = 0, next_at = now()
-        WHERE id = %s AND state = 'dead'
-        RETURNING kind
+        SET state = CASE WHEN m.minimized_text IS NULL THEN 'received' ELSE 'minimized' END,
+            outcome = NULL, error_code = NULL, crashes = 0, rings = 0, next_at = now()
+        FROM message AS m
+        WHERE run.id = %s AND run.state = 'dead' AND m.id = run.message_id
+        RETURNING run.kind, run.state
         """,
-        (state, ref.run_id),
+        (ref.run_id,),
     ).fetchone()
     if row and row[0] == "initial":
-        set_message_state(conn, ref.message_id, state)
+        set_message_state(conn, ref.message_id, row[1])
     return row is not None

@@ -1,0 +1,42 @@
+"""`earshot apikey create | revoke`"""
+
+import argparse
+
+from cli.connect import find_installation
+from cli.errors import CommandError
+from cli.main import add_data_argument
+from store.tenants import find_tenant_id
+from store.users import create_api_key, revoke_api_key
+
+ROLES = ("agent", "supervisor", "admin", "auditor")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Subcommands."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    create = actions.add_parser("create", help="make a key and print it once")
+    create.add_argument("--tenant", required=True, metavar="SLUG")
+    create.add_argument("--name", required=True, help="what the key is for")
+    create.add_argument("--role", choices=ROLES, default="agent")
+    revoke = actions.add_parser("revoke", help="end a key at once")
+    revoke.add_argument("id", type=int)
+    for action in (create, revoke):
+        add_data_argument(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Create or revoke."""
+    with find_installation(options.data).system_transaction() as conn:
+        if options.action == "revoke":
+            if not revoke_api_key(conn, options.id):
+                message = f"there is no live key {options.id}"
+                raise CommandError(message)
+            print(f"key {options.id} is revoked")
+            return 0
+        tenant_id = find_tenant_id(conn, options.tenant)
+        if tenant_id is None:
+            message = f"there is no tenant {options.tenant!r}; see earshot tenant list"
+            raise CommandError(message)
+        key_id, key = create_api_key(conn, tenant_id=tenant_id, name=options.name, role=options.role)
+    print(f"key {key_id} (shown this once): {key}")
+    return 0

@@ -1,0 +1,71 @@
+"""`earshot`: one command with subcommands. Each lives in a module of its own, imported when it is called."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.errors import CommandError
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+
+# Subcommand to (module, one-line help), in the order of --help.
+COMMANDS = {
+    "up": ("cli.up", "start everything on this machine"),
+    "demo": ("cli.demo", "up, three sample tenants and signed sample traffic; --once plays, verifies and exits"),
+    "migrate": ("cli.migrate", "create or update roles and schema"),
+    "tenant": ("cli.tenant", "apply, list and check tenant files"),
+    "user": ("cli.user", "add and list users"),
+    "apikey": ("cli.apikey", "create and revoke API keys"),
+    "dead": ("cli.dead", "list and replay parked messages"),
+    "crm": ("cli.crm", "check and provision a tenant's CRM"),
+    "doctor": ("cli.doctor", "what is wrong with this installation"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="earshot",
+        description="Hears every customer message: analyzed, routed, answered, synced.",
+        epilog="Exit code 0: done, 1: failed, 2: wrong use. Every command takes --data DIR (default .earshot).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, help_text) in COMMANDS.items():
+        commands.add_parser(name, help=help_text, add_help=False)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] not in COMMANDS:
+        _parser().parse_args(arguments[:1])
+        sys.exit(EXIT_WRONG_USE)
+    name = arguments[0]
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = argparse.ArgumentParser(prog=f"earshot {name}", description=COMMANDS[name][1])
+    module.add_arguments(parser)
+    options = parser.parse_args(arguments[1:])
+    try:
+        sys.exit(module.run(options))
+    except CommandError as error:
+        print(f"earshot {name}: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not our failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """`--data DIR`, as every command takes it."""
+    parser.add_argument(
+        "--data", type=Path, default=Path(".earshot"), metavar="DIR", help="the stack's data folder (default: .earshot)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`earshot tenant apply FILE.toml … | list | check FILE.toml …`"""
+
+import argparse
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from cli.connect import Installation, find_installation
+from cli.errors import CommandError
+from cli.main import add_data_argument
+from cli.output import print_rows
+from config.tenant import TenantConfig, TenantFileError, load_tenant_file
+from store.tenants import apply_tenant, list_tenants
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Subcommands."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    apply = actions.add_parser("apply", help="create or update tenants from files; live within 5 s")
+    apply.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
+    check = actions.add_parser("check", help="check files without applying them")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
+    listing = actions.add_parser("list", help="all tenants")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    for action in (apply, check, listing):
+        add_data_argument(action)
+
+
+def _load(files: list[Path]) -> list[TenantConfig]:
+    problems: list[str] = []
+    configs: list[TenantConfig] = []
+    for path in files:
+        try:
+            configs.append(load_tenant_file(path, environ=os.environ))
+        except TenantFileError as error:
+            problems.append(str(error))
+    if problems:
+        raise CommandError("nothing was applied\n" + "\n".join(problems))
+    return configs
+
+
+def apply_configs(installation: Installation, configs: list[TenantConfig]) -> list[int]:
+    """Apply all or none; tells a stand-in which accounts it plays. Returns the tenants' ids in order."""
+    with installation.system_transaction() as conn:
+        ids = [apply_tenant(conn, config, keyring=installation.keyring) for config in configs]
+    _tell_graph_standin(installation, configs)
+    return ids
+
+
+def _tell_graph_standin(installation: Installation, configs: list[TenantConfig]) -> None:
+    """The stand-in sends status webhooks signed with the account's secret, so it must know it."""
+    graph = installation.stack.get("standins", {}).get("graph")
+    if not graph:
+        return
+    receiver = installation.stack["receiver_url"]
+    accounts = [
+        {
+            "kind": channel.kind,
+            "account_id": channel.account_id,
+            "app_secret": channel.app_secret[0].get_secret_value(),
+            "webhook_url": f"{receiver}/webhooks/{channel.kind}",
+        }
+        for config in configs
+        for channel in config.channels
+    ]
+    body = json.dumps({"accounts": accounts}).encode()
+    request = urllib.request.Request(f"{graph}/_accounts", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+    except (urllib.error.URLError, OSError):
+        message = f"the tenants are applied, but the Graph stand-in at {graph} does not answer: no status webhooks will come"
+        raise CommandError(message) from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Apply, check or list."""
+    if options.action == "list":
+        with find_installation(options.data).system_transaction() as conn:
+            rows = [vars(row) for row in list_tenants(conn)]
+        print_rows(rows, as_json=options.json, empty="no tenants yet: earshot tenant apply FILE.toml")
+        return 0
+    configs = _load(options.files)
+    if options.action == "check":
+        for config in configs:
+            print(f"{config.slug}: fine ({len(config.channels)} channels)")
+        return 0
+    ids = apply_configs(find_installation(options.data), configs)
+    for tenant_id, config in zip(ids, configs, strict=True):
+        print(f"{config.slug}: applied as tenant {tenant_id}, {len(config.channels)} channels")
+    return 0

@@ -1,0 +1,121 @@
+"""What HubSpot's answers mean: refusals, and which input of a batch succeeded or failed.
+
+Error shapes: HubSpot's error-handling reference and API specifications, version 2026-09.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crm_sync.base import FIELD_MISSING, RECORD_NOT_FOUND, CrmError
+from crm_sync.client import as_object, as_objects, rate_limited, safe_code
+
+MISSING_SCOPES = "missing_scopes"
+# HubSpot sends no Retry-After with a 429, but names the limit. The daily one is given back at midnight of the portal's time.
+_LIMIT_WAITS_S = {"secondly": 1.0, "ten_secondly_rolling": 10.0, "daily": 3600.0}
+_PERMANENT_CATEGORIES = {"validation_error", "conflict", "bad_request", "invalid_parameter"}
+_OUR_FIELD = re.compile(r"\bearshot_[a-z0-9_]{1,60}\b")
+_SCOPE = re.compile(r"[a-z][a-z0-9._-]{2,80}")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One input of a batch. ids: those it is known by in a result; culprits: those an error may name."""
+
+    ids: frozenset[str]
+    culprits: frozenset[str]
+
+
+def read_refusal(status: int, body: dict[str, Any], retry_after_s: float | None) -> CrmError | None:
+    """The error of a whole request; None when the HTTP status says all there is."""
+    category = safe_code(body.get("category"))
+    if status == 429:
+        policy = safe_code(body.get("policyName"))
+        return rate_limited(
+            f"rate_limit_{policy}" if policy else "rate_limit",
+            retry_after_s=_LIMIT_WAITS_S.get(policy) if retry_after_s is None else retry_after_s,
+        )
+    if status == 403 and category == MISSING_SCOPES:
+        code = ":".join([MISSING_SCOPES, *_scopes(body)])
+        return CrmError(code, permanent=False, connection_broken=True)
+    if status == 401 and category:
+        return CrmError(category, permanent=False, connection_broken=True)
+    if status == 400 and (name := _missing_field(body)):
+        return CrmError(FIELD_MISSING + name, permanent=True)
+    if status in {400, 409, 422} and category:
+        return CrmError(category, permanent=True)
+    return None
+
+
+def sort_results(answer: dict[str, Any], sent: Sequence[Sent]) -> list[dict[str, Any] | CrmError]:
+    """Per input, in order: its result, or why it has none. HubSpot lists results and errors in any order.
+
+    Raises: CrmError when an input failed because the portal lacks one of our fields.
+    """
+    results = {known: result for result in as_objects(answer.get("results")) for known in _ids_of(result)}
+    failures = [(_words(error.get("context")), _item_error(error)) for error in as_objects(answer.get("errors"))]
+    for _, error in failures:
+        if error.code.startswith(FIELD_MISSING):
+            raise error
+    return [
+        next((results[known] for known in one.ids if known in results), None) or _failure_of(one, failures)
+        for one in sent
+    ]
+
+
+def _failure_of(one: Sent, failures: Iterable[tuple[set[str], CrmError]]) -> CrmError:
+    unnamed = CrmError("no_result", permanent=False)
+    for named, error in failures:
+        if named & (one.ids | one.culprits):
+            return error
+        if not named:
+            unnamed = error
+    return unnamed
+
+
+def _item_error(error: dict[str, Any]) -> CrmError:
+    category = safe_code(error.get("category"))
+    if name := _missing_field(error):
+        return CrmError(FIELD_MISSING + name, permanent=True)
+    if category == "object_not_found":
+        return CrmError(RECORD_NOT_FOUND, permanent=True)
+    return CrmError(category or "refused", permanent=category in _PERMANENT_CATEGORIES)
+
+
+def _ids_of(result: dict[str, Any]) -> set[str]:
+    """All that a result may be recognised by: its trace, its id, our keys, or both ends of an association."""
+    properties = as_object(result.get("properties"))
+    candidates = (
+        result.get("objectWriteTraceId"),
+        result.get("id"),
+        properties.get("earshot_event_key"),
+        properties.get("earshot_customer_id"),
+        as_object(result.get("from")).get("id"),
+        as_object(result.get("to")).get("id"),
+    )
+    return {value for value in candidates if isinstance(value, str)}
+
+
+def _words(context: object) -> set[str]:
+    return {
+        word
+        for value in as_object(context).values()
+        for word in (value if isinstance(value, list) else [value])
+        if isinstance(word, str)
+    }
+
+
+def _missing_field(error: dict[str, Any]) -> str | None:
+    """The name of the property that the portal lacks, or has without uniqueness, when that is what the error says."""
+    text = json.dumps([error.get("category"), error.get("message"), error.get("errors"), error.get("context")])
+    if not re.search(r"PROPERTY_DOESNT_EXIST|does not exist|non-unique", text):
+        return None
+    match = _OUR_FIELD.search(text)
+    return match[0] if match else None
+
+
+def _scopes(body: dict[str, Any]) -> list[str]:
+    words = [word for error in as_objects(body.get("errors")) for word in _words(error.get("context"))]
+    return sorted(word for word in words if _SCOPE.fullmatch(word))

@@ -1,0 +1,1 @@
+"""Three invented tenants and a day of their customers."""

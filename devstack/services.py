@@ -1,0 +1,143 @@
+"""The product's own processes, as this machine runs them: receiver, console, workers, beat, Flower."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.child import ChildSpec
+from devstack.health import http_answers
+from worker.roles import ROLES, worker_arguments
+
+PYTHON = (sys.executable,)
+GUNICORN = (*PYTHON, "-m", "gunicorn")
+CELERY = (*PYTHON, "-m", "celery")
+APPLICATION = ("--app", "worker.app")
+WORKER_GRACE_S = 20.0
+# Stopped in this order: no new work, then work at hand, then what it talks to, then what holds the truth.
+STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """What the processes need to know. environ: the settings that all share; worker_ports: metrics port by worker's name."""
+
+    environ: Mapping[str, str]
+    console_environ: Mapping[str, str]
+    flower_environ: Mapping[str, str]
+    receiver_port: int
+    console_port: int
+    flower_port: int
+    worker_ports: Mapping[str, int]
+    run: Path
+    beat: Path
+
+    @property
+    def receiver_url(self) -> str:
+        """Where Meta's webhooks go."""
+        return f"http://127.0.0.1:{self.receiver_port}"
+
+    @property
+    def console_url(self) -> str:
+        """Where people sign in."""
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def flower_url(self) -> str:
+        """Where the task queues can be watched."""
+        return f"http://127.0.0.1:{self.flower_port}"
+
+    @property
+    def metrics_urls(self) -> tuple[str, ...]:
+        """Pages for Prometheus."""
+        pages = [f"http://127.0.0.1:{port}/metrics" for port in self.worker_ports.values()]
+        return (f"{self.receiver_url}/metrics", *pages)
+
+
+def worker_names(*, per_role: int) -> list[str]:
+    """`ROLE-NUMBER` of every worker process."""
+    return [f"{role}-{number}" for role in ROLES for number in range(1, per_role + 1)]
+
+
+def service_children(plan: ServicePlan) -> list[ChildSpec]:
+    """All processes of the product; they need a migrated database and the broker."""
+    workers = [_worker(plan, name=name, metrics_port=port) for name, port in plan.worker_ports.items()]
+    return [*workers, _beat(plan), _receiver(plan), _console(plan), _flower(plan)]
+
+
+def _gunicorn(application: str, *, port: int, workers: int) -> tuple[str, ...]:
+    return (
+        *GUNICORN, application,
+        "--worker-class", "gevent", "--workers", str(workers), "--worker-connections", "1000",
+        "--bind", f"127.0.0.1:{port}", "--no-control-socket",
+        "--graceful-timeout", "10", "--timeout", "30", "--access-logfile", "/dev/null",
+    )  # fmt: skip
+
+
+def _receiver(plan: ServicePlan) -> ChildSpec:
+    return ChildSpec(
+        name="receiver",
+        group="receiver",
+        argv=_gunicorn("webhook_receiver.app:create_app()", port=plan.receiver_port, workers=2),
+        environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / "receiver-metrics")},
+        ready=lambda: http_answers(f"{plan.receiver_url}/readyz"),
+        stop_phase=STOP_ENTRANCES,
+        stop_grace_s=12.0,
+        death_signal=signal.SIGQUIT,  # gunicorn's quick stop: it ends its own workers
+    )
+
+
+def _console(plan: ServicePlan) -> ChildSpec:
+    return ChildSpec(
+        name="console",
+        group="console",
+        argv=_gunicorn("console.app:create_app()", port=plan.console_port, workers=1),
+        environ=plan.console_environ,
+        ready=lambda: http_answers(f"{plan.console_url}/healthz"),
+        stop_phase=STOP_ENTRANCES,
+        stop_grace_s=12.0,
+        death_signal=signal.SIGQUIT,
+    )
+
+
+def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
+    role, _, number = name.rpartition("-")
+    mark = plan.run / f"worker-{name}.ready"
+    return ChildSpec(
+        name=f"worker-{name}",
+        group="worker",
+        argv=(*CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
+        environ={**plan.environ, "METRICS_PORT": str(metrics_port), "EARSHOT_READY_FILE": str(mark)},
+        ready=mark.exists,
+        before_start=lambda: mark.unlink(missing_ok=True),
+        stop_phase=STOP_WORKERS,
+        stop_grace_s=WORKER_GRACE_S,
+    )
+
+
+def _beat(plan: ServicePlan) -> ChildSpec:
+    return ChildSpec(
+        name="beat",
+        group="beat",
+        argv=(*CELERY, *APPLICATION, "beat", "--schedule", str(plan.beat / "schedule"), "--pidfile=", "--loglevel", "INFO"),
+        environ=plan.environ,
+        ready=lambda: any(plan.beat.iterdir()),
+        stop_phase=STOP_ENTRANCES,
+        stop_grace_s=5.0,
+    )
+
+
+def _flower(plan: ServicePlan) -> ChildSpec:
+    return ChildSpec(
+        name="flower",
+        group="flower",
+        argv=(
+            *CELERY, *APPLICATION, "flower",
+            "--address=127.0.0.1", f"--port={plan.flower_port}", "--read_only=True", "--max_tasks=10000",
+        ),
+        environ=plan.flower_environ,
+        ready=lambda: http_answers(f"{plan.flower_url}/healthcheck"),
+        stop_phase=STOP_ENTRANCES,
+        stop_grace_s=5.0,
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""`earshot up`: what to start on this machine, in which order."""
+
+import logging
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config.settings import SettingsError
+from devstack.child import LOG_ROTATE_BYTES
+from devstack.data_dir import DataDir, DataDirLock, open_data_dir
+from devstack.leftovers import end_leftovers, record_children
+from devstack.plan import ADMIN_EMAIL, StackPlan, make_plan
+from devstack.ports import Ports
+from devstack.run_once import run_once, running_once
+from devstack.secrets import Secrets
+from devstack.services import service_children
+from devstack.stack_error import StackError
+from devstack.stack_file import GROUPS, Admin, StackInfo, remove_stack_file, write_stack_file
+from devstack.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What the user chose. Ports: 0 picks a free one. workers: processes per role. live: use no stand-ins."""
+
+    data_dir: Path
+    receiver_port: int
+    console_port: int
+    flower_port: int
+    workers: int
+    live: bool
+    environ: Mapping[str, str]
+
+
+class Stack:
+    """Everything on this machine, from start() to stop(); a context manager that stops at the end.
+
+    For the main thread: start() begins a thread that restarts dead children from then on.
+    """
+
+    def __init__(self, options: UpOptions, *, say: Callable[[str], None]) -> None:
+        """say: tells the person what happens, a line at a time."""
+        self._options = options
+        self._say = say
+        self._data: DataDir | None = None
+        self._lock: DataDirLock | None = None
+        self._supervisor: Supervisor | None = None
+        self._info: StackInfo | None = None
+        self._writing = threading.Lock()
+        self._stopping = False
+        self._signals = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: TracebackType | BaseException | type[BaseException] | None) -> None:
+        self.stop()
+
+    def start(self) -> StackInfo:
+        """Start everything, wait until all of it is healthy, and write stack.json.
+
+        Raises: StackError, SettingsError; what did start is left for stop().
+        """
+        data = self._take_data_dir(self._options.data_dir)
+        try:
+            plan = self._make_plan(data)
+            supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=self._publish)
+            self._supervisor = supervisor
+            self._start_all(plan, supervisor, data)
+        except OSError as error:
+            message = f"the stack cannot start: {error.strerror}: {error.filename}"
+            raise StackError(message) from error
+        self._info = _describe(plan)
+        self._publish()
+        return self._info
+
+    def _take_data_dir(self, path: Path) -> DataDir:
+        data = open_data_dir(path)
+        self._lock, self._data = DataDirLock(data), data
+        remove_stack_file(data.root)
+        _log_to(data.logs / "supervisor.log")
+        left = end_leftovers(data.root / "children.json")
+        if left:
+            log.warning("ended %d processes that an earlier supervisor left", left)
+        shutil.rmtree(data.run)
+        (data.run / "receiver-metrics").mkdir(parents=True, mode=0o700)
+        return data
+
+    def _make_plan(self, data: DataDir) -> StackPlan:
+        options, ports = self._options, Ports()
+        return make_plan(
+            data,
+            environ=options.environ,
+            live=options.live,
+            workers_per_role=options.workers,
+            receiver_port=ports.wanted(options.receiver_port, option="--receiver-port"),
+            console_port=ports.wanted(options.console_port, option="--console-port"),
+            flower_port=ports.wanted(options.flower_port, option="--flower-port"),
+            ports=ports,
+            secrets=Secrets(data.secrets, environ=options.environ, has_data=data.postgres.exists()),
+        )
+
+    def _start_all(self, plan: StackPlan, supervisor: Supervisor, data: DataDir) -> None:
+        self._say(f"Starting Earshot in {data.root}")
+        supervisor.start(plan.foundation)
+        for server in (plan.postgres, plan.redis):
+            server.prepare()
+        run_once("migrate", plan.migrate, environ=plan.owner_environ, data=data)
+        with running_once("admin", plan.add_admin, environ=plan.owner_environ, data=data):
+            supervisor.start(service_children(plan.services))
+
+    def _publish(self) -> None:
+        """Write down what runs now: for other programs, and for the next start."""
+        supervisor, data = self._supervisor, self._data
+        if supervisor is None or data is None:
+            return
+        running = supervisor.running()
+        with self._writing:
+            try:
+                record_children(data.root / "children.json", [(pid, spec.death_signal) for spec, pid in running])
+                if self._info and not self._stopping:
+                    pids = {group: tuple(pid for spec, pid in running if spec.group == group) for group in GROUPS}
+                    pids["supervisor"] = self._info.pids["supervisor"]
+                    self._info = self._info.model_copy(update={"pids": pids})
+                    write_stack_file(data.root, self._info)
+            except OSError as error:  # a full disk must not end the children
+                log.error("stack.json is not up to date: %s", error.strerror)  # noqa: TRY400 -- no traceback
