@@ -9,7 +9,6 @@ from typing import Any
 
 from cli.errors import CommandError
 from config.settings import SettingsError, environment_value
-from config.tenant import TenantFileError
 from store.db import Connection, Database, StoreError
 from store.secrets import Keyring, SecretError
 
@@ -45,9 +44,14 @@ def describe(error: StoreError) -> str:
 
 
 def _running_stack(data_dir: Path) -> dict[str, Any]:
-    from devstack.stack_file import find_stack  # noqa: PLC0415 -- a production image may leave the devstack out
+    from devstack.stack_error import StackError  # noqa: PLC0415 -- a production image may leave the devstack out
+    from devstack.stack_file import find_stack  # noqa: PLC0415
 
-    return find_stack(data_dir) or {}
+    try:
+        info = find_stack(data_dir)
+    except StackError as error:
+        raise CommandError(str(error)) from None
+    return dict(info) if info else {}
 
 
 def _secret(environ: Mapping[str, str], name: str, data_dir: Path) -> str | None:
@@ -71,5 +75,5 @@ def find_installation(data_dir: Path) -> Installation:
             message = f"no stack runs for {data_dir} and {missing} is not set; start one with `earshot up`, or set it"
             raise CommandError(message)
         return Installation(url, Keyring.parse(keys), stack)
-    except (SettingsError, SecretError, TenantFileError, OSError) as error:
+    except (SettingsError, SecretError, OSError) as error:
         raise CommandError(str(error)) from None

@@ -70,7 +70,10 @@ class StateWrite:
 
 @dataclass(frozen=True)
 class CrmEvent:
-    """A note or a task for one CRM record. key: the same event has the same key for ever; the adapter writes it once in effect."""
+    """A note or a task for one CRM record.
+
+    key: the same event has the same key for ever; the adapter writes it once in effect.
+    """
 
     key: str
     record_id: str
@@ -101,8 +104,8 @@ class ProvisionReport:
 class Crm(Protocol):
     """One tenant's CRM. Every call has a timeout; blips under about 10 s are retried inside, longer ones are raised.
 
-    What concerns one input comes back in its outcome; what concerns the CRM as a whole (credentials, limits, no answer, a field
-    it lacks) is raised as CrmError, and then any part of the call may have been done: repeating it is harmless.
+    What concerns one input comes back in its outcome. What concerns the CRM as a whole (credentials, limits, no answer,
+    a field it lacks) is raised as CrmError; any part of the call may have been done then, and repeating it is harmless.
     """
 
     kind: str

@@ -18,7 +18,8 @@ def send_in_batches(
 ) -> list[Result]:
     """The results of `send` on at most `size` items at a time, in input order.
 
-    A batch that is refused as a whole is sent again in halves, down to the items that cause it; those become `refused(item, error)`.
+    A batch that is refused as a whole is sent again in halves, down to the items that cause it; those become
+    `refused(item, error)`.
     Raises: CrmError when the cause is not an item: transient, connection broken, or a field that the CRM lacks.
     """
     results: list[Result] = []

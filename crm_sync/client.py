@@ -37,7 +37,7 @@ class _BlipError(CrmError):
 
 @cache
 def _transport() -> httpx2.HTTPTransport:
-    """One pool for the process: connections are told apart by host and carry no credentials or cookies between tenants."""
+    """One pool for the process. Connections are told apart by host and carry no credentials or cookies between them."""
     # As many connections as there are threads asking, so that one tenant's slow CRM takes none from the others.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
     return httpx2.HTTPTransport(limits=limits, trust_env=False)
@@ -46,8 +46,8 @@ def _transport() -> httpx2.HTTPTransport:
 class CrmClient:
     """Requests to one tenant's CRM.
 
-    timeout_s: for a whole answer, after the connection stands. read_refusal: what the CRM's own error body means, by HTTP status;
-    None leaves it to the status. sleep and clock are for tests.
+    timeout_s: for a whole answer, after the connection stands. read_refusal: what the CRM's own error body means; None
+    leaves it to the HTTP status. sleep and clock are for tests.
     """
 
     def __init__(
@@ -127,9 +127,7 @@ class CrmClient:
         deadline = self._clock() + CONNECT_TIMEOUT_S + self._timeout_s
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if content else {})
         body = bytearray()
-        with self._http.stream(
-            method, self._base + path, params=params, content=content, headers=headers
-        ) as response:
+        with self._http.stream(method, self._base + path, params=params, content=content, headers=headers) as response:
             for chunk in response.iter_bytes():
                 body += chunk
                 # The client's own timeout starts anew with every byte that drips in.
@@ -195,7 +193,8 @@ def as_object(value: object) -> dict[str, Any]:
 
 def as_objects(value: object) -> list[dict[str, Any]]:
     """The JSON objects in an array; other items, and what is no array, are left out."""
-    return [as_object(item) for item in cast("list[object]", value) if isinstance(item, dict)] if isinstance(value, list) else []
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [as_object(item) for item in items if isinstance(item, dict)]
 
 
 def _decode(body: bytes) -> Any:

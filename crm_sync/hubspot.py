@@ -1,12 +1,12 @@
 """HubSpot, API version 2026-09: labels as contact properties, events as notes and tasks.
 
-The token is a service key or an app's access token with the scopes crm.objects.contacts.read and .write, and, to let Earshot make
-its properties, crm.schemas.contacts.read and .write.
+The token is a service key or an app's access token with the scopes crm.objects.contacts.read and .write, and, to let
+Earshot make its properties, crm.schemas.contacts.read and .write.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from crm_sync.base import (
     FIELD_MISSING,
@@ -20,18 +20,19 @@ from crm_sync.base import (
     StateWrite,
 )
 from crm_sync.batches import send_in_batches
-from crm_sync.client import CrmClient, as_object, as_objects
-from crm_sync.hubspot_answers import MISSING_SCOPES, Sent, read_refusal, sort_results
-from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY, FIELDS, GROUP, contact_properties, event_properties
+from crm_sync.client import CrmClient, as_object
+from crm_sync.hubspot_answers import Sent, read_refusal, records, sort_results
+from crm_sync.hubspot_fields import BATCH, CUSTOMER_KEY, EVENT_KEY, VERSION, contact_properties, event_properties
+from crm_sync.hubspot_provision import provision
 from crm_sync.labels import field_values
 from crm_sync.phones import is_written_among, national_numbers, phone_variants
 
-VERSION = "2026-09"
-BATCH = 100
 # HubSpot searches four times a second, with a body of at most 3,000 characters: a few customers share one search.
 SEARCH_CUSTOMERS = 8
 SEARCH_LIMIT = 200
 
+_OBJECTS = f"/crm/objects/{VERSION}"
+_OBJECT_TYPES = {"note": "notes", "task": "tasks"}
 _PHONE_PROPERTIES = ["phone", "mobilephone", "hs_calculated_phone_number", "hs_calculated_mobile_number"]
 _EMAIL_PROPERTIES = ["email", "hs_additional_emails"]
 
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 
 class HubSpot:
-    """One portal. default_region: the tenant's country, to read numbers on cards that lack a country code."""
+    """One portal. default_region: the tenant's country ("TR"), to read numbers on cards that lack a country code."""
 
     kind = "hubspot"
 
@@ -65,38 +66,41 @@ class HubSpot:
 
     def check(self) -> None:
         """Raises: CrmError when the token or its scopes don't let us read contacts."""
-        self._client.get(f"/crm/objects/{VERSION}/contacts", params={"limit": "1"})
+        self._client.get(f"{_OBJECTS}/contacts", params={"limit": "1"})
 
     def provision(self) -> ProvisionReport:
         """Create our properties where they are missing. Without the schema scopes they are reported instead."""
-        reports = [self._provision_object(object_type) for object_type in FIELDS]
-        return ProvisionReport(
-            created=tuple(name for report in reports for name in report.created),
-            present=tuple(name for report in reports for name in report.present),
-            missing=tuple(name for report in reports for name in report.missing),
-        )
+        return provision(self._client)
 
     def find(self, customers: list[CustomerRef]) -> list[Found]:
-        """One Found per input, in order. Search lags behind writes by seconds, so a record just made may not be found."""
+        """One Found per input, in order. Search lags seconds behind writes: a record just made may not be found."""
         searchable = [customer for customer in customers if customer.phones or customer.emails]
-        found = send_in_batches(
-            searchable, size=SEARCH_CUSTOMERS, send=self._find, refused=lambda customer, error: _not_found(customer, error)
-        )
-        by_customer = {one.customer_id: one for one in found}
-        return [by_customer.get(customer.customer_id) or _not_found(customer) for customer in customers]
+        found = send_in_batches(searchable, size=SEARCH_CUSTOMERS, send=self._find, refused=_nobody)
+        return _in_order(found, customers)
 
     def create(self, customers: list[CustomerRef]) -> list[Found]:
-        """One contact per input. By our own key, so that a repeat after a lost answer gives the same contact."""
-        return self._with_fields(
-            lambda: send_in_batches(customers, size=BATCH, send=self._create, refused=_not_created)
-        )
+        """One contact per input, by our own key, so that a repeat after a lost answer gives the same contact."""
+        known = [customer for customer in customers if customer.phones or customer.emails or customer.display_name]
+        try:
+            found = self._with_fields(
+                lambda: send_in_batches(known, size=BATCH, send=self._create, refused=_not_created)
+            )
+        except CrmError as error:
+            if not error.code.startswith(FIELD_MISSING):
+                raise
+            # A portal without our key gets no contacts from us, but the labels of those it has.
+            found = [_not_created(customer, error) for customer in known]
+        return _in_order(found, customers)
 
     def write(self, writes: list[StateWrite]) -> list[Outcome]:
-        """Write the labels; where two customers share a record, the newer ones stand."""
+        """Write the labels. Where two customers share a record the newer labels stand: HubSpot takes an id once."""
         newest = {one.record_id: one for one in sorted(writes, key=lambda one: one.labels.last_analyzed_at)}
         outcomes = self._with_fields(
             lambda: send_in_batches(
-                list(newest.values()), size=BATCH, send=self._write, refused=lambda one, error: Outcome(one.record_id, error)
+                list(newest.values()),
+                size=BATCH,
+                send=self._write,
+                refused=lambda one, error: Outcome(one.record_id, error),
             )
         )
         errors = {outcome.ref: outcome.error for outcome in outcomes}
@@ -104,18 +108,19 @@ class HubSpot:
 
     def emit(self, events: list[CrmEvent]) -> list[Outcome]:
         """Add notes and tasks. One that is there already is left as it is: an agent may have worked on it."""
-        return self._with_fields(lambda: self._emit_all(events))
+        outcomes = {outcome.ref: outcome for outcome in self._with_fields(lambda: self._emit_all(events))}
+        return [outcomes[event.key] for event in events]
 
     def read_value(self, record_ids: list[str], field: str) -> dict[str, str | None]:
         """The value of a contact property per record; None where it is empty or the contact is gone."""
         values: dict[str, str | None] = dict.fromkeys(record_ids)
         for start in range(0, len(record_ids), BATCH):
             for contact in self._read("contacts", record_ids[start : start + BATCH], properties=[field]):
-                values[str(contact.get("id"))] = as_object(contact.get("properties")).get(field) or None
+                values[contact["id"]] = as_object(contact.get("properties")).get(field) or None
         return values
 
     def _with_fields(self, work: Callable[[], T]) -> T:
-        """Do it; where a property of ours is missing (a new portal, a zealous admin), make it once and do it again."""
+        """Do it; where the portal lacks a property of ours, make it once and do it again."""
         try:
             return work()
         except CrmError as error:
@@ -124,178 +129,110 @@ class HubSpot:
         self.provision()
         return work()
 
-    def _provision_object(self, object_type: str) -> ProvisionReport:
-        wanted = FIELDS[object_type]
-        reasons: dict[str, str] = {}
-        try:
-            before = self._property_names(object_type)
-            absent = [one for one in wanted if one["name"] not in before]
-            if absent:
-                self._make_group(object_type)
-                reasons = self._create_properties(object_type, absent)
-            after = self._property_names(object_type) if absent else before
-        except CrmError as error:
-            if not error.code.startswith(MISSING_SCOPES):
-                raise
-            return ProvisionReport(missing=tuple(f"{object_type}.{one['name']} ({error.code})" for one in wanted))
-        return ProvisionReport(
-            created=tuple(f"{object_type}.{one['name']}" for one in absent if one["name"] in after),
-            present=tuple(f"{object_type}.{one['name']}" for one in wanted if one["name"] in before),
-            missing=tuple(
-                f"{object_type}.{one['name']} ({reasons.get(one['name'], 'not_created')})"
-                for one in absent
-                if one["name"] not in after
-            ),
-        )
-
-    def _property_names(self, object_type: str) -> set[str]:
-        answer = self._client.get(f"/crm/properties/{VERSION}/{object_type}")
-        return {str(one.get("name")) for one in as_objects(answer.get("results"))}
-
-    def _make_group(self, object_type: str) -> None:
-        path = f"/crm/properties/{VERSION}/{object_type}/groups"
-        groups = as_objects(self._client.get(path).get("results"))
-        if GROUP["name"] in {one.get("name") for one in groups}:
-            return
-        try:
-            self._client.post(path, GROUP, idempotent=True)
-        except CrmError as error:
-            # Another worker made it first; anything else shows when the properties are made.
-            if not error.permanent:
-                raise
-
-    def _create_properties(self, object_type: str, absent: list[dict[str, Any]]) -> dict[str, str]:
-        """Why properties were refused, by name."""
-
-        def send(batch: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-            path = f"/crm/properties/{VERSION}/{object_type}/batch/create"
-            self._client.post(path, {"inputs": list(batch)}, idempotent=True)
-            return []
-
-        refused = send_in_batches(
-            absent, size=BATCH, send=send, refused=lambda one, error: (str(one["name"]), error.code)
-        )
-        return dict(refused)
-
     def _find(self, customers: Sequence[CustomerRef]) -> list[Found]:
+        contacts = {
+            contact["id"]: as_object(contact.get("properties"))
+            for groups in (_phone_groups(customers), _email_groups(customers))
+            for contact in self._search(groups, alone=len(customers) == 1)
+        }
+        return [self._match(customer, contacts) for customer in customers]
+
+    def _search(self, groups: list[dict[str, Any]], *, alone: bool) -> list[dict[str, Any]]:
+        if not groups:
+            return []
         search = {
-            "filterGroups": _filter_groups(customers),
+            "filterGroups": groups,
             "properties": _PHONE_PROPERTIES + _EMAIL_PROPERTIES,
             "limit": SEARCH_LIMIT,
             "after": "0",
             "sorts": [],
         }
-        answer = self._client.post(f"/crm/objects/{VERSION}/contacts/search", search, idempotent=True)
-        contacts = as_objects(answer.get("results"))
-        if len(contacts) >= SEARCH_LIMIT and len(customers) > 1:
-            # One customer's many duplicates would hide another's record: search for fewer at a time.
+        contacts = records(self._client.post(f"{_OBJECTS}/contacts/search", search, idempotent=True))
+        if len(contacts) >= SEARCH_LIMIT and not alone:
+            # One customer's many duplicates would hide another's record: refused, so that it is searched in halves.
             raise CrmError("too_many_matches", permanent=True)
-        return [self._match(customer, contacts) for customer in customers]
+        return contacts
 
-    def _match(self, customer: CustomerRef, contacts: list[dict[str, Any]]) -> Found:
-        """Search gives more than was asked for: only a contact that really bears the number or address counts."""
-        ids = {
-            str(contact.get("id"))
-            for contact in contacts
-            if self._is_same(customer, properties=as_object(contact.get("properties")))
-        }
-        return Found(customer.customer_id, next(iter(ids)) if len(ids) == 1 else None, len(ids))
+    def _match(self, customer: CustomerRef, contacts: dict[str, dict[str, Any]]) -> Found:
+        """Search gives candidates: only a contact that really bears the number or the address counts."""
+        ids = [record_id for record_id, properties in contacts.items() if self._is_same(customer, properties)]
+        return Found(customer.customer_id, ids[0] if len(ids) == 1 else None, len(ids))
 
-    def _is_same(self, customer: CustomerRef, *, properties: dict[str, Any]) -> bool:
+    def _is_same(self, customer: CustomerRef, properties: dict[str, Any]) -> bool:
         written = [properties.get(name) for name in _PHONE_PROPERTIES]
         emails = ";".join(properties.get(name) or "" for name in _EMAIL_PROPERTIES).lower().split(";")
-        return is_written_among(customer.phones, written, region=self._default_region) or bool(
-            set(customer.emails) & set(emails)
-        )
+        has_phone = is_written_among(customer.phones, written, region=self._default_region)
+        return has_phone or not set(customer.emails).isdisjoint(emails)
 
     def _create(self, customers: Sequence[CustomerRef]) -> list[Found]:
-        results = self._upsert(
-            "contacts",
-            key_property=CUSTOMER_KEY,
-            properties={customer.customer_id: contact_properties(customer) for customer in customers},
-        )
+        properties = {customer.customer_id: contact_properties(customer) for customer in customers}
+        results = self._upsert("contacts", key_property=CUSTOMER_KEY, properties=properties)
         return [
             _not_created(customer, result)
             if isinstance(result, CrmError)
-            else Found(customer.customer_id, str(result["id"]), 1)
+            else Found(customer.customer_id, result["id"], 1)
             for customer, result in zip(customers, results, strict=True)
         ]
 
     def _write(self, writes: Sequence[StateWrite]) -> list[Outcome]:
         inputs = [
-            {"id": one.record_id, "properties": field_values(one.labels, with_summary=self._send_summary)} for one in writes
+            {"id": one.record_id, "properties": field_values(one.labels, with_summary=self._send_summary)}
+            for one in writes
         ]
-        answer = self._client.post(
-            f"/crm/objects/{VERSION}/contacts/batch/update", {"inputs": inputs}, idempotent=True
-        )
-        results = sort_results(answer, [Sent(frozenset({one.record_id}), frozenset()) for one in writes])
-        return [_outcome(one.record_id, result) for one, result in zip(writes, results, strict=True)]
+        answer = self._client.post(f"{_OBJECTS}/contacts/batch/update", {"inputs": inputs}, idempotent=True)
+        results = sort_results(answer, [Sent(frozenset({one.record_id})) for one in writes])
+        return [
+            Outcome(one.record_id, result if isinstance(result, CrmError) else None)
+            for one, result in zip(writes, results, strict=True)
+        ]
 
     def _emit_all(self, events: list[CrmEvent]) -> list[Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        kinds: tuple[tuple[Literal["note", "task"], str], ...] = (("note", "notes"), ("task", "tasks"))
-        for kind, object_type in kinds:
-            sent = send_in_batches(
+        outcomes: list[Outcome] = []
+        for kind, object_type in _OBJECT_TYPES.items():
+            outcomes += send_in_batches(
                 [event for event in events if event.kind == kind],
                 size=BATCH,
                 send=lambda batch, object_type=object_type: self._emit(object_type, batch),
                 refused=lambda event, error: Outcome(event.key, error),
             )
-            outcomes |= {outcome.ref: outcome for outcome in sent}
-        return [outcomes[event.key] for event in events]
+        return outcomes
 
     def _emit(self, object_type: str, events: Sequence[CrmEvent]) -> list[Outcome]:
-        ids = self._event_ids(object_type, events)
-        new = [event for event in events if event.key not in ids]
-        errors: dict[str, CrmError] = {}
-        if new:
-            results = self._upsert(
-                object_type, key_property=EVENT_KEY, properties={event.key: event_properties(event) for event in new}
-            )
-            for event, result in zip(new, results, strict=True):
-                if isinstance(result, CrmError):
-                    errors[event.key] = result
-                else:
-                    ids[event.key] = str(result["id"])
-        errors |= self._associate(object_type, [(event, ids[event.key]) for event in events if event.key in ids])
-        return [Outcome(event.key, errors.get(event.key)) for event in events]
-
-    def _event_ids(self, object_type: str, events: Sequence[CrmEvent]) -> dict[str, str]:
-        """Ids, by key, of the events that are there already."""
         keys = [event.key for event in events]
         there = self._read(object_type, keys, properties=[EVENT_KEY], key_property=EVENT_KEY)
-        return {str(as_object(one.get("properties")).get(EVENT_KEY)): str(one.get("id")) for one in there}
-
-    def _associate(self, object_type: str, pairs: list[tuple[CrmEvent, str]]) -> dict[str, CrmError]:
-        """Hang notes or tasks on their contacts, which upsert can't do. Errors by event key."""
-        if not pairs:
-            return {}
-        answer = self._client.post(
-            f"/crm/associations/{VERSION}/{object_type}/contacts/batch/associate/default",
-            {"inputs": [{"from": {"id": own_id}, "to": {"id": event.record_id}} for event, own_id in pairs]},
-            idempotent=True,
-        )
-        sent = [Sent(frozenset({own_id}), frozenset({event.record_id})) for event, own_id in pairs]
-        results = sort_results(answer, sent)
-        return {
-            event.key: result
-            for (event, _), result in zip(pairs, results, strict=True)
-            if isinstance(result, CrmError)
+        results: dict[str, dict[str, Any] | CrmError] = {
+            str(as_object(one.get("properties")).get(EVENT_KEY)): one for one in there
         }
+        new = {event.key: event_properties(event) for event in events if event.key not in results}
+        if new:
+            made = self._upsert(object_type, key_property=EVENT_KEY, properties=new)
+            results |= dict(zip(new, made, strict=True))
+        return [self._link(object_type, event, results[event.key]) for event in events]
+
+    def _link(self, object_type: str, event: CrmEvent, result: dict[str, Any] | CrmError) -> Outcome:
+        """Hang a note or task on its contact, which upsert can't do. Linking twice is one link."""
+        if isinstance(result, CrmError):
+            return Outcome(event.key, result)
+        path = f"{_OBJECTS}/{object_type}/{result['id']}/associations/default/contacts/{event.record_id}"
+        try:
+            self._client.request("PUT", path, idempotent=True)
+        except CrmError as error:
+            if not error.permanent:
+                raise
+            return Outcome(event.key, error)
+        return Outcome(event.key)
 
     def _upsert(
         self, object_type: str, *, key_property: str, properties: dict[str, dict[str, str]]
     ) -> list[dict[str, Any] | CrmError]:
         """Make what is not there, by unique key; one result per key, in order."""
-        # A trace per input makes HubSpot accept the good ones beside a bad one, and say which is which.
+        # A trace per input makes HubSpot take the good ones beside a bad one, and say which is which.
         inputs = [
             {"id": key, "idProperty": key_property, "objectWriteTraceId": f"earshot-{key}", "properties": values}
             for key, values in properties.items()
         ]
-        answer = self._client.post(
-            f"/crm/objects/{VERSION}/{object_type}/batch/upsert", {"inputs": inputs}, idempotent=True
-        )
-        return sort_results(answer, [Sent(frozenset({f"earshot-{key}", key}), frozenset()) for key in properties])
+        answer = self._client.post(f"{_OBJECTS}/{object_type}/batch/upsert", {"inputs": inputs}, idempotent=True)
+        return sort_results(answer, [Sent(frozenset({key, f"earshot-{key}"})) for key in properties])
 
     def _read(
         self, object_type: str, ids: list[str], *, properties: list[str], key_property: str | None = None
@@ -308,20 +245,21 @@ class HubSpot:
         if key_property:
             request["idProperty"] = key_property
         try:
-            answer = self._client.post(f"/crm/objects/{VERSION}/{object_type}/batch/read", request, idempotent=True)
+            answer = self._client.post(f"{_OBJECTS}/{object_type}/batch/read", request, idempotent=True)
         except CrmError as error:
-            # HubSpot answers 404 instead of an empty list when none of them is there.
+            # HubSpot may answer 404 instead of an empty list when none of them is there.
             if error.code != RECORD_NOT_FOUND:
                 raise
             return []
-        return as_objects(answer.get("results"))
+        return records(answer)
 
 
-def _outcome(ref: str, result: dict[str, Any] | CrmError) -> Outcome:
-    return Outcome(ref, result if isinstance(result, CrmError) else None)
+def _in_order(found: list[Found], customers: list[CustomerRef]) -> list[Found]:
+    by_customer = {one.customer_id: one for one in found}
+    return [by_customer.get(customer.customer_id) or _nobody(customer) for customer in customers]
 
 
-def _not_found(customer: CustomerRef, error: CrmError | None = None) -> Found:
+def _nobody(customer: CustomerRef, error: CrmError | None = None) -> Found:
     return Found(customer.customer_id, record_id=None, matches=0, error=error)
 
 
@@ -330,19 +268,24 @@ def _not_created(customer: CustomerRef, error: CrmError) -> Found:
     return Found(customer.customer_id, record_id=None, matches=int(error.code == "conflict"), error=error)
 
 
-def _filter_groups(customers: Sequence[CustomerRef]) -> list[dict[str, Any]]:
-    """Groups are joined by OR, five at most. HubSpot indexes numbers without country code, however they were typed."""
-    phones = [phone for customer in customers for phone in customer.phones]
-    national = sorted({number for phone in phones for number in national_numbers(phone)})
-    full = sorted({variant for phone in phones for variant in phone_variants(phone)})
-    emails = sorted({email for customer in customers for email in customer.emails})
-    wanted = {
-        "hs_searchable_calculated_phone_number": national,
-        "hs_searchable_calculated_mobile_number": national,
-        "phone": full,
-        "mobilephone": full,
-        "email": emails,
-    }
+def _phone_groups(customers: Sequence[CustomerRef]) -> list[dict[str, Any]]:
+    """Groups are joined by OR, five at most. HubSpot indexes a number, however typed, without its country code."""
+    phones = {phone for customer in customers for phone in customer.phones}
+    national = {number for phone in phones for number in national_numbers(phone)}
+    full = {variant for phone in phones for variant in phone_variants(phone)}
     return [
-        {"filters": [{"propertyName": name, "operator": "IN", "values": values}]} for name, values in wanted.items() if values
+        *_any_of("hs_searchable_calculated_phone_number", national),
+        *_any_of("hs_searchable_calculated_mobile_number", national),
+        *_any_of("hs_calculated_phone_number", full),
+        *_any_of("phone", full),
+        *_any_of("mobilephone", full),
     ]
+
+
+def _email_groups(customers: Sequence[CustomerRef]) -> list[dict[str, Any]]:
+    return _any_of("email", {email for customer in customers for email in customer.emails})
+
+
+def _any_of(name: str, values: Iterable[str]) -> list[dict[str, Any]]:
+    listed = sorted(values)
+    return [{"filters": [{"propertyName": name, "operator": "IN", "values": listed}]}] if listed else []

@@ -11,9 +11,10 @@ from typing import Any
 
 from crm_sync.base import FIELD_MISSING, RECORD_NOT_FOUND, CrmError
 from crm_sync.client import as_object, as_objects, rate_limited, safe_code
+from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY
 
 MISSING_SCOPES = "missing_scopes"
-# HubSpot sends no Retry-After with a 429, but names the limit. The daily one is given back at midnight of the portal's time.
+# HubSpot sends no Retry-After with a 429, but names the limit. The daily one comes back at the portal's midnight.
 _LIMIT_WAITS_S = {"secondly": 1.0, "ten_secondly_rolling": 10.0, "daily": 3600.0}
 _PERMANENT_CATEGORIES = {"validation_error", "conflict", "bad_request", "invalid_parameter"}
 _OUR_FIELD = re.compile(r"\bearshot_[a-z0-9_]{1,60}\b")
@@ -22,10 +23,9 @@ _SCOPE = re.compile(r"[a-z][a-z0-9._-]{2,80}")
 
 @dataclass(frozen=True)
 class Sent:
-    """One input of a batch. ids: those it is known by in a result; culprits: those an error may name."""
+    """One input of a batch. names: what a result or an error may call it: a trace, a record id, our own key."""
 
-    ids: frozenset[str]
-    culprits: frozenset[str]
+    names: frozenset[str]
 
 
 def read_refusal(status: int, body: dict[str, Any], retry_after_s: float | None) -> CrmError | None:
@@ -49,18 +49,28 @@ def read_refusal(status: int, body: dict[str, Any], retry_after_s: float | None)
     return None
 
 
+def records(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records in an answer, each with its id.
+
+    Raises: CrmError when it lists neither results nor errors: nothing found is a list too, and must not be guessed.
+    """
+    if not isinstance(answer.get("results"), list) and not isinstance(answer.get("errors"), list):
+        raise CrmError("answer_incomplete", permanent=False)
+    return [one for one in as_objects(answer.get("results")) if isinstance(one.get("id"), str)]
+
+
 def sort_results(answer: dict[str, Any], sent: Sequence[Sent]) -> list[dict[str, Any] | CrmError]:
     """Per input, in order: its result, or why it has none. HubSpot lists results and errors in any order.
 
     Raises: CrmError when an input failed because the portal lacks one of our fields.
     """
-    results = {known: result for result in as_objects(answer.get("results")) for known in _ids_of(result)}
+    results = {known: result for result in records(answer) for known in _names_of(result)}
     failures = [(_words(error.get("context")), _item_error(error)) for error in as_objects(answer.get("errors"))]
     for _, error in failures:
         if error.code.startswith(FIELD_MISSING):
             raise error
     return [
-        next((results[known] for known in one.ids if known in results), None) or _failure_of(one, failures)
+        next((results[known] for known in one.names if known in results), None) or _failure_of(one, failures)
         for one in sent
     ]
 
@@ -68,7 +78,7 @@ def sort_results(answer: dict[str, Any], sent: Sequence[Sent]) -> list[dict[str,
 def _failure_of(one: Sent, failures: Iterable[tuple[set[str], CrmError]]) -> CrmError:
     unnamed = CrmError("no_result", permanent=False)
     for named, error in failures:
-        if named & (one.ids | one.culprits):
+        if named & one.names:
             return error
         if not named:
             unnamed = error
@@ -84,16 +94,14 @@ def _item_error(error: dict[str, Any]) -> CrmError:
     return CrmError(category or "refused", permanent=category in _PERMANENT_CATEGORIES)
 
 
-def _ids_of(result: dict[str, Any]) -> set[str]:
-    """All that a result may be recognised by: its trace, its id, our keys, or both ends of an association."""
+def _names_of(result: dict[str, Any]) -> set[str]:
+    """All that a result may be recognised by: its trace, its id, our keys."""
     properties = as_object(result.get("properties"))
     candidates = (
         result.get("objectWriteTraceId"),
         result.get("id"),
-        properties.get("earshot_event_key"),
-        properties.get("earshot_customer_id"),
-        as_object(result.get("from")).get("id"),
-        as_object(result.get("to")).get("id"),
+        properties.get(EVENT_KEY),
+        properties.get(CUSTOMER_KEY),
     )
     return {value for value in candidates if isinstance(value, str)}
 
@@ -110,7 +118,7 @@ def _words(context: object) -> set[str]:
 def _missing_field(error: dict[str, Any]) -> str | None:
     """The name of the property that the portal lacks, or has without uniqueness, when that is what the error says."""
     text = json.dumps([error.get("category"), error.get("message"), error.get("errors"), error.get("context")])
-    if not re.search(r"PROPERTY_DOESNT_EXIST|does not exist|non-unique", text):
+    if not re.search(r"PROPERTY_DOESNT_EXIST|does not exist|(non-|not a )unique", text):
         return None
     match = _OUR_FIELD.search(text)
     return match[0] if match else None

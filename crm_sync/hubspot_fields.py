@@ -7,6 +7,8 @@ from typing import Any
 from crm_sync.base import CrmEvent, CustomerRef
 from crm_sync.labels import SENTIMENTS, timestamp
 
+VERSION = "2026-09"
+BATCH = 100
 GROUP = {"name": "earshot", "label": "Earshot"}
 CUSTOMER_KEY = "earshot_customer_id"
 EVENT_KEY = "earshot_event_key"
@@ -27,8 +29,8 @@ _SENTIMENT_OPTIONS = [
     for order, value in enumerate(SENTIMENTS)
 ]
 
-# Topics are text, not an enumeration: HubSpot refuses a whole record for one value that is not among the options, and tenants
-# add and rename topics at any time. The customer's key makes creating a contact safe to repeat, the event's key a note or task.
+# Topics are text, not an enumeration: HubSpot refuses a whole record for one value that is not among the options, and
+# tenants add and rename topics at any time. The unique keys make creating a contact, note or task safe to repeat.
 FIELDS: dict[str, tuple[dict[str, Any], ...]] = {
     "contacts": (
         _field("earshot_sentiment", "Last sentiment", "enumeration", widget="select", options=_SENTIMENT_OPTIONS),

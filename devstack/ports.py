@@ -37,8 +37,8 @@ class Ports:
     def free(self) -> int:
         """A free port below those that outgoing connections get.
 
-        A server that dies must find its port free again; a port from that range may by then belong to a client, even to one
-        that tried to reach the dead server and was connected to itself.
+        A server that dies must find its port free again. A port from that range may by then belong to a client, even to
+        one that tried to reach the dead server and was connected to itself.
         """
         for _ in range(ATTEMPTS):
             port = LOWEST + secrets.randbelow(_ephemeral_start() - LOWEST)

@@ -70,7 +70,9 @@ class Secrets:
         if path.exists():
             return Secret(name, self._read(path), path)
         if name in OPENS_DATA and self._has_data:
-            message = f"{path} is gone, and without it the data cannot be opened: put it back, or start anew with --data"
+            message = (
+                f"{path} is gone, and without it the data cannot be opened: put it back, or start anew with --data"
+            )
             raise StackError(message)
         value = GENERATORS[name]()
         write_private(path, value + "\n")

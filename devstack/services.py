@@ -21,7 +21,7 @@ STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What the processes need to know. environ: the settings that all share; worker_ports: metrics port by worker's name."""
+    """What the processes need to know. environ: what all share; worker_ports: metrics port by worker's name."""
 
     environ: Mapping[str, str]
     console_environ: Mapping[str, str]
@@ -120,7 +120,16 @@ def _beat(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="beat",
         group="beat",
-        argv=(*CELERY, *APPLICATION, "beat", "--schedule", str(plan.beat / "schedule"), "--pidfile=", "--loglevel", "INFO"),
+        argv=(
+            *CELERY,
+            *APPLICATION,
+            "beat",
+            "--schedule",
+            str(plan.beat / "schedule"),
+            "--pidfile=",
+            "--loglevel",
+            "INFO",
+        ),
         environ=plan.environ,
         ready=lambda: any(plan.beat.iterdir()),
         stop_phase=STOP_ENTRANCES,

@@ -1,9 +1,9 @@
 """stack.json: how other programs find a running stack."""
 
+import json
 import os
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any, TypedDict, TypeGuard
 
 from devstack.private_file import write_private
 from devstack.stack_error import StackError
@@ -12,39 +12,42 @@ STACK_FILE = "stack.json"
 GROUPS = ("supervisor", "receiver", "worker", "beat", "console", "flower", "postgres", "redis", "standins")
 
 
-class Admin(BaseModel):
+class Admin(TypedDict):
     """The first operator."""
-
-    model_config = ConfigDict(frozen=True)
 
     email: str
     password: str
 
 
-class StackInfo(BaseModel):
-    """Where everything of a running stack is.
+class StackInfo(TypedDict):
+    """Where everything of a running stack is: stack.json as it is written.
 
-    database_url: a role that may read all tenants. flower_auth: `user:password`. standins: base URL by provider, only those
-    that run. pids: the leading process of each child by group; every group is there, an empty one has no process here.
+    database_url: a role that may read all tenants. flower_auth: `user:password`. standins: base URL by provider, only
+    those that run. pids: the leading process of each child; every group is there, empty when it has no process here.
     """
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     receiver_url: str
     console_url: str
     flower_url: str
-    metrics_urls: tuple[str, ...]
+    metrics_urls: list[str]
     database_url: str
     redis_url: str
     flower_auth: str
     admin: Admin
     standins: dict[str, str]
-    pids: dict[str, tuple[int, ...]]
+    pids: dict[str, list[int]]
+
+
+def _is_stack_info(document: Any) -> TypeGuard[StackInfo]:
+    if not isinstance(document, dict) or not document.keys() >= StackInfo.__annotations__.keys():
+        return False
+    pids: Any = document["pids"]
+    return isinstance(pids, dict) and all(isinstance(pid, int) for pid in pids.get("supervisor", [None]))
 
 
 def write_stack_file(data_dir: Path, info: StackInfo) -> None:
     """Write or replace stack.json; mode 0600."""
-    write_private(data_dir / STACK_FILE, info.model_dump_json(indent=2) + "\n")
+    write_private(data_dir / STACK_FILE, json.dumps(info, indent=2) + "\n")
 
 
 def remove_stack_file(data_dir: Path) -> None:
@@ -69,14 +72,15 @@ def find_stack(data_dir: Path) -> StackInfo | None:
     """
     path = data_dir / STACK_FILE
     try:
-        info = StackInfo.model_validate_json(path.read_text(encoding="utf-8"))
+        info: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StackError(message) from None
-    except (ValidationError, UnicodeDecodeError):
+    except ValueError:  # no UTF-8, or no JSON
+        info = None
+    if not _is_stack_info(info):
         message = f"{path} is broken; stop the stack if it runs, and start it again: that writes a new one"
-        raise StackError(message) from None
-    supervisor = info.pids.get("supervisor", ())
-    return info if any(_is_alive(pid) for pid in supervisor) else None
+        raise StackError(message)
+    return info if any(_is_alive(pid) for pid in info["pids"]["supervisor"]) else None

@@ -1,4 +1,4 @@
-"""Grandchildren that lost their parent: the supervisor inherits them, buries them, and kills what is left at the end."""
+"""Grandchildren that lost their parent: the supervisor inherits and buries them, and kills what is left at the end."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ def adopt_orphans() -> None:
 
 
 def _adopted(*, known: Collection[int]) -> Iterator[tuple[int, bool]]:
-    """Inherited processes, and whether each is dead. They are told from other children of ours by not sharing our session."""
+    """Inherited processes, and whether each is dead. Unlike other children of ours they are not in our session."""
     me, our_session = os.getpid(), os.getsid(0)
     try:
         # The main thread inherits; children that another thread started are not in this list.

@@ -70,7 +70,7 @@ def reachable_programs(account: Account | None, tree: Path, *, parts: tuple[str,
 
 
 def private_folder(account: Account | None, wanted: Path) -> Path:
-    """The account's own folder at `wanted` (mode 0700), or where `wanted` links to when the account could not get there.
+    """The account's own folder at `wanted` (0700), or where `wanted` links to when the account could not get there.
 
     A root-owned parent is opened for the account's group to pass through (0710), never to look into.
     """

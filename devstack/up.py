@@ -10,20 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from config.settings import SettingsError
 from devstack.child import LOG_ROTATE_BYTES
 from devstack.data_dir import DataDir, DataDirLock, open_data_dir
 from devstack.leftovers import end_leftovers, record_children
-from devstack.plan import ADMIN_EMAIL, StackPlan, make_plan
+from devstack.plan import ADMIN_EMAIL, ServicePorts, StackPlan, make_plan
 from devstack.ports import Ports
 from devstack.run_once import run_once, running_once
-from devstack.secrets import Secrets
 from devstack.services import service_children
 from devstack.stack_error import StackError
-from devstack.stack_file import GROUPS, Admin, StackInfo, remove_stack_file, write_stack_file
+from devstack.stack_file import GROUPS, StackInfo, remove_stack_file, write_stack_file
 from devstack.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ class Stack:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: TracebackType | BaseException | type[BaseException] | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> StackInfo:
@@ -80,8 +78,9 @@ class Stack:
         except OSError as error:
             message = f"the stack cannot start: {error.strerror}: {error.filename}"
             raise StackError(message) from error
-        self._info = _describe(plan)
+        self._info = plan.describe()
         self._publish()
+        self._tell_addresses(plan)
         return self._info
 
     def _take_data_dir(self, path: Path) -> DataDir:
@@ -98,16 +97,18 @@ class Stack:
 
     def _make_plan(self, data: DataDir) -> StackPlan:
         options, ports = self._options, Ports()
+        wanted = ServicePorts(
+            receiver=ports.wanted(options.receiver_port, option="--receiver-port"),
+            console=ports.wanted(options.console_port, option="--console-port"),
+            flower=ports.wanted(options.flower_port, option="--flower-port"),
+        )
         return make_plan(
             data,
             environ=options.environ,
             live=options.live,
             workers_per_role=options.workers,
-            receiver_port=ports.wanted(options.receiver_port, option="--receiver-port"),
-            console_port=ports.wanted(options.console_port, option="--console-port"),
-            flower_port=ports.wanted(options.flower_port, option="--flower-port"),
+            service_ports=wanted,
             ports=ports,
-            secrets=Secrets(data.secrets, environ=options.environ, has_data=data.postgres.exists()),
         )
 
     def _start_all(self, plan: StackPlan, supervisor: Supervisor, data: DataDir) -> None:
@@ -129,9 +130,92 @@ class Stack:
             try:
                 record_children(data.root / "children.json", [(pid, spec.death_signal) for spec, pid in running])
                 if self._info and not self._stopping:
-                    pids = {group: tuple(pid for spec, pid in running if spec.group == group) for group in GROUPS}
-                    pids["supervisor"] = self._info.pids["supervisor"]
-                    self._info = self._info.model_copy(update={"pids": pids})
+                    for group in set(GROUPS) - {"supervisor"}:
+                        self._info["pids"][group] = [pid for spec, pid in running if spec.group == group]
                     write_stack_file(data.root, self._info)
             except OSError as error:  # a full disk must not end the children
                 log.error("stack.json is not up to date: %s", error.strerror)  # noqa: TRY400 -- no traceback
+
+    def _tell_addresses(self, plan: StackPlan) -> None:
+        services, is_new = plan.services, plan.admin_password.is_new
+        self._say(f"  receiver  {services.receiver_url}")
+        self._say(f"  console   {services.console_url}")
+        self._say(f"  flower    {services.flower_url}")
+        self._say(f"  admin     {ADMIN_EMAIL}" + (f"  password {plan.admin_password.value}" if is_new else ""))
+        self._say("  stop with Ctrl-C; everything about this stack is in stack.json")
+
+    def wait(self) -> None:
+        """Block until a signal comes. Raises: KeyboardInterrupt for it, StackError when the supervisor failed."""
+        if self._supervisor:
+            self._supervisor.ended.wait()
+            message = f"the supervisor failed; see {self._options.data_dir / 'logs' / 'supervisor.log'}"
+            raise StackError(message)
+
+    def stop(self) -> None:
+        """Stop everything in order, at most about 45 s; safe to repeat."""
+        self._stopping = True
+        if self._supervisor:
+            self._supervisor.stop()
+        if self._data and self._lock:
+            remove_stack_file(self._data.root)
+            (self._data.root / "children.json").unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
+
+    def interrupt(self) -> None:
+        """A signal came: the first unwinds the main thread to where the stack is stopped, a second cuts that short.
+
+        Raises: KeyboardInterrupt.
+        """
+        self._signals += 1
+        if self._signals > 1 and self._supervisor:
+            self._supervisor.kill_now()
+        elif self._signals == 1 and not self._stopping:
+            raise KeyboardInterrupt
+
+
+def _log_to(path: Path) -> None:
+    """Send the log of this package to the file, and nowhere else."""
+    logger = logging.getLogger("devstack")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    handler = RotatingFileHandler(path, maxBytes=LOG_ROTATE_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+@contextmanager
+def stop_on_signals(stack: Stack) -> Iterator[None]:
+    """Within the block, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread; a second kills the children."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stack.interrupt())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(options: UpOptions) -> int:
+    """Run a stack until SIGINT or SIGTERM; the exit code: 0 after a signal, 1 when it cannot start or go on."""
+    stack = Stack(options, say=_say)
+    try:
+        with stop_on_signals(stack), stack:
+            stack.start()
+            _say("READY")
+            stack.wait()
+    except KeyboardInterrupt:
+        return 0
+    except (StackError, SettingsError) as error:
+        sys.stderr.write(f"earshot up: {error}\n")
+        return 1
+    return 1
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,68 @@
+"""What an operator should know: work that waits too long, parked messages, blocked accounts, paused CRMs."""
+
+from dataclasses import dataclass
+
+from store.db import Connection
+
+OLD_RUN_S = 300
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do."""
+
+    subject: str
+    problem: str
+    fix: str
+
+
+def list_findings(conn: Connection) -> list[Finding]:
+    """Everything that is wrong now. Needs the system scope."""
+    findings: list[Finding] = []
+    synchronous = conn.execute("SHOW synchronous_commit").fetchone()
+    if synchronous and synchronous[0] == "off":
+        findings.append(Finding("database", "synchronous_commit is off, so a crash loses acknowledged messages", "Set it on."))
+    for slug, count, codes in conn.execute(
+        """
+        SELECT t.slug, count(*), array_agg(DISTINCT coalesce(r.error_code, 'unknown'))
+        FROM run AS r JOIN tenant AS t ON t.id = r.tenant_id
+        WHERE r.state = 'dead'
+        GROUP BY t.slug
+        ORDER BY t.slug
+        """
+    ).fetchall():
+        fix = "See `earshot dead list`, then `earshot dead replay`."
+        findings.append(Finding(slug, f"{count} messages are parked ({', '.join(codes)})", fix))
+    for slug, count, code in conn.execute(
+        """
+        SELECT t.slug, count(*), max(r.error_code)
+        FROM run AS r JOIN tenant AS t ON t.id = r.tenant_id
+        WHERE r.state <> 'dead' AND r.created_at < now() - make_interval(secs => %s)
+        GROUP BY t.slug
+        ORDER BY t.slug
+        """,
+        (OLD_RUN_S,),
+    ).fetchall():
+        reason = f" ({code})" if code else ""
+        findings.append(Finding(slug, f"{count} messages wait for more than 5 minutes{reason}", "Are workers running?"))
+    for slug, kind, account_id, because in conn.execute(
+        """
+        SELECT t.slug, a.kind, a.account_id, a.sends_blocked_because
+        FROM channel_account AS a JOIN tenant AS t ON t.id = a.tenant_id
+        WHERE a.sends_blocked_because IS NOT NULL
+        ORDER BY t.slug
+        """
+    ).fetchall():
+        problem = f"the {kind} account {account_id} cannot send ({because})"
+        findings.append(Finding(slug, problem, "Renew its token and apply the tenant file again."))
+    for slug, kind, because in conn.execute(
+        """
+        SELECT t.slug, c.kind, c.paused_because
+        FROM crm_connection AS c JOIN tenant AS t ON t.id = c.tenant_id
+        WHERE c.paused_because IS NOT NULL
+        ORDER BY t.slug
+        """
+    ).fetchall():
+        fix = "Renew its credentials and apply the tenant file again; nothing is lost meanwhile."
+        findings.append(Finding(slug, f"{kind} is paused ({because})", fix))
+    return findings
