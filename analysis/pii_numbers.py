@@ -24,7 +24,7 @@ _BUSINESS_WORD = re.compile(
 _CODE_PREFIX = re.compile(r"(?<![A-Za-z])(?!(?:TEL|GSM|CEL|CELL|FAX|WA|MOB)-?$)\d{0,3}[A-Z]{1,6}\d{0,4}[A-Z]{0,3}-?$")
 _DATE = re.compile(r"^(?:\d{1,2}[./\-]\d{1,2}[./\-](?:19|20)?\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})$")
 DENY_FROM_DIGITS = 9
-NATIONAL_ID_LENGTHS = (9, 11, 12, 15)
+NATIONAL_ID_LENGTHS = (11, 12, 15)
 CARD_LENGTHS = range(13, 20)
 
 
@@ -79,16 +79,14 @@ def is_card(digits: str) -> bool:
 def _national_checks() -> tuple[Callable[[str], bool], ...]:
     # stdnum is imported on first use: not every process that imports this module minimizes.
     from stdnum.de import idnr  # noqa: PLC0415
-    from stdnum.es import dni  # noqa: PLC0415
     from stdnum.fr import nir  # noqa: PLC0415
     from stdnum.in_ import aadhaar  # noqa: PLC0415
-    from stdnum.nl import bsn  # noqa: PLC0415
     from stdnum.pl import pesel  # noqa: PLC0415
     from stdnum.tr import tckimlik  # noqa: PLC0415
 
-    return (tckimlik.is_valid, idnr.is_valid, aadhaar.is_valid, pesel.is_valid, bsn.is_valid, nir.is_valid, dni.is_valid)
+    return (tckimlik.is_valid, idnr.is_valid, aadhaar.is_valid, pesel.is_valid, nir.is_valid)
 
 
 def is_national_id(digits: str) -> bool:
-    """A national identity number by its checksum: Türkiye, Germany, India, Poland, the Netherlands, France, Spain."""
+    """A national identity number by its checksum: Türkiye, Germany, India, Poland, France. Shorter ones are caught as numbers."""
     return len(digits) in NATIONAL_ID_LENGTHS and any(check(digits) for check in _national_checks())

@@ -10,7 +10,7 @@ from store.reports import MessageOutcome
 COLOURS = {"negative": "31", "positive": "32", "neutral": "36"}
 MIN_TEXT = 30
 COLUMNS = ("", "message", "sentiment", "intent", "topics", "queue", "actions", "stripped")
-WIDTHS = (6, 0, 14, 17, 22, 19, 30, 14)
+WIDTHS = (2, 0, 13, 17, 20, 16, 31, 9)
 SURFACES = {"story_reply": "story reply", "reel_comment": "reel comment", "live_comment": "live comment"}
 
 
@@ -65,7 +65,7 @@ def _cells(row: MessageOutcome) -> list[str]:
 def render_table(rows: list[MessageOutcome]) -> str:
     """One block per tenant, most urgent first. Coloured on a terminal, unless NO_COLOR is set."""
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    columns = shutil.get_terminal_size((170, 40)).columns
+    columns = shutil.get_terminal_size((176, 40)).columns
     widths = [width or max(MIN_TEXT, columns - sum(WIDTHS) - 2 * len(WIDTHS)) for width in WIDTHS]
     lines: list[str] = []
     for tenant in dict.fromkeys(row.tenant for row in rows):

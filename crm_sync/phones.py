@@ -52,10 +52,12 @@ def written_match_key(written: str, *, region: str | None) -> str | None:
     if international.lstrip().startswith("+"):
         return _key_of(_parse(international, region=None)) or match_key(international)
     national = _parse(written, region=region) if region else None
-    if national is not None and phonenumbers.is_possible_number(national):
+    if national is not None and phonenumbers.is_valid_number(national):
         return _key_of(national)
     digits = re.sub(r"\D", "", written)
-    return match_key(digits) if len(digits) >= _MIN_FULL_DIGITS and not digits.startswith("0") else None
+    if len(digits) >= _MIN_FULL_DIGITS and not digits.startswith("0"):
+        return match_key(digits)
+    return _key_of(national)
 
 
 def is_written_among(customer: Iterable[str], written: Iterable[str | None], *, region: str | None) -> bool:

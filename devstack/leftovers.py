@@ -6,31 +6,15 @@ On Linux the kernel ends them anyway; this waits until it has, and does the work
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from devstack.private_file import write_private
+from devstack.process_mark import start_mark
 
 GRACE_S = 10.0
-START_FIELD = 19  # of /proc/PID/stat, counted from the state
-
-
-def start_mark(pid: int) -> str | None:
-    """When the process began: tells it from a later one with the same id. None when there is no such process."""
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] == "Z" else fields[START_FIELD]
-    asked = subprocess.run(  # noqa: S603 -- fixed words and a number
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or None
 
 
 def record_children(path: Path, children: Iterable[tuple[int, signal.Signals]]) -> None:

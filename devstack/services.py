@@ -15,6 +15,8 @@ GUNICORN = (*PYTHON, "-m", "gunicorn")
 CELERY = (*PYTHON, "-m", "celery")
 APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
+# Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
+RECEIVER_METRICS = "receiver-metrics"
 # Stopped in this order: no new work, then work at hand, then what it talks to, then what holds the truth.
 STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
 
@@ -80,7 +82,7 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
         name="receiver",
         group="receiver",
         argv=_gunicorn("webhook_receiver.app:create_app()", port=plan.receiver_port, workers=2),
-        environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / "receiver-metrics")},
+        environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / RECEIVER_METRICS)},
         ready=lambda: http_answers(f"{plan.receiver_url}/readyz"),
         stop_phase=STOP_ENTRANCES,
         stop_grace_s=12.0,
@@ -128,7 +130,7 @@ def _beat(plan: ServicePlan) -> ChildSpec:
             str(plan.beat / "schedule"),
             "--pidfile=",
             "--loglevel",
-            "INFO",
+            "WARNING",
         ),
         environ=plan.environ,
         ready=lambda: any(plan.beat.iterdir()),

@@ -1,11 +1,11 @@
 """stack.json: how other programs find a running stack."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, TypedDict, TypeGuard
 
 from devstack.private_file import write_private
+from devstack.process_mark import start_mark
 from devstack.stack_error import StackError
 
 STACK_FILE = "stack.json"
@@ -55,16 +55,6 @@ def remove_stack_file(data_dir: Path) -> None:
     (data_dir / STACK_FILE).unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def find_stack(data_dir: Path) -> StackInfo | None:
     """The stack that runs on this folder; None when none does, or when its supervisor was killed.
 
@@ -83,4 +73,4 @@ def find_stack(data_dir: Path) -> StackInfo | None:
     if not _is_stack_info(info):
         message = f"{path} is broken; stop the stack if it runs, and start it again: that writes a new one"
         raise StackError(message)
-    return info if any(_is_alive(pid) for pid in info["pids"]["supervisor"]) else None
+    return info if any(start_mark(pid) for pid in info["pids"]["supervisor"]) else None

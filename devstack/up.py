@@ -19,7 +19,7 @@ from devstack.leftovers import end_leftovers, record_children
 from devstack.plan import ADMIN_EMAIL, ServicePorts, StackPlan, make_plan
 from devstack.ports import Ports
 from devstack.run_once import run_once, running_once
-from devstack.services import service_children
+from devstack.services import RECEIVER_METRICS, service_children
 from devstack.stack_error import StackError
 from devstack.stack_file import GROUPS, StackInfo, remove_stack_file, write_stack_file
 from devstack.supervisor import Supervisor
@@ -92,7 +92,8 @@ class Stack:
         if left:
             log.warning("ended %d processes that an earlier supervisor left", left)
         shutil.rmtree(data.run)
-        (data.run / "receiver-metrics").mkdir(parents=True, mode=0o700)
+        for folder in (data.run, data.run / RECEIVER_METRICS):
+            folder.mkdir(mode=0o700)
         return data
 
     def _make_plan(self, data: DataDir) -> StackPlan:

@@ -84,6 +84,8 @@ _NO_TEXT_REASON = "The message has no words (a picture, a voice note, a sticker 
 _UNANALYZED_REASON = "The analysis was refused or failed for good, so a person reads the message."
 _FLOOR_NAMES = {"urgent": "words of urgency", "legal_threat": "a legal threat", "safety": "a danger to people"}
 _TO_SENIOR = ("legal_threat", "safety")
+# Instagram lets a business answer a comment in private once.
+COMMENT_SURFACES = ("reel_comment", "comment", "live_comment")
 _ADVISABLE: tuple[ActionKind, ...] = ("follow_up", "schedule_callback")
 
 
@@ -158,6 +160,10 @@ def _plan(
             remarks.append(f"No {name}: a person has taken the conversation over.")
         elif facts.injection_suspected and kind in MONEY_LIKE:
             remarks.append(f"No {name}: the text seems to give instructions to the analysis.")
+        elif kind in CUSTOMER_FACING and facts.surface in COMMENT_SURFACES and any(
+            earlier.kind in CUSTOMER_FACING for earlier in planned
+        ):
+            remarks.append(f"No {name}: a comment may be answered in private only once.")
         elif config is not None and not config.enabled:
             remarks.append(f"No {name}: the tenant has switched it off.")
         elif config is not None and facts.recent_actions.get(kind, 0) >= config.per_customer_per_day:

@@ -1,5 +1,6 @@
 """The Celery application: broker settings, queues, schedule, and nothing of the pipeline itself."""
 
+import logging
 import os
 from typing import Any
 
@@ -81,6 +82,13 @@ def _set_up_logging(**_: Any) -> None:
     configure_logging(
         level=os.environ.get("LOG_LEVEL", "INFO"), log_format=os.environ.get("LOG_FORMAT", "json")
     )
+    if os.environ.get("LOG_LEVEL") != "DEBUG":
+        for name in _CHATTY_LOGGERS:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+# One line per task and per beat is what Flower shows better; they stay at DEBUG.
+_CHATTY_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 
 
 @worker_ready.connect

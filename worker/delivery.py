@@ -7,6 +7,7 @@ import structlog
 from channels.base import Channel, ChannelError, ChannelKind, Identity, OutboundMessage, SendingAccount
 from config.tenant import ActionConfig
 from routing.actions import link_for, outbound_text, refusal
+from routing.rules import COMMENT_SURFACES
 from store.actions import ClaimedAction, claim_action, put_back_action, settle_action
 from store.channel_accounts import block_sends, get_sending_account
 from store.customers import list_identities, lock_conversation
@@ -17,8 +18,6 @@ from worker.deps import Deps
 log = structlog.get_logger()
 
 MAX_TRIES = 6
-# A public comment is answered in private, once, which Instagram allows for seven days.
-COMMENT_SURFACES = {"reel_comment", "comment", "live_comment"}
 
 
 def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime) -> None:

@@ -1,0 +1,206 @@
+"""Real servers for all tests: one Postgres and one Valkey a session, a database cloned from a template for each test."""
+
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from config.settings import Settings, load_settings
+from config.tenant import parse_tenant_file
+from devstack.data_dir import open_data_dir
+from devstack.embedded import embedded_postgres, embedded_valkey, ensure_database, owner_url
+from devstack.ports import Ports
+from devstack.supervisor import Supervisor
+from store.db import Database
+from store.migrate import app_database_url, migrate
+from store.secrets import Keyring
+from store.tenants import apply_tenant
+
+PASSWORD = "test"
+TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
+ROOT = Path(__file__).parent.parent
+_numbers = itertools.count(1)
+
+ACME = """
+slug = "acme"
+name = "Acme"
+industry = "ecommerce"
+default_region = "TR"
+[[channels]]
+kind = "whatsapp"
+account_id = "111000111"
+app_secret = "acme-secret"
+verify_token = "acme-verify"
+access_token = "acme-token"
+[[channels]]
+kind = "instagram"
+account_id = "17841400000000111"
+app_secret = "acme-secret"
+verify_token = "acme-verify"
+access_token = "acme-token"
+login = "instagram"
+[actions.send_refund_form]
+enabled = true
+url = "https://acme.example/refund"
+[actions.close_with_thanks]
+enabled = true
+[actions.send_nps_invite]
+enabled = true
+[crm]
+kind = "hubspot"
+token = "acme-hubspot"
+create_contacts = true
+"""
+OTHER = """
+slug = "other"
+name = "Other"
+industry = "hospitality"
+default_region = "DE"
+[[channels]]
+kind = "whatsapp"
+account_id = "222000222"
+app_secret = "other-secret"
+verify_token = "other-verify"
+access_token = "other-token"
+"""
+
+
+def _is_loopback(address) -> bool:
+    return not isinstance(address, tuple) or address[0] in {"127.0.0.1", "localhost", "::1"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only():
+    """No test reaches out of this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        assert _is_loopback(address), f"a test tried to reach {address!r}"
+        return connect(self, address)
+
+    socket.socket.connect = guarded
+    yield
+    socket.socket.connect = connect
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """Owner URL of Postgres and URL of Valkey."""
+    folder = Path(tempfile.mkdtemp(prefix="earshot-test-", dir="/tmp"))
+    data, ports = open_data_dir(folder / "data"), Ports()
+    supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
+    postgres_port, valkey_port = ports.free(), ports.free()
+    postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
+    valkey = embedded_valkey(data, port=valkey_port, password=PASSWORD, stop_phase=1)
+    supervisor.start([postgres, valkey])
+    ensure_database(port=postgres_port, password=PASSWORD)
+    yield owner_url(port=postgres_port, password=PASSWORD), f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"
+    supervisor.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named(url: str, name: str) -> str:
+    return url.rpartition("/")[0] + "/" + name
+
+
+@pytest.fixture(scope="session")
+def keyring() -> Keyring:
+    return Keyring.parse(TEST_KEY)
+
+
+@pytest.fixture(scope="session")
+def template(servers, keyring):
+    """Name of a migrated database with two tenants."""
+    admin = _named(servers[0], "postgres")
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE template_earshot")
+    migrate(_named(servers[0], "template_earshot"), app_password=PASSWORD, keyring=keyring)
+    database = Database(_named(servers[0], "template_earshot"), pool_size=1)
+    with database.system_transaction() as conn:
+        for text in (ACME, OTHER):
+            apply_tenant(conn, parse_tenant_file(text, source="test", environ={}), keyring=keyring)
+    database.close()
+    return "template_earshot"
+
+
+@pytest.fixture
+def owner_database_url(servers, template):
+    """A fresh clone of the template, as its owner."""
+    name = f"test_{next(_numbers)}"
+    admin = _named(servers[0], "postgres")
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _named(servers[0], name)
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def app_url(owner_database_url, template):
+    """The same database as the restricted role."""
+    app = app_database_url(_named(owner_database_url, template), PASSWORD)
+    return _named(app, owner_database_url.rpartition("/")[2])
+
+
+@pytest.fixture
+def owner(owner_database_url):
+    """A connection that sees all tenants."""
+    with psycopg.connect(owner_database_url, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def tenant_ids(owner) -> dict[str, int]:
+    return dict(owner.execute("SELECT slug, id FROM tenant").fetchall())
+
+
+@pytest.fixture
+def database(app_url):
+    database = Database(app_url, pool_size=8)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def standins(tmp_path_factory):
+    """Base URLs of the providers' stand-ins."""
+    ports_file = tmp_path_factory.mktemp("standins") / "ports.json"
+    process = subprocess.Popen([sys.executable, "-m", "devstack.standins", "--ports-file", str(ports_file)], cwd=ROOT)
+    deadline = time.monotonic() + 20
+    while not ports_file.exists():
+        assert time.monotonic() < deadline and process.poll() is None, "the stand-ins did not start"
+        time.sleep(0.05)
+    yield json.loads(ports_file.read_text())
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def settings(app_url, servers, standins) -> Settings:
+    return load_settings(
+        {
+            "DATABASE_URL": app_url,
+            "REDIS_URL": servers[1],
+            "EARSHOT_KEYS": TEST_KEY,
+            "ANTHROPIC_API_KEY": "test",
+            "ANTHROPIC_BASE_URL": standins["anthropic"],
+            "GRAPH_API_URL": standins["graph"],
+            "INSTAGRAM_API_URL": standins["graph"],
+            "HUBSPOT_API_URL": standins["hubspot"],
+            "ANALYZER_LABEL": "stand-in",
+            "LOG_LEVEL": "WARNING",
+            "DATABASE_POOL_SIZE": "8",
+        }
+    )
+
+
+os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")

@@ -1,0 +1,459 @@
+"""What every CRM adapter promises, one body for all of them, each against its provider's stand-in."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+import pytest
+
+from config.settings import Settings, load_settings
+from crm_sync.base import Crm, CrmError, CrmEvent, CustomerRef, Found, StateWrite
+from crm_sync.labels import CustomerLabels
+from crm_sync.registry import ADAPTERS, build_crm
+
+ROOT = Path(__file__).parents[2]
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+PHONE = "905551112233"
+SECRET = "pat-very-secret"
+LABELS = CustomerLabels(
+    sentiment="negative",
+    score=0.91,
+    intent="refund_request",
+    topics=("shipping", "refund"),
+    summary="<b>Late</b> parcel & no answer",
+    negative_30d=4,
+    last_analyzed_at=AT,
+)
+NOTE = CrmEvent(key="message-1:note", record_id="", kind="note", subject="Escalated", body="<img src=x>\nnow", due_at=AT)
+TASK = CrmEvent(key="message-1:task", record_id="", kind="task", subject="Call back", body="at 5 & 6", due_at=AT)
+portals = itertools.count()
+
+
+class Portal(Protocol):
+    """One tenant's account at a stand-in, seen with the CRM's own API, not with our adapter."""
+
+    credentials: dict[str, str]
+    writes: str
+    """Path of the request that writes labels."""
+    emits: str
+    """Path of the request that makes a note."""
+
+    def add_contact(self, *, phone: str = "", email: str = "", **fields: str) -> str: ...
+    def card(self, record_id: str) -> dict[str, str]: ...
+    def events(self, record_id: str) -> list[str]: ...
+    def contacts(self) -> int: ...
+    def all_events(self) -> int: ...
+    def delete_fields(self) -> None: ...
+    def script(self, **step: Any) -> None: ...
+    def requests(self) -> list[dict[str, Any]]: ...
+
+
+class HubSpotPortal:
+    writes = "/crm/objects/2026-09/contacts/batch/update"
+    emits = "/crm/objects/2026-09/notes/batch/upsert"
+
+    def __init__(self, url: str) -> None:
+        self.credentials = {"token": f"{SECRET}-{next(portals)}"}
+        headers = {"Authorization": f"Bearer {self.credentials['token']}"}
+        self._http = httpx2.Client(base_url=url, headers=headers, trust_env=False)
+
+    def _get(self, path: str) -> Any:
+        return self._http.get(f"/crm/objects/2026-09/{path}").raise_for_status().json()
+
+    def add_contact(self, *, phone: str = "", email: str = "", **fields: str) -> str:
+        properties = {"phone": phone, "email": email, **fields}
+        body = {"properties": {name: value for name, value in properties.items() if value}, "associations": []}
+        return self._http.post("/crm/objects/2026-09/contacts", json=body).raise_for_status().json()["id"]
+
+    def card(self, record_id: str) -> dict[str, str]:
+        return self._get(f"contacts/{record_id}")["properties"]
+
+    def events(self, record_id: str) -> list[str]:
+        """Texts of the notes, then subjects of the tasks."""
+        shown: list[str] = []
+        for kind, text in (("notes", "hs_note_body"), ("tasks", "hs_task_subject")):
+            links = self._get(f"contacts/{record_id}/associations/{kind}")["results"]
+            shown += [self._get(f"{kind}/{link['toObjectId']}")["properties"][text] for link in links]
+        return shown
+
+    def contacts(self) -> int:
+        return len(self._get("contacts")["results"])
+
+    def all_events(self) -> int:
+        return len(self._get("notes")["results"]) + len(self._get("tasks")["results"])
+
+    def delete_fields(self) -> None:
+        """Nothing to do: a portal of the stand-in begins without our fields."""
+
+    def script(self, **step: Any) -> None:
+        self._http.post("/_script", json={"steps": [step]}).raise_for_status()
+
+    def requests(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._http.get("/_received").text.splitlines()]
+
+    def reset(self) -> None:
+        self._http.delete("/_script")
+        self._http.delete("/_received")
+        self._http.close()
+
+
+PORTALS: dict[str, Callable[[str], HubSpotPortal]] = {"hubspot": HubSpotPortal}
+
+
+@pytest.fixture(scope="module")
+def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Base URL by provider."""
+    ports = tmp_path_factory.mktemp("standins") / "ports.json"
+    command = [sys.executable, "-m", "devstack.standins", "--ports-file", str(ports)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        for _ in range(200):
+            if ports.exists():
+                break
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield json.loads(ports.read_text())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def portal(kind: str, standins: dict[str, str]) -> Iterator[Portal]:
+    portal = PORTALS[kind](standins[kind])
+    yield portal
+    portal.reset()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the adapter would have slept."""
+    return []
+
+
+def settings_for(standins: dict[str, str]) -> Settings:
+    environ = {"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-", "HUBSPOT_API_URL": standins["hubspot"]}
+    return load_settings(environ)
+
+
+@pytest.fixture
+def crm(kind: str, portal: Portal, standins: dict[str, str], waits: list[float]) -> Crm:
+    return build_crm(
+        kind, portal.credentials, settings=settings_for(standins), default_region="TR", sleep=waits.append
+    )
+
+
+@pytest.fixture
+def contact(portal: Portal, crm: Crm) -> str:
+    """A contact in a portal that has our fields."""
+    crm.provision()
+    return portal.add_contact(phone=f"+{PHONE}")
+
+
+def customer(number: int = 1, *phones: str) -> CustomerRef:
+    return CustomerRef(customer_id=f"customer-{number}", phones=phones, display_name="Ayşe")
+
+
+def write_of(record_id: str, number: int = 1) -> StateWrite:
+    return StateWrite(customer_id=f"customer-{number}", record_id=record_id, labels=LABELS)
+
+
+def test_every_adapter_is_tested() -> None:
+    assert set(PORTALS) == set(ADAPTERS)
+
+
+def test_a_kind_without_adapter_is_refused_by_name(standins: dict[str, str]) -> None:
+    with pytest.raises(CrmError, match="^crm_not_supported:abacus$") as caught:
+        build_crm("abacus", {}, settings=settings_for(standins))
+    assert caught.value.permanent
+
+
+def test_a_connection_without_credentials_names_what_is_missing(kind: str, standins: dict[str, str]) -> None:
+    with pytest.raises(CrmError, match="^credential_missing:") as caught:
+        build_crm(kind, {}, settings=settings_for(standins))
+    assert caught.value.connection_broken
+
+
+def test_good_credentials_pass_the_check(crm: Crm, kind: str) -> None:
+    crm.check()
+    assert crm.kind == kind
+
+
+def test_provisioning_makes_every_field_once(crm: Crm) -> None:
+    first, second = crm.provision(), crm.provision()
+    assert first.created
+    assert not first.present
+    assert not first.missing
+    assert second.present == first.created
+    assert not second.created
+    assert not second.missing
+
+
+def test_labels_stand_on_the_card_and_nothing_else_changes(crm: Crm, portal: Portal, contact: str) -> None:
+    before = portal.card(contact)
+    [outcome] = crm.write([write_of(contact)])
+    after = portal.card(contact)
+    assert (outcome.ref, outcome.error) == ("customer-1", None)
+    assert after["earshot_sentiment"] == "negative"
+    assert after["earshot_negative_30d"] == "4"
+    assert after["earshot_label"] == "4 negative messages in last 30 days"
+    assert after["earshot_topics"] == "shipping; refund"
+    assert after["earshot_last_summary"] == "<b>Late</b> parcel & no answer"
+    assert {name: value for name, value in after.items() if not name.startswith("earshot_")} == before
+
+
+def test_writing_again_is_harmless(crm: Crm, portal: Portal, contact: str) -> None:
+    crm.write([write_of(contact)])
+    once = portal.card(contact)
+    crm.write([write_of(contact)])
+    assert portal.card(contact) == once
+
+
+def test_two_hundred_and_one_customers_are_written_in_order(crm: Crm, portal: Portal, contact: str) -> None:
+    others = [portal.add_contact(phone=f"+90555000{number:04}") for number in range(200)]
+    outcomes = crm.write([write_of(one, number) for number, one in enumerate([contact, *others])])
+    assert [outcome.ref for outcome in outcomes] == [f"customer-{number}" for number in range(201)]
+    assert {outcome.error for outcome in outcomes} == {None}
+    assert portal.card(others[-1])["earshot_sentiment"] == "negative"
+
+
+def test_two_customers_on_one_record_show_the_newer_labels(crm: Crm, portal: Portal, contact: str) -> None:
+    newer = replace(LABELS, sentiment="positive", last_analyzed_at=AT.replace(hour=13))
+    writes = [StateWrite("customer-2", contact, newer), write_of(contact)]
+    assert [outcome.error for outcome in crm.write(writes)] == [None, None]
+    assert portal.card(contact)["earshot_sentiment"] == "positive"
+
+
+def test_a_deleted_record_fails_alone(crm: Crm, portal: Portal, contact: str) -> None:
+    good, gone = crm.write([write_of(contact), write_of("999999", 2)])
+    assert good.error is None
+    assert gone.error is not None
+    assert (gone.error.code, gone.error.permanent) == ("record_not_found", True)
+    assert portal.card(contact)["earshot_sentiment"] == "negative"
+
+
+def test_a_refused_record_fails_alone(crm: Crm, portal: Portal, contact: str) -> None:
+    other = portal.add_contact(phone="+905550000000")
+    bad = StateWrite("customer-2", other, replace(LABELS, sentiment="furious"))
+    outcomes = crm.write([write_of(contact), bad])
+    assert outcomes[0].error is None
+    assert outcomes[1].error is not None
+    assert outcomes[1].error.permanent
+    assert "earshot_sentiment" not in portal.card(other)
+
+
+def test_missing_fields_are_made_when_a_write_needs_them(crm: Crm, portal: Portal) -> None:
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    assert crm.write([write_of(record_id)])[0].error is None
+    assert portal.card(record_id)["earshot_sentiment"] == "negative"
+
+
+def test_missing_fields_are_made_when_an_event_needs_them(crm: Crm, portal: Portal) -> None:
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    assert crm.emit([replace(NOTE, record_id=record_id)])[0].error is None
+    assert len(portal.events(record_id)) == 1
+
+
+def test_nothing_to_do_asks_nothing(crm: Crm, portal: Portal) -> None:
+    before = len(portal.requests())
+    assert crm.write([]) == []
+    assert crm.emit([]) == []
+    assert crm.find([]) == []
+    assert crm.create([]) == []
+    assert crm.read_value([], "lifecyclestage") == {}
+    assert len(portal.requests()) == before
+
+
+@pytest.mark.parametrize(
+    ("wa_id", "written"),
+    [
+        (PHONE, "+905551112233"),
+        (PHONE, "+90 (555) 111 22 33"),
+        ("5215512345678", "+525512345678"),
+        ("5491123456789", "+54 11 2345-6789"),
+        ("558299448232", "+5582999448232"),
+    ],
+)
+def test_a_contact_is_found_however_its_number_is_written(crm: Crm, portal: Portal, wa_id: str, written: str) -> None:
+    record_id = portal.add_contact(phone=written)
+    portal.add_contact(phone="+905550000000")
+    assert crm.find([customer(1, wa_id)]) == [Found("customer-1", record_id, 1)]
+
+
+def test_a_contact_is_found_by_its_address(crm: Crm, portal: Portal) -> None:
+    record_id = portal.add_contact(email="Ayse@Example.com")
+    assert crm.find([CustomerRef("customer-1", emails=("ayse@example.com",))]) == [Found("customer-1", record_id, 1)]
+
+
+def test_two_contacts_with_one_number_are_nobodys_guess(crm: Crm, portal: Portal) -> None:
+    portal.add_contact(phone=f"+{PHONE}")
+    portal.add_contact(phone=f"+{PHONE}")
+    assert crm.find([customer(1, PHONE)]) == [Found("customer-1", None, 2)]
+
+
+def test_a_number_and_an_address_of_two_contacts_are_nobodys_guess(crm: Crm, portal: Portal) -> None:
+    portal.add_contact(phone=f"+{PHONE}")
+    portal.add_contact(email="ayse@example.com")
+    assert crm.find([CustomerRef("customer-1", phones=(PHONE,), emails=("ayse@example.com",))])[0].matches == 2
+
+
+def test_a_contact_without_number_is_no_match_and_no_obstacle(crm: Crm, portal: Portal) -> None:
+    portal.add_contact(firstname="Nobody")
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    assert crm.find([customer(1, PHONE), customer(2)]) == [
+        Found("customer-1", record_id, 1),
+        Found("customer-2", None, 0),
+    ]
+
+
+def test_many_customers_are_found_in_order(crm: Crm, portal: Portal) -> None:
+    numbers = [f"90555000{number:04}" for number in range(20)]
+    records = {number: portal.add_contact(phone=f"+{number}") for number in numbers[::2]}
+    found = crm.find([customer(index, number) for index, number in enumerate(numbers)])
+    assert [one.customer_id for one in found] == [f"customer-{index}" for index in range(20)]
+    assert [one.record_id for one in found] == [records.get(number) for number in numbers]
+
+
+def test_a_created_contact_bears_number_and_name(crm: Crm, portal: Portal) -> None:
+    [made] = crm.create([customer(1, PHONE)])
+    assert made.record_id is not None
+    card = portal.card(made.record_id)
+    assert card["phone"] == f"+{PHONE}"
+    assert "Ayşe" in card.values()
+    assert crm.find([customer(1, PHONE)])[0].record_id == made.record_id
+
+
+def test_creating_twice_makes_one_contact(crm: Crm, portal: Portal) -> None:
+    first, second = crm.create([customer(1, PHONE)]), crm.create([customer(1, PHONE)])
+    assert first == second
+    assert portal.contacts() == 1
+
+
+def test_a_customer_of_whom_nothing_is_known_gets_no_contact(crm: Crm, portal: Portal) -> None:
+    assert crm.create([CustomerRef("customer-1")]) == [Found("customer-1", None, 0)]
+    assert portal.contacts() == 0
+
+
+def test_notes_and_tasks_hang_on_their_contact(crm: Crm, portal: Portal, contact: str) -> None:
+    outcomes = crm.emit([replace(TASK, record_id=contact), replace(NOTE, record_id=contact)])
+    assert [(outcome.ref, outcome.error) for outcome in outcomes] == [(TASK.key, None), (NOTE.key, None)]
+    note, task = portal.events(contact)
+    assert task == "Call back"
+    assert "Escalated" in note
+
+
+def test_customer_text_in_a_note_is_shown_and_never_executed(crm: Crm, portal: Portal, contact: str) -> None:
+    crm.emit([replace(NOTE, record_id=contact)])
+    [note] = portal.events(contact)
+    assert "&lt;img src=x&gt;" in note
+    assert "<img" not in note
+
+
+def test_the_same_event_is_written_once_and_an_agents_edit_stays(crm: Crm, portal: Portal, contact: str) -> None:
+    crm.emit([replace(NOTE, record_id=contact)])
+    written = portal.events(contact)
+    outcomes = crm.emit([replace(NOTE, record_id=contact, body="something else")])
+    assert outcomes[0].error is None
+    assert portal.events(contact) == written
+
+
+def test_an_answer_lost_after_the_effect_makes_no_second_note(crm: Crm, portal: Portal, contact: str) -> None:
+    portal.script(method="POST", path=portal.emits, drop="after")
+    assert crm.emit([replace(NOTE, record_id=contact)])[0].error is None
+    assert portal.all_events() == 1
+
+
+def test_an_event_repeated_after_an_error_makes_no_second_note(crm: Crm, portal: Portal, contact: str) -> None:
+    portal.script(method="POST", path=portal.emits, drop="after", times=3)
+    with pytest.raises(CrmError) as caught:
+        crm.emit([replace(NOTE, record_id=contact)])
+    assert not caught.value.permanent
+    assert crm.emit([replace(NOTE, record_id=contact)])[0].error is None
+    assert portal.all_events() == 1
+    assert len(portal.events(contact)) == 1
+
+
+def test_the_tenants_own_field_is_read(crm: Crm, portal: Portal) -> None:
+    vip = portal.add_contact(phone=f"+{PHONE}", lifecyclestage="vip")
+    plain = portal.add_contact(phone="+905550000000")
+    assert crm.read_value([vip, plain, "999999"], "lifecyclestage") == {vip: "vip", plain: None, "999999": None}
+
+
+def test_a_short_limit_is_waited_out(crm: Crm, portal: Portal, contact: str, waits: list[float]) -> None:
+    portal.script(path=portal.writes, status=429, headers={"Retry-After": "1"}, body={})
+    assert crm.write([write_of(contact)])[0].error is None
+    assert waits == [1.0]
+
+
+def test_a_long_limit_is_left_to_the_worker(crm: Crm, portal: Portal, contact: str, waits: list[float]) -> None:
+    portal.script(path=portal.writes, status=429, headers={"Retry-After": "120"}, body={})
+    with pytest.raises(CrmError) as caught:
+        crm.write([write_of(contact)])
+    assert (caught.value.permanent, caught.value.retry_after_s) == (False, 120.0)
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_blip_is_waited_out(crm: Crm, portal: Portal, contact: str, waits: list[float], status: int) -> None:
+    portal.script(path=portal.writes, status=status, body="<html>gateway</html>", times=2)
+    assert crm.write([write_of(contact)])[0].error is None
+    assert 0 < sum(waits) < 10
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ({"status": 500, "body": {"message": "oops"}}, "http_500"),
+        ({"status": 503, "body": {"message": "busy"}}, "http_503"),
+        ({"status": 200, "body": "<html>please log in</html>"}, "answer_not_json"),
+        ({"status": 200}, "answer_not_json"),
+        ({"status": 403, "body": "<html>blocked</html>"}, "answer_not_json"),
+        ({"drop": "before"}, "connection_lost"),
+    ],
+)
+def test_trouble_is_raised_as_passing(crm: Crm, portal: Portal, contact: str, step: Any, code: str) -> None:
+    portal.script(path=portal.writes, times=3, **step)
+    with pytest.raises(CrmError) as caught:
+        crm.write([write_of(contact)])
+    error = caught.value
+    assert (error.code, error.permanent, error.connection_broken) == (code, False, False)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_break_the_connection(crm: Crm, portal: Portal, contact: str, status: int) -> None:
+    portal.script(path=portal.writes, status=status, body={"message": "no"})
+    with pytest.raises(CrmError) as caught:
+        crm.write([write_of(contact)])
+    assert caught.value.connection_broken
+    assert not caught.value.permanent
+
+
+def test_no_error_and_no_repr_shows_a_secret_or_a_customer(crm: Crm, portal: Portal) -> None:
+    portal.script(path="/", status=401, body={"message": f"bad token {SECRET} of +{PHONE}"})
+    with pytest.raises(CrmError) as caught:
+        crm.find([customer(1, PHONE)])
+    shown = repr(caught.value) + str(caught.value) + repr(crm) + repr(customer(1, PHONE)) + repr(NOTE)
+    assert SECRET not in shown
+    assert PHONE not in shown
+    assert NOTE.body not in shown
+    assert caught.value.__context__ is None
+
+
+def test_no_request_is_sent_without_credentials(crm: Crm, portal: Portal) -> None:
+    crm.check()
+    assert portal.requests()[-1]["headers"].get("authorization")

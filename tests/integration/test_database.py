@@ -1,0 +1,122 @@
+"""The schema keeps tenants apart, whatever the code above it does."""
+
+import psycopg
+import pytest
+
+from store.db import StoreError, act_for_tenant
+from store.migrate import list_migrations, migrate
+from store.secrets import Keyring, SecretError
+from store.tenants import list_tenants
+from tests.conftest import PASSWORD
+
+
+def test_every_table_with_a_tenant_is_under_forced_row_level_security(owner):
+    rows = owner.execute(
+        """
+        SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,
+               (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid), c.relispartition
+        FROM pg_class c
+        WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'schema_migration'
+        """
+    ).fetchall()
+    assert len(rows) > 30
+    for name, enabled, forced, policies, is_partition in rows:
+        assert enabled and forced, name
+        assert policies or is_partition, name
+
+
+def test_the_role_of_processes_can_neither_bypass_nor_create(app_url):
+    with psycopg.connect(app_url) as conn:
+        row = conn.execute(
+            "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+        assert row == (False, False, False, False)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("CREATE TABLE mine (id int)")
+
+
+def test_a_transaction_without_a_tenant_sees_nothing(app_url, owner, tenant_ids):
+    owner.execute("INSERT INTO customer (tenant_id) VALUES (%s)", (tenant_ids["acme"],))
+    with psycopg.connect(app_url) as conn:
+        assert conn.execute("SELECT count(*) FROM customer").fetchone() == (0,)
+
+
+def test_a_tenant_sees_only_its_own_rows(database, owner, tenant_ids):
+    for slug in ("acme", "other"):
+        owner.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, %s)", (tenant_ids[slug], slug))
+    with database.tenant_transaction(tenant_ids["acme"]) as conn:
+        assert conn.execute("SELECT display_name FROM customer").fetchall() == [("acme",)]
+
+
+def test_a_tenant_cannot_write_rows_of_another(database, tenant_ids):
+    with pytest.raises(StoreError, match="42501"), database.tenant_transaction(tenant_ids["acme"]) as conn:
+        conn.execute("INSERT INTO customer (tenant_id) VALUES (%s)", (tenant_ids["other"],))
+
+
+def test_the_system_scope_does_not_open_tables_with_customer_text(database, owner, tenant_ids):
+    owner.execute("INSERT INTO customer (tenant_id) VALUES (%s)", (tenant_ids["acme"],))
+    with database.system_transaction() as conn:
+        assert len(list_tenants(conn)) == 2
+        for table in ("customer", "message", "message_analysis", "egress", "conversation", "message_raw"):
+            assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+def test_the_tenant_of_a_transaction_does_not_leak_to_the_next_on_the_connection(app_url, tenant_ids):
+    with psycopg.connect(app_url) as conn:
+        with conn.transaction():
+            act_for_tenant(conn, tenant_ids["acme"])
+        assert conn.execute("SELECT app_tenant()").fetchone() == (None,)
+
+
+def test_migrating_again_changes_nothing(owner_database_url, keyring):
+    assert migrate(owner_database_url, app_password=PASSWORD, keyring=keyring) == []
+
+
+def test_an_edited_migration_is_refused(owner_database_url, owner, keyring):
+    owner.execute("UPDATE schema_migration SET checksum = 'other'")
+    with pytest.raises(StoreError, match="was edited"):
+        migrate(owner_database_url, app_password=PASSWORD, keyring=keyring)
+
+
+def test_migrations_are_numbered_without_gaps():
+    versions = [migration.version for migration in list_migrations()]
+    assert versions == list(range(1, len(versions) + 1))
+
+
+def test_commits_are_durable_in_every_session(database):
+    with database.system_transaction() as conn:
+        assert conn.execute("SHOW synchronous_commit").fetchone() == ("on",)
+        assert conn.execute("SHOW fsync").fetchone() == ("on",)
+
+
+def test_messages_land_in_the_partition_of_their_month(owner):
+    row = owner.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'message'::regclass").fetchone()
+    assert row is not None and row[0] >= 5
+    bound = owner.execute(
+        "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMM') = right(c.relname, 6) "
+        "FROM pg_class c WHERE c.relname = 'message_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')"
+    ).fetchone()
+    assert bound == (True,)
+
+
+def test_secrets_open_only_in_their_own_place(owner, keyring, tenant_ids):
+    rows = dict(owner.execute("SELECT tenant_id, access_token FROM channel_account WHERE kind = 'whatsapp'").fetchall())
+    place = {"table": "channel_account", "column": "access_token"}
+    assert keyring.decrypt(rows[tenant_ids["acme"]], tenant_id=tenant_ids["acme"], **place) == b"acme-token"
+    with pytest.raises(SecretError):
+        keyring.decrypt(rows[tenant_ids["acme"]], tenant_id=tenant_ids["other"], **place)
+    with pytest.raises(SecretError):
+        keyring.decrypt(rows[tenant_ids["acme"]], tenant_id=tenant_ids["acme"], table="channel_account", column="verify_token")
+
+
+def test_no_secret_stands_in_the_database_in_clear(owner):
+    for table in ("channel_account", "crm_connection", "tenant"):
+        dump = str(owner.execute(f"SELECT * FROM {table}").fetchall())
+        for secret in ("acme-secret", "acme-token", "acme-verify", "acme-hubspot"):
+            assert secret not in dump, (table, secret)
+
+
+def test_a_key_that_is_not_one_is_refused_without_being_quoted():
+    with pytest.raises(SecretError) as caught:
+        Keyring.parse("k1:c2hvcnQ=")
+    assert "c2hvcnQ" not in str(caught.value)
