@@ -1,6 +1,6 @@
 """Commands that run to their end while a stack starts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from devstack.child import last_lines, launch
@@ -9,7 +9,7 @@ from devstack.stack_error import StackError
 
 
 @contextmanager
-def running_once(name: str, argv: tuple[str, ...], *, environ: Mapping[str, str], data: DataDir) -> Iterator[None]:
+def running_once(name: str, argv: tuple[str, ...], *, environ: Mapping[str, str], data: DataDir) -> Generator[None]:
     """Run the command beside the block; at the end of the block it must have succeeded or do so.
 
     Raises: StackError with the end of its log when it fails, OSError when it cannot be run.

@@ -1,6 +1,7 @@
 """Postgres refuses to run as root: which account it gets instead, and where that account can reach its files."""
 
 import hashlib
+import logging
 import os
 import pwd
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from devstack.child import Account
 from devstack.stack_error import StackError
+
+log = logging.getLogger(__name__)
 
 # Not /var/tmp: its old files are swept away on many systems, and these must stay.
 KEPT_FOR_ACCOUNT = Path("/var/lib/earshot")
@@ -89,13 +92,12 @@ def private_folder(account: Account | None, wanted: Path) -> Path:
 
 
 def _link_elsewhere(account: Account, wanted: Path) -> None:
-    if wanted.exists():
+    if wanted.is_symlink() or wanted.exists():
         return
-    name = f"data-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}"
-    folder = _place_for_accounts() / name
-    if folder.exists():  # Of a data folder that was at this path before and has been deleted: its data goes too.
-        shutil.rmtree(folder)
-    folder.mkdir(mode=0o700)
+    name = f"data-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}-"
+    place = _place_for_accounts()
+    for old in place.glob(name + "*"):  # never deleted for them: a disk may only be missing
+        log.warning("the data of an earlier folder at this path is still in %s; remove it if nobody needs it", old)
+    folder = tempfile.mkdtemp(prefix=name, dir=place)
     os.chown(folder, account.uid, account.gid)
-    wanted.unlink(missing_ok=True)
     wanted.symlink_to(folder)

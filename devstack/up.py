@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -189,11 +189,13 @@ def _log_to(path: Path) -> None:
 
 
 @contextmanager
-def stop_on_signals(stack: Stack) -> Iterator[None]:
+def stop_on_signals(stack: Stack) -> Generator[None]:
     """Within the block, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread; a second kills the children."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: stack.interrupt())
+
+    def interrupt(_number: int, _frame: object) -> None:
+        stack.interrupt()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

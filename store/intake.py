@@ -56,8 +56,9 @@ def add_messages(
         return []
     rows = conn.execute(
         """
-        WITH item AS (
-            SELECT *
+        WITH item AS MATERIALIZED (
+            -- Ids in the order of the body; keys are inserted in an order of their own, so that two bodies can't deadlock.
+            SELECT *, uuidv7() AS message_id
             FROM unnest(
                 %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
                 %s::timestamptz[], %s::jsonb[], %s::text[], %s::bytea[]
@@ -67,27 +68,28 @@ def add_messages(
             )
         ), fresh AS (
             INSERT INTO message_key (tenant_id, account_id, key, message_id)
-            SELECT %s, account_id, key, uuidv7() FROM item ORDER BY key
+            SELECT %s, account_id, key, message_id FROM item ORDER BY key
             ON CONFLICT DO NOTHING
-            RETURNING key, account_id, message_id
+            RETURNING message_id
         ), added AS (
             INSERT INTO message (
                 id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
                 sent_at, state, sender, reply_to_provider_id
             )
-            SELECT fresh.message_id, %s, channel, surface, item.account_id, provider_message_id, direction, message_type, text,
+            SELECT message_id, %s, channel, surface, account_id, provider_message_id, direction, message_type, text,
                    coalesce(sent_at, now()), CASE direction WHEN 'inbound' THEN 'received' ELSE 'ignored' END, sender, reply_to
-            FROM item JOIN fresh USING (key, account_id)
+            FROM item JOIN fresh USING (message_id)
+            ORDER BY position
         ), kept AS (
             INSERT INTO message_raw (message_id, tenant_id, item)
-            SELECT fresh.message_id, %s, raw FROM item JOIN fresh USING (key, account_id)
+            SELECT message_id, %s, raw FROM item JOIN fresh USING (message_id)
         ), started AS (
             INSERT INTO run (tenant_id, message_id)
-            SELECT %s, fresh.message_id FROM item JOIN fresh USING (key, account_id) WHERE direction = 'inbound'
+            SELECT %s, message_id FROM item JOIN fresh USING (message_id) WHERE direction = 'inbound' ORDER BY position
             RETURNING id, message_id
         )
         SELECT started.message_id, started.id
-        FROM started JOIN fresh USING (message_id) JOIN item USING (key, account_id)
+        FROM started JOIN item USING (message_id)
         ORDER BY item.position
         """,
         (
