@@ -137,7 +137,7 @@ class CrmClient:
         return response.status_code, response.headers, bytes(body)
 
     def _read(self, status: int, headers: httpx2.Headers, body: bytes, *, idempotent: bool) -> dict[str, Any]:
-        decoded = {} if status == httpx2.codes.NO_CONTENT else _decode(body)
+        decoded = {} if status == 204 else _decode(body)
         if 200 <= status < 300:
             if decoded is _NOT_JSON:
                 raise CrmError("answer_not_json", permanent=False, uncertain=not idempotent)

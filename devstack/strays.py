@@ -18,7 +18,11 @@ def adopt_orphans() -> None:
 
 
 def _adopted(*, known: Collection[int]) -> Iterator[tuple[int, bool]]:
-    """Inherited processes, and whether each is dead. Unlike other children of ours they are not in our session."""
+    """Inherited processes, and whether each is dead.
+
+    They are told from other children of this program by their session: so it must start none in a session of its own
+    but through the supervisor.
+    """
     me, our_session = os.getpid(), os.getsid(0)
     try:
         # The main thread inherits; children that another thread started are not in this list.

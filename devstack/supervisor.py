@@ -122,6 +122,8 @@ class Supervisor:
         code = one.child.note_exit()
         if code is None:
             return
+        # Its orphans would hold what the next one needs: Postgres's shared memory, until a long query ends.
+        kill_strays(known=self._pids())
         now = time.monotonic()
         delay_s = one.pacing.delay_s(started_at=one.started_at, died_at=now)
         one.due_at = now + delay_s

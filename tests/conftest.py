@@ -184,12 +184,21 @@ def standins(tmp_path_factory):
     process.wait(10)
 
 
+@pytest.fixture(scope="session")
+def broker(servers):
+    """The Celery application speaks to the test's broker."""
+    from worker.app import app
+
+    app.conf.broker_url = servers[1]
+    return servers[1]
+
+
 @pytest.fixture
-def settings(app_url, servers, standins) -> Settings:
+def settings(app_url, broker, standins) -> Settings:
     return load_settings(
         {
             "DATABASE_URL": app_url,
-            "REDIS_URL": servers[1],
+            "REDIS_URL": broker,
             "EARSHOT_KEYS": TEST_KEY,
             "ANTHROPIC_API_KEY": "test",
             "ANTHROPIC_BASE_URL": standins["anthropic"],

@@ -54,11 +54,12 @@ def tick(deps: Deps, *, now: datetime) -> None:
 
 
 def _ring(deps: Deps) -> None:
+    with deps.database.system_transaction() as conn:
+        doubt_interrupted_sends(conn)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
             due = take_due_runs(conn, limit=max(0, MAX_WAITING - waiting))
-            doubt_interrupted_sends(conn)
             actions = take_due_actions(conn, limit=500)
             tenants = list_tenants_with_work(conn)
         for run in due:
