@@ -385,6 +385,36 @@ def test_a_refused_event_does_not_take_the_others_with_it(server: Server, hubspo
     assert second.error is None
 
 
+EVERY_CALL: dict[str, Callable[[HubSpot], object]] = {
+    "2026-09/contacts": lambda hubspot: hubspot.provision(),
+    "contacts/groups": lambda hubspot: hubspot.provision(),
+    "/contacts/search": lambda hubspot: hubspot.find([CustomerRef("c1", phones=("905551112233",))]),
+    "/contacts/batch/upsert": lambda hubspot: hubspot.create([CustomerRef("c1", phones=("905551112233",))]),
+    "/contacts/batch/update": lambda hubspot: hubspot.write(writes_of("51")),
+    "/contacts/batch/read": lambda hubspot: hubspot.read_value(["51"], "lifecyclestage"),
+    "/notes/batch/upsert": lambda hubspot: hubspot.emit([NOTE]),
+    "/contacts/51": lambda hubspot: hubspot.emit([NOTE]),
+}
+
+
+@pytest.mark.parametrize("path", EVERY_CALL)
+def test_trouble_at_any_step_is_raised_and_never_an_outcome(server: Server, hubspot: HubSpot, path: str) -> None:
+    server.on("2026-09/contacts", (200, EMPTY))
+    server.on("/notes/batch/read", (200, EMPTY))
+    server.on("/notes/batch/upsert", (200, {"results": [{"id": "901", "properties": {"earshot_event_key": "k1"}}]}))
+    server.on(path, (500, {"status": "error", "message": "internal error"}))
+    with pytest.raises(CrmError, match="^http_500$"):
+        EVERY_CALL[path](hubspot)
+
+
+def test_a_property_that_one_input_lacks_is_provisioned_too(server: Server, hubspot: HubSpot) -> None:
+    lacking = [{"category": "VALIDATION_ERROR", "errors": [{"code": "PROPERTY_DOESNT_EXIST", "in": "earshot_topics"}]}]
+    server.on("/batch/update", (207, {"results": [], "errors": lacking}), (200, {"results": [{"id": "51"}]}))
+    for kind in FIELDS:
+        server.on(f"2026-09/{kind}", (200, {"results": [{"name": one["name"]} for one in FIELDS[kind]]}))
+    assert hubspot.write(writes_of("51"))[0].error is None
+
+
 def test_a_long_text_is_cut_where_html_allows_it() -> None:
     assert as_html("a < b & c\nd") == "a &lt; b &amp; c<br>d"
     for padding in range(6):

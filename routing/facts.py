@@ -1,0 +1,90 @@
+"""What a decision looks at and what it says: records only."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from config.tenant import ActionConfig, ActionKind, Intent, Priority, Rule, Sentiment, Surface, Thresholds
+
+Queue = Literal["senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto"]
+# Instagram lets a business answer a comment in private once.
+COMMENT_SURFACES = ("reel_comment", "comment", "live_comment")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the model says about a message. score: its confidence in the sentiment, 0.0 to 1.0; not severity."""
+
+    sentiment: Sentiment
+    score: float
+    intent: Intent
+
+
+@dataclass(frozen=True)
+class RoutingFacts:
+    """All that a decision may look at. Stored with it as JSON, so that the decision can be replayed.
+
+    outcome: "analyzed" (the label fields are set), "no_text" (a picture, a sticker …), or "unanalyzed" (refused or failed
+    for good).
+    urgent: the model's own signal; it counts only beside a negative label.
+    floor_hits: groups of words found without the model: "urgent", "legal_threat", "safety". They may only raise a priority.
+    provisional: the labels are a keyword reading, not the model's.
+    recent_actions: how many of each action this customer had in the last 24 hours.
+    allow_actions: False for re-analyze and sweeps, which never message a customer again.
+    open_priority: where the conversation stood before this message; None when it was not open.
+    """
+
+    outcome: Literal["analyzed", "no_text", "unanalyzed"]
+    surface: Surface
+    sentiment: Sentiment | None = None
+    score: float | None = None
+    intent: Intent | None = None
+    topics: tuple[str, ...] = ()
+    suggested_action: str | None = None
+    language: str = "und"
+    sarcasm: bool = False
+    injection_suspected: bool = False
+    urgent: bool = False
+    high_value: bool = False
+    human_took_over: bool = False
+    provisional: bool = False
+    allow_actions: bool = True
+    floor_hits: tuple[str, ...] = ()
+    recent_actions: dict[str, int] = field(default_factory=dict[str, int])
+    open_priority: Priority | None = None
+
+    def label(self) -> Label | None:
+        """The label when there is a whole one, else None."""
+        if self.outcome != "analyzed" or self.sentiment is None or self.score is None or self.intent is None:
+            return None
+        return Label(self.sentiment, self.score, self.intent)
+
+
+@dataclass(frozen=True)
+class RoutingPolicy:
+    """What the tenant has set. rules: the tenant's own first, then the playbook's; the first that holds decides."""
+
+    thresholds: Thresholds
+    rules: tuple[Rule, ...]
+    actions: dict[ActionKind, ActionConfig]
+
+
+@dataclass(frozen=True)
+class PlannedAction:
+    """An action the decision wants.
+
+    state: "pending" (will be carried out) or "shadow" (recorded only: the tenant has not asked for it).
+    """
+
+    kind: ActionKind
+    state: Literal["pending", "shadow"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the message goes and why. reasons: whole sentences, most important first, without customer text."""
+
+    priority: Priority
+    queue: Queue
+    rule: str
+    reasons: tuple[str, ...]
+    actions: tuple[PlannedAction, ...]

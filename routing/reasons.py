@@ -1,0 +1,77 @@
+"""The sentences of a decision, as a person reads them at three in the morning. None ever holds customer text."""
+
+from decimal import ROUND_DOWN, Decimal
+
+from config.tenant import ActionKind, Intent, Priority, Surface
+from routing.facts import Label
+
+WAITS_FOR_ANALYSIS = "The model has not read the message yet; the clock runs."
+UNANALYZED = "The analysis was refused or failed for good, so a person reads the message."
+NO_RULE = "No rule holds, so it goes to the ordinary queue."
+SECOND_LOOK = "Nothing is done automatically: this is a second look at an earlier message."
+_NO_WORDS = "The message has no words (a picture, a voice note, a sticker …), so a person looks at it."
+_STORY_MENTION = "The customer mentioned the business in a story without words; a person looks while the story is up."
+_INTENTS: dict[Intent, str] = {
+    "order_status": "with a question about an order",
+    "refund_request": "with a refund request",
+    "price_inquiry": "with a question about prices",
+    "technical_support": "with a technical problem",
+    "complaint": "with a complaint",
+    "compliment": "with praise",
+    "callback_request": "with a wish to be called",
+    "cancellation": "with a cancellation",
+    "spam": "and most likely spam",
+    "other": "without a particular request",
+}
+_ACTIONS: dict[ActionKind, str] = {
+    "send_refund_form": "refund form",
+    "schedule_callback": "callback task",
+    "close_with_thanks": "closing with thanks",
+    "follow_up": "follow-up message",
+    "request_screenshot": "request for a screenshot",
+    "send_nps_invite": "NPS invitation",
+    "webhook": "webhook call",
+}
+_FLOOR = {"safety": "a danger to people", "legal_threat": "a legal threat", "urgent": "words of urgency"}
+
+
+def two_digits(score: float) -> str:
+    """A score cut, not rounded, so that 0.699 never reads as having reached 0.70."""
+    return str(Decimal(str(score)).quantize(Decimal("0.01"), rounding=ROUND_DOWN))
+
+
+def no_text(surface: Surface) -> str:
+    """Why a message without words goes to people."""
+    return _STORY_MENTION if surface == "story_mention" else _NO_WORDS
+
+
+def unsure(label: Label, *, threshold: float) -> str:
+    """Why nobody but a person should decide."""
+    return (
+        f"The model is unsure: its confidence of {two_digits(label.score)} is below the tenant's {two_digits(threshold)}."
+    )
+
+
+def labelled(label: Label) -> str:
+    """"Negative (0.93) with a refund request."."""
+    return f"{label.sentiment.capitalize()} ({two_digits(label.score)}) {_INTENTS[label.intent]}."
+
+
+def escalated(threshold: float) -> str:
+    """Why a person is called."""
+    return f"The score reaches the tenant's escalation threshold of {two_digits(threshold)}."
+
+
+def not_escalated(threshold: float) -> str:
+    """Why nobody is called although the rule would."""
+    return f"Not escalated: the score is below the tenant's escalation threshold of {two_digits(threshold)}."
+
+
+def withheld(kind: ActionKind, *, because: str) -> str:
+    """Why an action that the rule wants is not planned."""
+    return f"No {_ACTIONS.get(kind, kind.replace('_', ' '))}: {because}."
+
+
+def floor(hits: list[str], *, priority: Priority) -> str:
+    """Why the words themselves outrank the rule."""
+    return f"At least {priority}: the text holds {' and '.join(_FLOOR[hit] for hit in hits)}."
