@@ -49,17 +49,19 @@ class DataDir:
 
 
 def open_data_dir(path: Path) -> DataDir:
-    """Create the folder or check it; mode 0700.
+    """Create the folder or check it; mode 0700 when it becomes ours.
 
     Raises: StackError when it cannot be written, or holds something else: a foreign folder keeps its mode.
     """
     root = path.expanduser().resolve()
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (root / LOCK_FILE).exists() and any(root.iterdir()):
-            message = f"{root} holds other files; name a folder of its own with --data"
-            raise StackError(message)
-        root.chmod(0o700)
+        # A folder of ours keeps its mode: another supervisor may run in it, and has let Postgres's account pass.
+        if not (root / LOCK_FILE).exists():
+            if any(root.iterdir()):
+                message = f"{root} holds other files; name a folder of its own with --data"
+                raise StackError(message)
+            root.chmod(0o700)
         for part in PARTS:
             (root / part).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:

@@ -173,6 +173,11 @@ def link_customer(conn: Connection, tenant_id: int, *, customer_id: str, record_
     )
 
 
+def unlink_customer(conn: Connection, customer_id: str) -> None:
+    """The CRM record is gone: forget it."""
+    conn.execute("DELETE FROM crm_link WHERE customer_id = %s", (customer_id,))
+
+
 @dataclass(frozen=True)
 class NewEvent:
     """A note or task for the customer's card."""

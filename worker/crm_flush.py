@@ -3,11 +3,10 @@
 import hashlib
 import json
 from dataclasses import asdict
-from datetime import datetime
 
 import structlog
 
-from crm_sync.base import Crm, CrmError, CrmEvent, CustomerRef, Found, StateWrite
+from crm_sync.base import RECORD_NOT_FOUND, Crm, CrmError, CrmEvent, CustomerRef, Found, StateWrite
 from crm_sync.labels import CustomerLabels
 from crm_sync.registry import build_crm
 from store.crm import (
@@ -21,6 +20,7 @@ from store.crm import (
     postpone_state,
     settle_event,
     settle_state,
+    unlink_customer,
 )
 from store.customers import get_display_name, list_identities
 from store.tenants import CrmConnection, find_crm_connection, mark_crm_provisioned, pause_crm
@@ -44,9 +44,8 @@ def _backoff_s(tries: int, error: CrmError) -> float:
     return error.retry_after_s or min(2.0 * 2 ** min(tries, 10), MAX_RETRY_S)
 
 
-def flush_crm(deps: Deps, *, tenant_id: int, now: datetime) -> None:
+def flush_crm(deps: Deps, *, tenant_id: int) -> None:
     """Deliver what is due. Whatever is not delivered keeps its row and comes again. Raises: StoreError."""
-    _ = now
     with deps.database.tenant_transaction(tenant_id) as conn:
         connection = find_crm_connection(conn, tenant_id, keyring=deps.keyring)
         if connection is None or connection.paused_because:
@@ -72,6 +71,7 @@ class _Flush:
                 self._connection.kind,
                 self._connection.credentials,
                 settings=self._deps.settings,
+                default_region=self._deps.tenants.get(self._tenant_id).default_region,
             )
             self._provision_once(crm)
             links = self._links(crm, states, events)
@@ -115,6 +115,8 @@ class _Flush:
     def _link(self, links: dict[str, str | None], found: list[Found], *, because: str) -> None:
         with self._deps.database.tenant_transaction(self._tenant_id) as conn:
             for item in found:
+                if item.error is not None:
+                    log.warning("crm_search_refused", tenant_id=self._tenant_id, code=item.error.code)
                 if item.record_id is not None:
                     link_customer(
                         conn, self._tenant_id, customer_id=item.customer_id, record_id=item.record_id, because=because
@@ -165,6 +167,9 @@ class _Flush:
                         negative_30d=write.labels.negative_30d,
                     )
                 else:
+                    if outcome.error.code == RECORD_NOT_FOUND:
+                        # Merged or deleted there: look for the customer again.
+                        unlink_customer(conn, state.customer_id)
                     wait_s = UNLINKED_RETRY_S if outcome.error.permanent else _backoff_s(state.tries, outcome.error)
                     postpone_state(conn, state.customer_id, seconds=wait_s, error_code=outcome.error.code)
 

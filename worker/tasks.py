@@ -131,7 +131,7 @@ def deliver_action(*, tenant_id: int, action_id: str, **_: Any) -> None:
 @app.task(name="earshot.flush_crm", queue="crm_flush")
 def flush_crm(*, tenant_id: int, **_: Any) -> None:
     """Write one tenant's due labels, notes and tasks to its CRM."""
-    _quietly(lambda: flush(deps(), tenant_id=tenant_id, now=datetime.now(UTC)), name="flush_crm")
+    _quietly(lambda: flush(deps(), tenant_id=tenant_id), name="flush_crm")
 
 
 @app.task(name="earshot.reconcile", queue="maintenance")

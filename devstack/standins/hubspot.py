@@ -11,11 +11,14 @@ _OBJECTS = "/crm/objects/2026-09/"
 _PROPERTIES = "/crm/properties/2026-09/"
 _BUILT_IN = {
     "contacts": ("email", "firstname", "lastname", "phone", "mobilephone", "lifecyclestage", "hs_lead_status",
-                 "hs_calculated_phone_number", "hs_calculated_mobile_number"),
+                 "hs_calculated_phone_number", "hs_calculated_mobile_number",
+                 "hs_searchable_calculated_phone_number", "hs_searchable_calculated_mobile_number"),
     "notes": ("hs_timestamp", "hs_note_body"),
     "tasks": ("hs_timestamp", "hs_task_subject", "hs_task_body", "hs_task_type", "hs_task_status", "hs_task_priority"),
 }  # fmt: skip
-_CALCULATED = {"phone": "hs_calculated_phone_number", "mobilephone": "hs_calculated_mobile_number"}
+_CALCULATED = {"phone": "phone_number", "mobilephone": "mobile_number"}
+# Country calling codes of the samples, for the national number that HubSpot makes searchable.
+_CALLING_CODES = ("90", "49", "971", "44", "1", "52", "54", "55", "966", "20")
 
 
 @dataclass
@@ -111,7 +114,8 @@ class HubSpot(StandIn):
         if rest == "search" and method == "POST":
             return Answer(_search(objects, body))
         if rest.startswith("batch/") and method == "POST":
-            return self._batch(portal, kind, rest.removeprefix("batch/"), body["inputs"])
+            inputs = [{"idProperty": body["idProperty"], **item} for item in body["inputs"]] if "idProperty" in body else body["inputs"]
+            return self._batch(portal, kind, rest.removeprefix("batch/"), inputs)
         if match := re.match(r"^(\d+)/associations/default/(\w+)/(\d+)$", rest):
             portal.links.add((kind, match[1], match[2], match[3]))
             return Answer({"status": "COMPLETE", "results": []})
@@ -165,7 +169,8 @@ class HubSpot(StandIn):
         for source, calculated in _CALCULATED.items():
             if source in properties:
                 found = re.sub(r"\D", "", properties[source])
-                stored[calculated] = f"+{found}" if found else ""
+                stored[f"hs_calculated_{calculated}"] = f"+{found}" if found else ""
+                stored[f"hs_searchable_calculated_{calculated}"] = _national(found)
 
     def _batch(self, portal: _Portal, kind: str, verb: str, inputs: list[dict[str, Any]]) -> Answer:
         if len(inputs) > 100:
@@ -174,12 +179,12 @@ class HubSpot(StandIn):
         errors: list[dict[str, Any]] = []
         for item in inputs:
             try:
-                results.append(self._batch_one(portal, kind, verb, item))
+                results.append({**self._batch_one(portal, kind, verb, item), **_trace(item)})
             except _Refused as refused:
                 if refused.answer.status == 400:
                     raise  # a wrong property fails the whole call
                 context = {"ids": [str(item.get("id"))]}
-                errors.append({"status": "error", **refused.answer.body, "context": context})
+                errors.append({"status": "error", **refused.answer.body, "context": context, **_trace(item)})
         body: dict[str, Any] = {"status": "COMPLETE", "results": results}
         if errors:
             return Answer({**body, "numErrors": len(errors), "errors": errors}, 207)
@@ -203,6 +208,17 @@ class HubSpot(StandIn):
         if verb in {"update", "upsert"}:
             self._change(portal, kind, object_id, item["properties"])
         return {**_shown(object_id, objects[object_id]), **({"new": False} if verb == "upsert" else {})}
+
+
+def _national(digits: str) -> str:
+    """The number without its country code."""
+    code = next((code for code in _CALLING_CODES if digits.startswith(code)), "")
+    return digits.removeprefix("0") if digits.startswith("0") else digits.removeprefix(code)
+
+
+def _trace(item: dict[str, Any]) -> dict[str, str]:
+    """The caller's own mark of an input comes back with its result."""
+    return {"objectWriteTraceId": item["objectWriteTraceId"]} if "objectWriteTraceId" in item else {}
 
 
 def _shown(object_id: str, values: dict[str, str]) -> dict[str, Any]:

@@ -351,7 +351,7 @@ def test_the_crm_card_counts_negatives_and_shows_the_label(deps, receive, owner,
     for ref in refs:
         run_all(deps, ref)
     owner.execute("UPDATE crm_state SET next_at = now()")
-    flush_crm(deps, tenant_id=refs[0].tenant_id, now=now())
+    flush_crm(deps, tenant_id=refs[0].tenant_id)
     contacts = httpx2.get(
         f"{standins['hubspot']}/crm/objects/2026-09/contacts", headers={"Authorization": "Bearer acme-hubspot"}
     ).json()["results"]
@@ -368,7 +368,7 @@ def test_a_broken_crm_connection_pauses_and_loses_nothing(deps, receive, owner, 
     run_all(deps, ref)
     owner.execute("UPDATE crm_state SET next_at = now()")
     script(standins, {"status": 401, "times": 10, "body": {"category": "INVALID_AUTHENTICATION"}}, server="hubspot")
-    flush_crm(deps, tenant_id=ref.tenant_id, now=now())
+    flush_crm(deps, tenant_id=ref.tenant_id)
     httpx2.delete(f"{standins['hubspot']}/_script")
     assert owner.execute("SELECT paused_because IS NOT NULL FROM crm_connection").fetchone() == (True,)
     assert owner.execute("SELECT version > written_version FROM crm_state").fetchone() == (True,)
@@ -412,10 +412,10 @@ def test_negative_counts_are_computed_again_without_a_new_message(deps, receive,
     (ref,) = receive(whatsapp_body(message(REFUND)))
     run_all(deps, ref)
     owner.execute("UPDATE crm_state SET next_at = now()")
-    flush_crm(deps, tenant_id=ref.tenant_id, now=now())
+    flush_crm(deps, tenant_id=ref.tenant_id)
     owner.execute("UPDATE message SET sent_at = now() - interval '31 days'")
     reconcile.refresh_negative_counts(deps)
-    flush_crm(deps, tenant_id=ref.tenant_id, now=now())
+    flush_crm(deps, tenant_id=ref.tenant_id)
     assert owner.execute("SELECT negative_30d FROM crm_state").fetchone() == (0,)
 
 

@@ -164,6 +164,16 @@ def test_one_folder_has_one_supervisor(folder):
     DataDirLock(folder).release()
 
 
+def test_a_second_start_does_not_take_the_folder_from_postgres(folder):
+    lock = DataDirLock(folder)
+    folder.root.chmod(0o710)
+
+    open_data_dir(folder.root)
+
+    assert stat.S_IMODE(folder.root.stat().st_mode) == 0o710
+    lock.release()
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "thesis.txt").write_text("mine")
