@@ -13,8 +13,13 @@ INTERNAL = frozenset({"escalate_to_human", "assign", "notify", "tag"})
 CUSTOMER_FACING = frozenset(
     {"send_refund_form", "close_with_thanks", "send_nps_invite", "request_screenshot", "follow_up"}
 )
-# Only ever sends a form, and never on a suspicion of injected instructions.
+# Only ever sends a form, only when the customer asks for a refund, and never on a suspicion of injected instructions.
 MONEY_LIKE = frozenset({"send_refund_form"})
+# Cheerful: never to somebody who may be angry.
+THANKFUL = frozenset({"close_with_thanks", "send_nps_invite"})
+# A task for a person in the tenant's CRM.
+CRM_TASKS = frozenset({"schedule_callback"})
+# WhatsApp and Instagram take free-form messages for this long after the customer's last one.
 CUSTOMER_SERVICE_WINDOW = timedelta(hours=24)
 FALLBACK_LANGUAGE = "en"
 
@@ -30,20 +35,23 @@ def _texts() -> dict[str, dict[str, str]]:
 
 
 def outbound_text(kind: str, *, language: str, config: ActionConfig) -> str:
-    """The tenant's wording in the customer's language, else ours, else English. Raises: KeyError when the kind sends nothing."""
+    """The tenant's wording in the customer's language, else ours, else English, the tenant's own first.
+
+    Raises: KeyError when the kind says nothing to a customer.
+    """
+    ours = _texts()[kind]
     if language in config.texts:
         return config.texts[language]
-    ours = _texts()[kind]
     if language in ours:
         return ours[language]
     return config.texts.get(FALLBACK_LANGUAGE) or ours[FALLBACK_LANGUAGE]
 
 
 def link_for(kind: str, *, language: str, config: ActionConfig) -> tuple[str, str] | None:
-    """(button label, URL) when the tenant has set a URL for this action."""
+    """(button label of at most 20 characters, URL) when the tenant has set a URL for this action."""
     if not config.url:
         return None
-    labels = _texts()["button_labels"] if kind == "send_refund_form" else _texts()["open_labels"]
+    labels = _texts()["button_labels" if kind in MONEY_LIKE else "open_labels"]
     return labels.get(language, labels[FALLBACK_LANGUAGE]), config.url
 
 
@@ -55,16 +63,24 @@ def refusal(
     last_inbound_at: datetime | None,
     human_took_over: bool,
     config: ActionConfig,
+    contradicted: bool = False,
 ) -> str | None:
-    """Why a planned action must not leave now, or None: "not_enabled", "human_took_over", "too_old", "window_closed"."""
+    """Why a planned action must not leave now, or None when it may.
+
+    contradicted: a later message or a person's correction says the opposite of what the action was planned on.
+    "not_enabled", "human_took_over" and "contradicted" are for good; "too_old" and "window_closed" mean that its time
+    is over and a person decides.
+    """
     if kind not in CUSTOMER_FACING:
         return None
     if not config.enabled:
         return "not_enabled"
     if human_took_over:
         return "human_took_over"
+    if contradicted:
+        return "contradicted"
     if now - created_at > timedelta(minutes=config.max_age_min):
         return "too_old"
-    if last_inbound_at is None or now - last_inbound_at > CUSTOMER_SERVICE_WINDOW:
+    if last_inbound_at is None or now - last_inbound_at >= CUSTOMER_SERVICE_WINDOW:
         return "window_closed"
     return None

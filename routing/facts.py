@@ -23,10 +23,10 @@ class Label:
 class RoutingFacts:
     """All that a decision may look at. Stored with it as JSON, so that the decision can be replayed.
 
-    outcome: "analyzed" (the label fields are set), "no_text" (a picture, a sticker …), or "unanalyzed" (refused or failed
-    for good).
+    outcome: "analyzed" (the label fields are set), "no_text" (a picture, a sticker …), or "unanalyzed" (refused or
+    failed for good).
     urgent: the model's own signal; it counts only beside a negative label.
-    floor_hits: groups of words found without the model: "urgent", "legal_threat", "safety". They may only raise a priority.
+    floor_hits: groups of words found without the model: "urgent", "legal_threat", "safety". They may only raise.
     provisional: the labels are a keyword reading, not the model's.
     recent_actions: how many of each action this customer had in the last 24 hours.
     allow_actions: False for re-analyze and sweeps, which never message a customer again.

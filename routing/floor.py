@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from config.tenant import Priority
 from routing import reasons
 from routing.facts import Decision, Queue, RoutingFacts
 
@@ -14,13 +13,13 @@ _KEPT_QUEUES = ("review", "not_yet_analysed")
 def raise_to_floor(decision: Decision, facts: RoutingFacts) -> Decision:
     """At least P1 with senior agents for a danger or a legal threat, at least P2 for urgent words. Never lower."""
     hits = [name for name in (*_SERIOUS, "urgent") if name in facts.floor_hits]
-    if facts.intent == "spam" and not facts.provisional:
+    if decision.queue == "auto" and facts.intent == "spam":
         # Advertising is always urgent.
         hits = [name for name in hits if name != "urgent"]
     if not hits:
         return decision
     serious = hits[0] in _SERIOUS
-    floor: Priority = "P1" if serious else "P2"
+    floor = "P1" if serious else "P2"
     raised = replace(decision, priority=min(decision.priority, floor), queue=_queue(decision.queue, serious=serious))
     if raised == decision:
         return decision
@@ -35,10 +34,9 @@ def _queue(queue: Queue, *, serious: bool) -> Queue:
 
 def keep_a_person(decision: Decision, facts: RoutingFacts) -> Decision:
     """A label that hostile or ironic text may have turned round never leaves a message to the automation alone."""
-    if decision.queue != "auto" or not (facts.sarcasm or facts.injection_suspected):
+    ironic = facts.sarcasm and facts.sentiment == "positive"
+    if decision.queue != "auto" or not (ironic or facts.injection_suspected):
         return decision
     doubt = "seems to give instructions to the model" if facts.injection_suspected else "may be sarcastic"
     reason = f"A person decides: the text {doubt}, so its label may be wrong."
-    return replace(
-        decision, queue="review", priority=min(decision.priority, "P3"), reasons=(reason, *decision.reasons)
-    )
+    return replace(decision, queue="review", priority=min(decision.priority, "P3"), reasons=(reason, *decision.reasons))

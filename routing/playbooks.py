@@ -1,33 +1,36 @@
-"""The rules a tenant starts with, as data: its industry's, then the product's."""
+"""The rules a tenant starts with, as data: the product's first ones, its industry's, the product's last ones."""
 
 import tomllib
 from functools import cache
 from importlib.resources import files
 
 from config.tenant import Rule, TenantConfig
+from routing.conditions import PlaybookRule
 from routing.rules import RoutingPolicy
 
-PRODUCT_PLAYBOOK = "general"
+# The product's own rules stand around the industry's: none outranks `first`, and `last` answers what it leaves.
+FIRST = "first"
+LAST = "last"
 
 
 def _load(name: str) -> tuple[Rule, ...]:
     path = files("routing") / "playbooks" / f"{name}.toml"
+    if not path.is_file():
+        return ()
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(Rule.model_validate(rule) for rule in document["rules"])
+    return tuple(PlaybookRule.model_validate(rule) for rule in document["rules"])
 
 
 @cache
 def playbook_for(industry: str) -> tuple[Rule, ...]:
-    """The rules of an industry in the order they are tried. An industry without rules of its own has the product's."""
-    product = _load(PRODUCT_PLAYBOOK)
-    own = files("routing") / "playbooks" / f"{industry}.toml"
-    return product if industry == PRODUCT_PLAYBOOK or not own.is_file() else (*_load(industry), *product)
+    """The rules of an industry in the order they are tried. One without rules of its own has the product's alone."""
+    return (*_load(FIRST), *_load(industry), *_load(LAST))
 
 
-def policy_for(tenant: TenantConfig) -> RoutingPolicy:
-    """What decides for this tenant: its own rules first."""
+def policy_for(config: TenantConfig) -> RoutingPolicy:
+    """What decides for this tenant: its own rules before any of ours."""
     return RoutingPolicy(
-        thresholds=tenant.thresholds,
-        rules=(*tenant.rules, *playbook_for(tenant.industry)),
-        actions=dict(tenant.actions),
+        thresholds=config.thresholds,
+        rules=(*config.rules, *playbook_for(config.industry)),
+        actions=dict(config.actions),
     )

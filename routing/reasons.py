@@ -20,7 +20,7 @@ _INTENTS: dict[Intent, str] = {
     "compliment": "with praise",
     "callback_request": "with a wish to be called",
     "cancellation": "with a cancellation",
-    "spam": "and most likely spam",
+    "spam": "and most likely advertising",
     "other": "without a particular request",
 }
 _ACTIONS: dict[ActionKind, str] = {
@@ -47,13 +47,12 @@ def no_text(surface: Surface) -> str:
 
 def unsure(label: Label, *, threshold: float) -> str:
     """Why nobody but a person should decide."""
-    return (
-        f"The model is unsure: its confidence of {two_digits(label.score)} is below the tenant's {two_digits(threshold)}."
-    )
+    score, limit = two_digits(label.score), two_digits(threshold)
+    return f"The model is unsure: its confidence of {score} is below the tenant's {limit}."
 
 
 def labelled(label: Label) -> str:
-    """"Negative (0.93) with a refund request."."""
+    """What the model says, as one sentence: "Negative (0.93) with a refund request."."""
     return f"{label.sentiment.capitalize()} ({two_digits(label.score)}) {_INTENTS[label.intent]}."
 
 

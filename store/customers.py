@@ -19,6 +19,7 @@ class Conversation:
     channel: str
     account_id: str
     state: str
+    priority: str | None
     taken_over: bool
     last_inbound_at: datetime | None
     routed_sent_at: datetime | None
@@ -97,7 +98,7 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
     """Lock the conversation until the transaction ends, so that its messages are decided one after another."""
     row = conn.execute(
         """
-        SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.taken_over, c.last_inbound_at,
+        SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
                c.routed_sent_at, c.routed_message_id::text, u.high_value
         FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
         WHERE c.id = %s

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
-from routing.actions import INTERNAL, idempotency_key
+from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
 from routing.playbooks import policy_for
 from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions
@@ -53,6 +53,7 @@ def build_facts(
         urgent=analysis.signals.get("urgent", False),
         high_value=conversation.high_value,
         human_took_over=conversation.taken_over,
+        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
         allow_actions=run.kind == "initial",
         floor_hits=floor_hits(message.text or ""),
         recent_actions=recent_actions,
@@ -127,8 +128,8 @@ def _plan_actions(
     pending: list[str] = []
     for planned in decision.actions:
         # A callback's task lies in the CRM outbox; without a CRM the queue the message stands in is the list of callbacks.
-        settled = planned.kind in INTERNAL or planned.kind == "schedule_callback"
-        if planned.kind == "schedule_callback" and planned.state == "pending" and has_crm(conn, ref.tenant_id):
+        settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
+        if planned.kind in CRM_TASKS and planned.state == "pending" and has_crm(conn, ref.tenant_id):
             _add_callback_task(conn, ref, decision, customer_id=conversation.customer_id, now=now)
         action_id = add_action(
             conn,

@@ -149,7 +149,8 @@ def test_children_get_what_the_stack_decides_and_no_secret_that_only_some_need(t
 
 
 @pytest.mark.parametrize(
-    "owner", ["postgresql://u:p%40w@h:5/shop", "postgresql://u@h/shop?sslmode=require", "postgresql://h", "postgresql:///x"]
+    "owner",
+    ["postgresql://u:p%40w@h:5/shop", "postgresql://u@h/shop?sslmode=require", "postgresql://h", "postgresql:///x"],
 )
 def test_processes_log_in_as_migrate_says(owner):
     assert app_database_url(owner, password="p@w/") == migrate.app_database_url(owner, "p@w/")
