@@ -20,10 +20,12 @@ def raise_to_floor(decision: Decision, facts: RoutingFacts) -> Decision:
         return decision
     serious = hits[0] in _SERIOUS
     floor = "P1" if serious else "P2"
-    raised = replace(decision, priority=min(decision.priority, floor), queue=_queue(decision.queue, serious=serious))
-    if raised == decision:
-        return decision
-    return replace(raised, reasons=(reasons.floor(hits, priority=floor), *decision.reasons))
+    return replace(
+        decision,
+        priority=min(decision.priority, floor),
+        queue=_queue(decision.queue, serious=serious),
+        reasons=(reasons.floor(hits, priority=floor), *decision.reasons),
+    )
 
 
 def _queue(queue: Queue, *, serious: bool) -> Queue:

@@ -263,11 +263,11 @@ class TestFloor:
 
         assert decision.reasons[0] == "At least P1: the text holds a danger to people and words of urgency."
 
-    def test_what_stands_there_already_gets_no_second_reason(self):
-        decision = decide(facts("neutral", "cancellation", floor_hits=("urgent",)), POLICY)
+    def test_a_serious_word_is_told_where_it_changes_nothing_too(self):
+        decision = decide(facts("negative", "refund_request", floor_hits=("legal_threat",)), POLICY)
 
-        assert decision.priority == "P2"
-        assert decision.reasons[0].startswith("Neutral")
+        assert (decision.rule, decision.queue, decision.priority) == ("negative_refund_request", "senior", "P1")
+        assert decision.reasons[0] == "At least P1: the text holds a legal threat."
 
     def test_urgent_words_never_leave_praise_to_the_automation(self):
         decision = decide(facts("positive", "compliment", floor_hits=("urgent",)), POLICY)
@@ -308,7 +308,7 @@ class TestExplain:
     def test_it_reads_as_one_paragraph(self):
         assert explain(decide(facts("negative", "refund_request"), POLICY)) == (
             "P1, senior queue. Negative (0.93) with a refund request. "
-            "An unhappy customer who wants money back goes to a senior agent first. "
+            "An unhappy customer wants money back. "
             "The score reaches the tenant's escalation threshold of 0.70. "
             "Actions: escalate to human, send refund form."
         )
