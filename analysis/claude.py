@@ -106,7 +106,8 @@ class Claude:
     def _create(self, call: PreparedCall, *, max_tokens: int) -> tuple[Message, str | None]:
         failure: AnalysisError
         try:
-            raw: Any = self._client.messages.with_raw_response.create(
+            create: Any = self._client.messages.with_raw_response.create
+            raw = create(
                 model=call.model,
                 system=json.loads(call.system_text),
                 messages=[{"role": "user", "content": call.user_turn}],
@@ -136,7 +137,11 @@ def _from_status(error: anthropic.APIStatusError) -> AnalysisError:
     if status == 400:
         if USAGE_LIMIT_TEXT in str(error):
             return AnalysisError(
-                "usage_limit", permanent=False, provider_down=True, retry_after_s=MAX_RETRY_AFTER_S, request_id=request_id
+                "usage_limit",
+                permanent=False,
+                provider_down=True,
+                retry_after_s=MAX_RETRY_AFTER_S,
+                request_id=request_id,
             )
         return AnalysisError("bad_request", permanent=True, request_id=request_id)
     asked = _retry_after_s(error.response.headers.get("retry-after"))
@@ -146,7 +151,11 @@ def _from_status(error: anthropic.APIStatusError) -> AnalysisError:
     if status == 429 and asked is None:
         wait_s = MAX_RETRY_AFTER_S if "spend_limit" in str(error) else 10.0
     return AnalysisError(
-        f"{code}_{status}", permanent=permanent, provider_down=provider_down, retry_after_s=asked or wait_s, request_id=request_id
+        f"{code}_{status}",
+        permanent=permanent,
+        provider_down=provider_down,
+        retry_after_s=asked or wait_s,
+        request_id=request_id,
     )
 
 

@@ -45,7 +45,9 @@ def _load() -> _Lexicon:
     return _Lexicon(
         negative=_words(data["negative"]),
         positive=_words(data["positive"]),
-        negated=re.compile(rf"(?<!\w)(?:{negations})\s+(?:\w+\s+)?(?:{positives})|(?:{positives})\w*\s+(?:değil|degil)"),
+        negated=re.compile(
+            rf"(?<!\w)(?:{negations})\s+(?:\w+\s+)?(?:{positives})|(?:{positives})\w*\s+(?:değil|degil)"
+        ),
         intents=tuple((intent, _words(words)) for intent, words in data["intents"].items()),
         floor=tuple((name, _words(words)) for name, words in data["floor"].items()),
         languages=tuple((language, tuple(words)) for language, words in data["languages"].items()),
@@ -63,7 +65,7 @@ def floor_hits(text: str) -> tuple[str, ...]:
 
 
 def guess_language(text: str) -> str:
-    """"ar", "tr", "de", "en" or "und"."""
+    """One of ar, tr, de, en; und when it cannot tell."""
     if _ARABIC.search(text):
         return "ar"
     padded = f" {_fold(text)} "
@@ -87,7 +89,8 @@ def read(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
     """A provisional answer from keywords. topics: the names it may use."""
     folded = _fold(text)
     sentiment, score = _sentiment(folded)
-    intent: Intent = next((name for name, pattern in _load().intents if pattern.search(folded)), "other")
+    hits: list[Intent] = [name for name, pattern in _load().intents if pattern.search(folded)]
+    intent: Intent = hits[0] if hits else "other"
     if intent == "compliment" and sentiment == "negative":
         intent = "complaint"
     return AnalysisAnswer(

@@ -133,7 +133,7 @@ def _strip_cards_and_ids(text: str, put: _Placeholders) -> str:
 
 def _phone_spans(text: str, region: str) -> list[tuple[int, int]]:
     """Where phone numbers stand: valid ones for the region, and possible ones that look dialled."""
-    import phonenumbers  # noqa: PLC0415 -- 6 MB of metadata, wanted by one worker role only
+    import phonenumbers
 
     spans: list[tuple[int, int]] = []
     for leniency in (phonenumbers.Leniency.VALID, phonenumbers.Leniency.POSSIBLE):

@@ -78,11 +78,11 @@ def is_card(digits: str) -> bool:
 @cache
 def _national_checks() -> tuple[Callable[[str], bool], ...]:
     # stdnum is imported on first use: not every process that imports this module minimizes.
-    from stdnum.de import idnr  # noqa: PLC0415
-    from stdnum.fr import nir  # noqa: PLC0415
-    from stdnum.in_ import aadhaar  # noqa: PLC0415
-    from stdnum.pl import pesel  # noqa: PLC0415
-    from stdnum.tr import tckimlik  # noqa: PLC0415
+    from stdnum.de import idnr
+    from stdnum.fr import nir
+    from stdnum.in_ import aadhaar
+    from stdnum.pl import pesel
+    from stdnum.tr import tckimlik
 
     return (tckimlik.is_valid, idnr.is_valid, aadhaar.is_valid, pesel.is_valid, nir.is_valid)
 

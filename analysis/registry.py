@@ -8,7 +8,7 @@ def build_analyzer(settings: Settings) -> Analyzer | None:
     """Claude when a key is set, else None: messages then wait with a provisional reading."""
     if settings.anthropic_api_key is None:
         return None
-    from analysis.claude import Claude  # noqa: PLC0415 -- importing the SDK costs 2 s and 50 MB; only one role needs it
+    from analysis.claude import Claude
 
     return Claude(
         api_key=settings.anthropic_api_key.get_secret_value(),

@@ -71,11 +71,18 @@ def wire_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     properties: dict[str, Any] = {
-        "language": {"type": "string", "description": "ISO 639-1 code of the message's main language, und when unknown"},
+        "language": {
+            "type": "string",
+            "description": "ISO 639-1 code of the message's main language, und when unknown",
+        },
         "summary": {"type": "string", "description": "one neutral English sentence, at most 200 characters, no names"},
         "signals": signals,
         "intent": {"type": "string", "enum": list(get_args(Intent))},
-        "topics": {"type": "array", "items": {"type": "string"}, "description": "names from Topics, most important first, at most 5"},
+        "topics": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "names from Topics, most important first, at most 5",
+        },
         "sentiment": {"type": "string", "enum": list(get_args(Sentiment))},
         "score": {"type": "number", "description": "confidence in sentiment from 0.0 to 1.0; not severity"},
         "suggested_action": {"type": "string", "enum": list(get_args(SuggestedAction))},
@@ -93,7 +100,7 @@ def read_answer(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
     except (ValueError, RecursionError):
         raise ValueError("not_json") from None
     if not isinstance(fields, dict):
-        raise ValueError("not_object")
+        raise ValueError("not_object")  # noqa: TRY004 -- one class for every bad answer
     fields = cast("dict[str, Any]", fields)
     for name in ("sentiment", "intent", "suggested_action", "language"):
         if isinstance(fields.get(name), str):

@@ -13,7 +13,16 @@ from channels.reading import as_id, as_object, as_objects, as_raw, as_text, as_t
 
 _ENTRY_ID = re.compile(rb'"id"\s*:\s*"?(\d{3,32})')
 _COMMENT_FIELDS = {"comments": "comment", "live_comments": "live_comment"}
-_NOT_MESSAGES = ("read", "delivery", "reaction", "message_edit", "referral", "optin", "pass_thread_control", "take_thread_control")
+_NOT_MESSAGES = (
+    "read",
+    "delivery",
+    "reaction",
+    "message_edit",
+    "referral",
+    "optin",
+    "pass_thread_control",
+    "take_thread_control",
+)
 
 
 def account_hints(body: bytes) -> set[str]:
@@ -82,9 +91,7 @@ class _Collector:
         else:
             self.dropped["unknown_field"] += 1
 
-    def _read_comment(
-        self, value: dict[str, Any], *, field: str, account_id: str, entry_time: datetime | None
-    ) -> None:
+    def _read_comment(self, value: dict[str, Any], *, field: str, account_id: str, entry_time: datetime | None) -> None:
         comment_id = as_id(value.get("id")) or as_id(value.get("comment_id"))
         sender = as_object(value.get("from"))
         sender_id, username = as_id(sender.get("id")), as_id(sender.get("username"))
@@ -98,7 +105,9 @@ class _Collector:
             self.dropped["no_sender"] += 1
             return
         media_type = as_object(value.get("media")).get("media_product_type")
-        surface: Surface = "live_comment" if field == "live_comments" else "reel_comment" if media_type == "REELS" else "comment"
+        surface: Surface = (
+            "live_comment" if field == "live_comments" else "reel_comment" if media_type == "REELS" else "comment"
+        )
         text = as_text(value.get("text"))
         self.messages.append(
             InboundMessage(

@@ -17,7 +17,6 @@ _MILLISECONDS_FROM = 10**11
 _DIGITS = re.compile(r"^\d{1,18}$")
 
 
-
 def as_object(value: Any) -> dict[str, Any]:
     """The value when it is an object, else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -18,8 +18,8 @@ def build_channels(
     *, graph_url: str, instagram_url: str, version: str, timeout_s: float = 10.0
 ) -> dict[ChannelKind, Channel]:
     """Channels that can send, sharing one connection pool per host."""
-    from channels.graph import GraphClient  # noqa: PLC0415 -- the receiver imports this module and never sends
-    from channels.sending import Instagram, WhatsApp  # noqa: PLC0415
+    from channels.graph import GraphClient
+    from channels.sending import Instagram, WhatsApp
 
     graph = GraphClient(graph_url, version=version, timeout_s=timeout_s)
     instagram_graph = GraphClient(instagram_url, version=version, timeout_s=timeout_s)

@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from channels.base import ChannelError, ChannelKind, Identity, IdentityKind, OutboundMessage, ParsedWebhook, SendingAccount
 from channels import instagram, whatsapp
+from channels.base import (
+    ChannelError,
+    ChannelKind,
+    Identity,
+    IdentityKind,
+    OutboundMessage,
+    ParsedWebhook,
+    SendingAccount,
+)
 from channels.graph import GraphClient
 from channels.reading import as_id, as_object, as_objects
 

@@ -62,7 +62,9 @@ def _interactive_text(content: dict[str, Any]) -> str | None:
         answers = as_object(json.loads(form))
     except (ValueError, RecursionError):
         return None
-    words = [value for key, value in answers.items() if isinstance(value, str) and value.strip() and key != "flow_token"]
+    words = [
+        value for key, value in answers.items() if isinstance(value, str) and value.strip() and key != "flow_token"
+    ]
     return as_text("\n".join(words))
 
 
@@ -132,7 +134,9 @@ class _Collector:
         if provider_id is None or not identities:
             self.dropped["no_id" if provider_id is None else "no_sender"] += 1
             return
-        name = as_text(as_object(_contact_of(contacts, phone=as_id(item.get("from")), user_id=None).get("profile")).get("name"))
+        name = as_text(
+            as_object(_contact_of(contacts, phone=as_id(item.get("from")), user_id=None).get("profile")).get("name")
+        )
         self.messages.append(
             InboundMessage(
                 channel="whatsapp",
@@ -176,4 +180,3 @@ def _items(value: Any, dropped: Counter[str]) -> list[dict[str, Any]]:
     items: list[Any] = value if isinstance(value, list) else [value]
     dropped.update({"bad_item": bad} if (bad := sum(not isinstance(item, dict) for item in items)) else {})
     return list(as_objects(items))
-

@@ -1,7 +1,7 @@
 """How commands reach the installation: a running stack's stack.json, else the environment."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ class Installation:
     stack: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @contextmanager
-    def system_transaction(self) -> Iterator[Connection]:
+    def system_transaction(self) -> Generator[Connection]:
         """One transaction across tenants. Raises: CommandError instead of StoreError."""
         database = Database(self.database_url, pool_size=MAX_CONNECTIONS)
         try:
@@ -44,8 +44,8 @@ def describe(error: StoreError) -> str:
 
 
 def _running_stack(data_dir: Path) -> dict[str, Any]:
-    from devstack.stack_error import StackError  # noqa: PLC0415 -- a production image may leave the devstack out
-    from devstack.stack_file import find_stack  # noqa: PLC0415
+    from devstack.stack_error import StackError
+    from devstack.stack_file import find_stack
 
     try:
         info = find_stack(data_dir)

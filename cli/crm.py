@@ -16,7 +16,10 @@ from store.tenants import find_crm_connection, find_tenant_id, mark_crm_provisio
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Subcommands."""
     actions = parser.add_subparsers(dest="action", required=True)
-    for name, help_text in (("check", "do the credentials work?"), ("provision", "make our fields where they are missing")):
+    for name, help_text in (
+        ("check", "do the credentials work?"),
+        ("provision", "make our fields where they are missing"),
+    ):
         action = actions.add_parser(name, help=help_text)
         action.add_argument("--tenant", required=True, metavar="SLUG")
         add_data_argument(action)

@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="parked messages with their reasons")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
-    replay = actions.add_parser("replay", help="put parked messages back to work; the reconciler starts them within seconds")
+    replay = actions.add_parser(
+        "replay", help="put parked messages back to work; the reconciler starts them within seconds"
+    )
     replay.add_argument("run_ids", nargs="*", metavar="RUN_ID")
     replay.add_argument("--all", action="store_true")
     for action in (listing, replay):

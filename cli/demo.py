@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from cli.connect import find_installation
 from cli.demo_table import render_table
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _without_real_providers(options: UpOptions) -> UpOptions:
     names = {name for base in REAL_PROVIDERS for name in (base, f"{base}_FILE")}
     environ = {name: value for name, value in options.environ.items() if name not in names}
-    return UpOptions(**{**vars(options), "live": False, "environ": environ})
+    return replace(options, live=False, environ=environ)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,7 +77,7 @@ def _play_and_show(options: argparse.Namespace, info: StackInfo) -> list[str]:
     time.sleep(ACCOUNTS_LIVE_AFTER_S)
     now_s = int(time.time())
     webhooks = list(SampleTraffic(now_s=now_s, run=str(time.time_ns())).webhooks())
-    refused = play(webhooks, receiver_url=info['receiver_url'])
+    refused = play(webhooks, receiver_url=info["receiver_url"])
 
     def outcomes() -> list[MessageOutcome]:
         with installation.system_transaction() as conn:

@@ -41,7 +41,9 @@ def _actions(row: MessageOutcome) -> str:
     shown: list[str] = []
     for action in row.actions:
         kind, _, state = action.partition(":")
-        name = kind.replace("_", " ").replace("send ", "").replace("request ", "").replace("escalate to human", "escalate")
+        name = (
+            kind.replace("_", " ").replace("send ", "").replace("request ", "").replace("escalate to human", "escalate")
+        )
         shown.append({"shadow": "~", "failed": "!", "uncertain": "?"}.get(state, "") + name)
     return ", ".join(shown) or "-"
 
@@ -69,7 +71,10 @@ def render_table(rows: list[MessageOutcome]) -> str:
     widths = [width or max(MIN_TEXT, columns - sum(WIDTHS) - 2 * len(WIDTHS)) for width in WIDTHS]
     lines: list[str] = []
     for tenant in dict.fromkeys(row.tenant for row in rows):
-        lines += [f"\n{tenant}", "  ".join(_fit(title, width) for title, width in zip(COLUMNS, widths, strict=True)).rstrip()]
+        lines += [
+            f"\n{tenant}",
+            "  ".join(_fit(title, width) for title, width in zip(COLUMNS, widths, strict=True)).rstrip(),
+        ]
         of_tenant = sorted((row for row in rows if row.tenant == tenant), key=lambda row: row.priority or "P9")
         for row in of_tenant:
             line = "  ".join(_fit(cell, width) for cell, width in zip(_cells(row), widths, strict=True)).rstrip()

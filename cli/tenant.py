@@ -70,7 +70,9 @@ def _tell_graph_standin(installation: Installation, configs: list[TenantConfig])
     try:
         urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
     except (urllib.error.URLError, OSError):
-        message = f"the tenants are applied, but the Graph stand-in at {graph} does not answer: no status webhooks will come"
+        message = (
+            f"the tenants are applied, but the Graph stand-in at {graph} does not answer: no status webhooks will come"
+        )
         raise CommandError(message) from None
 
 

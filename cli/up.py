@@ -11,8 +11,12 @@ from devstack.up import run as run_stack
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Ports, number of workers, and whether to use real providers."""
     for name in ("receiver", "console", "flower"):
-        parser.add_argument(f"--{name}-port", type=int, default=0, metavar="PORT", help="0 (the default) picks a free one")
-    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes per role (default 1)")
+        parser.add_argument(
+            f"--{name}-port", type=int, default=0, metavar="PORT", help="0 (the default) picks a free one"
+        )
+    parser.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="worker processes per role (default 1)"
+    )
     parser.add_argument("--live", action="store_true", help="use the real providers: no stand-ins")
     add_data_argument(parser)
 

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
-    from argon2 import PasswordHasher  # noqa: PLC0415 -- only this command hashes
+    from argon2 import PasswordHasher
 
     if (options.role == "operator") == bool(options.tenant):
         message = "--role operator goes without --tenant, every other role needs one"

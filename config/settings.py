@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-SECRET_FILE_SUFFIX = "_FILE"
+SECRET_FILE_SUFFIX = "_FILE"  # noqa: S105 -- a suffix, no secret
 
 
 class SettingsError(Exception):
@@ -54,6 +54,7 @@ class Settings(BaseModel):
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves /metrics; 0 switches it off."""
 

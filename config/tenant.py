@@ -74,10 +74,10 @@ class ChannelConfig(_Part):
     @model_validator(mode="after")
     def _login_belongs_to_instagram(self) -> Self:
         if self.kind == "whatsapp" and (self.login or self.page_id):
-            message = "login and page_id are for kind = \"instagram\" only"
+            message = 'login and page_id are for kind = "instagram" only'
             raise ValueError(message)
         if self.login == "facebook" and not self.page_id:
-            message = "login = \"facebook\" needs page_id, the Page that the Instagram account is linked to"
+            message = 'login = "facebook" needs page_id, the Page that the Instagram account is linked to'
             raise ValueError(message)
         return self
 
@@ -134,7 +134,7 @@ class CrmConfig(_Part):
         }[self.kind]
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
-            message = f"kind = \"{self.kind}\" needs {', '.join(missing)}"
+            message = f'kind = "{self.kind}" needs {", ".join(missing)}'
             raise ValueError(message)
         return self
 
@@ -172,9 +172,7 @@ class RuleWhen(_Part):
 class RuleThen(_Part):
     """What a rule decides."""
 
-    queue: Literal[
-        "senior", "support", "engineering", "sales", "customer_success", "review", "auto"
-    ]
+    queue: Literal["senior", "support", "engineering", "sales", "customer_success", "review", "auto"]
     priority: Priority
     actions: tuple[ActionKind, ...] = ()
 
@@ -210,7 +208,7 @@ class TenantConfig(_Part):
     @model_validator(mode="after")
     def _names_are_known_and_unique(self) -> Self:
         if self.industry not in industry_names():
-            message = f"industry \"{self.industry}\" is unknown; one of: {', '.join(industry_names())}"
+            message = f'industry "{self.industry}" is unknown; one of: {", ".join(industry_names())}'
             raise ValueError(message)
         accounts = [(channel.kind, channel.account_id) for channel in self.channels]
         if len(accounts) != len(set(accounts)):

@@ -149,9 +149,7 @@ class CrmClient:
         )
 
 
-def error_from_status(  # noqa: PLR0911 -- one line per meaning
-    status: int, *, retry_after_s: float | None, is_json: bool, idempotent: bool
-) -> CrmError:
+def error_from_status(status: int, *, retry_after_s: float | None, is_json: bool, idempotent: bool) -> CrmError:
     """What an HTTP status means when the CRM's own error body says nothing better."""
     code = f"http_{status}"
     if status == 429:

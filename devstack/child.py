@@ -84,7 +84,7 @@ def launch(
     tie = [str(number) for number in (os.getpid(), int(death_signal), uid, gid)]
     output = open_log(log)
     try:
-        return subprocess.Popen(  # noqa: S603 -- our own commands
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), *tie, *resolve_program(argv)],
             stdin=subprocess.DEVNULL,
             stdout=output,

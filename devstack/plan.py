@@ -116,7 +116,9 @@ def make_plan(
     return StackPlan(
         postgres=postgres,
         redis=redis,
-        foundation=_foundation(postgres, redis, providers, environ=shared, data=data),
+        foundation=_foundation(
+            postgres, redis, providers, environ=shared, data=data, receiver_port=service_ports.receiver
+        ),
         owner_environ={**shared, **app_password.as_environment(), "DATABASE_URL_FILE": str(owner.path)},
         services=services,
         providers=providers,
@@ -137,7 +139,13 @@ def _in_a_file(secrets: Secrets, secret: Secret) -> Secret:
 
 
 def _foundation(
-    postgres: Server, redis: Server, providers: Providers, *, environ: Mapping[str, str], data: DataDir
+    postgres: Server,
+    redis: Server,
+    providers: Providers,
+    *,
+    environ: Mapping[str, str],
+    data: DataDir,
+    receiver_port: int,
 ) -> list[ChildSpec]:
     children = [server.child for server in (postgres, redis) if server.child]
     if providers.ports:
@@ -147,6 +155,8 @@ def _foundation(
                 environ=without(environ, "EARSHOT_KEYS", "DATABASE_URL", "REDIS_URL", "ANTHROPIC_API_KEY"),
                 python=PYTHON,
                 ports_file=data.run / "standins.json",
+                accounts_file=data.root / "standin-accounts.json",
+                receiver_url=f"http://127.0.0.1:{receiver_port}",
                 stop_phase=STOP_STANDINS,
             )
         )

@@ -15,7 +15,5 @@ def start_mark(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] == "Z" else fields[START_FIELD]
-    asked = subprocess.run(  # noqa: S603 -- fixed words and a number
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    asked = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return asked.stdout.strip() or None

@@ -43,14 +43,25 @@ def choose_providers(environ: Mapping[str, str], *, live: bool, ports: Ports) ->
 
 
 def standins_child(
-    providers: Providers, *, environ: Mapping[str, str], python: tuple[str, ...], ports_file: Path, stop_phase: int
+    providers: Providers,
+    *,
+    environ: Mapping[str, str],
+    python: tuple[str, ...],
+    ports_file: Path,
+    accounts_file: Path,
+    receiver_url: str,
+    stop_phase: int,
 ) -> ChildSpec:
-    """The one process of all stand-ins; those that are not used get any port and nobody is told of them."""
+    """The one process of all stand-ins; those that are not used get any port and nobody is told of them.
+
+    accounts_file: which accounts get webhooks, kept over restarts. receiver_url: where webhooks go now.
+    """
     arguments = [f"--{name}-port={providers.ports.get(name, 0)}" for name in STANDINS]
+    arguments += [f"--ports-file={ports_file}", f"--accounts-file={accounts_file}", f"--receiver-url={receiver_url}"]
     return ChildSpec(
         name="standins",
         group="standins",
-        argv=(*python, "-m", "devstack.standins", *arguments, f"--ports-file={ports_file}"),
+        argv=(*python, "-m", "devstack.standins", *arguments),
         environ=environ,
         ready=lambda: all(http_answers(f"{url}/_received") for url in providers.urls.values()),
         stop_phase=stop_phase,

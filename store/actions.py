@@ -97,8 +97,33 @@ def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAct
     return ClaimedAction(*row) if row else None
 
 
+def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
+    """Whether a later message of the conversation reads the other way: no thanks to somebody who is angry by now."""
+    return (
+        conn.execute(
+            """
+            SELECT
+            FROM message AS m
+            JOIN message AS later
+              ON later.conversation_id = m.conversation_id AND (later.sent_at, later.id) > (m.sent_at, m.id)
+            JOIN message_analysis AS was ON was.message_id = m.id AND was.id > m.id AND NOT was.provisional
+            JOIN message_analysis AS now ON now.message_id = later.id AND now.id > later.id AND NOT now.provisional
+            WHERE m.id = %s AND was.sentiment <> 'negative' AND now.sentiment = 'negative'
+            LIMIT 1
+            """,
+            (action.message_id,),
+        ).fetchone()
+        is not None
+    )
+
+
 def settle_action(
-    conn: Connection, action_id: str, *, state: str, error_code: str | None = None, provider_message_id: str | None = None
+    conn: Connection,
+    action_id: str,
+    *,
+    state: str,
+    error_code: str | None = None,
+    provider_message_id: str | None = None,
 ) -> None:
     """What became of a claimed action. A status webhook may have been faster: what it settled stays."""
     conn.execute(

@@ -43,7 +43,13 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall) -> str:
 
 
 def settle_egress(
-    conn: Connection, egress_id: str, *, outcome: str, usage: Usage | None, request_id: str | None, latency_ms: int | None
+    conn: Connection,
+    egress_id: str,
+    *,
+    outcome: str,
+    usage: Usage | None,
+    request_id: str | None,
+    latency_ms: int | None,
 ) -> None:
     """What became of a call: "answered" or an error code, and what it cost."""
     usage = usage or Usage()

@@ -257,7 +257,8 @@ def claim_events(conn: Connection, tenant_id: int, *, limit: int) -> list[Claime
 def settle_event(conn: Connection, event_id: str, *, state: str, error_code: str | None = None) -> None:
     """`sent` or `failed`."""
     conn.execute(
-        "UPDATE crm_event SET state = %s, error_code = %s, lease_until = NULL WHERE id = %s", (state, error_code, event_id)
+        "UPDATE crm_event SET state = %s, error_code = %s, lease_until = NULL WHERE id = %s",
+        (state, error_code, event_id),
     )
 
 

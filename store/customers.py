@@ -22,6 +22,7 @@ class Conversation:
     priority: str | None
     taken_over: bool
     last_inbound_at: datetime | None
+    last_human_answer_at: datetime | None
     routed_sent_at: datetime | None
     routed_message_id: str | None
     high_value: bool
@@ -99,7 +100,7 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
     row = conn.execute(
         """
         SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
-               c.routed_sent_at, c.routed_message_id::text, u.high_value
+               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value
         FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
         WHERE c.id = %s
         FOR UPDATE OF c

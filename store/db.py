@@ -1,6 +1,6 @@
 """Connections and transactions: one pool per process, every transaction bound to a tenant or to the system scope."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
@@ -77,7 +77,7 @@ class Database:
         self._pool.close()
 
     @contextmanager
-    def _transaction(self, setting: str, value: str) -> Iterator[Connection]:
+    def _transaction(self, setting: str, value: str) -> Generator[Connection]:
         try:
             with self._pool.connection() as conn:
                 try:

@@ -21,7 +21,9 @@ def list_findings(conn: Connection) -> list[Finding]:
     findings: list[Finding] = []
     synchronous = conn.execute("SHOW synchronous_commit").fetchone()
     if synchronous and synchronous[0] == "off":
-        findings.append(Finding("database", "synchronous_commit is off, so a crash loses acknowledged messages", "Set it on."))
+        findings.append(
+            Finding("database", "synchronous_commit is off, so a crash loses acknowledged messages", "Set it on.")
+        )
     for slug, count, codes in conn.execute(
         """
         SELECT t.slug, count(*), array_agg(DISTINCT coalesce(r.error_code, 'unknown'))

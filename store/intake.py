@@ -185,6 +185,4 @@ def note_human_answers(conn: Connection, tenant_id: int, echoes: Sequence[Inboun
 
 def keep_unparsed_body(conn: Connection, *, channel: str, reason: str, body: bytes) -> None:
     """Keep a signed body that could not be read: the provider never sends it again. Needs the system scope."""
-    conn.execute(
-        "INSERT INTO unparsed_body (channel, reason, body) VALUES (%s, %s, %s)", (channel, reason, body)
-    )
+    conn.execute("INSERT INTO unparsed_body (channel, reason, body) VALUES (%s, %s, %s)", (channel, reason, body))

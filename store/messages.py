@@ -47,13 +47,12 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
 def place_message(conn: Connection, message_id: str, *, customer_id: str, conversation_id: str) -> None:
     """Say whose message it is and in which conversation."""
     conn.execute(
-        "UPDATE message SET customer_id = %s, conversation_id = %s WHERE id = %s", (customer_id, conversation_id, message_id)
+        "UPDATE message SET customer_id = %s, conversation_id = %s WHERE id = %s",
+        (customer_id, conversation_id, message_id),
     )
 
 
-def store_minimized(
-    conn: Connection, message_id: str, *, text: str, stripped: dict[str, int], version: str
-) -> None:
+def store_minimized(conn: Connection, message_id: str, *, text: str, stripped: dict[str, int], version: str) -> None:
     """Keep what may leave the building, and how much of each kind was cut from it."""
     conn.execute(
         "UPDATE message SET minimized_text = %s, stripped = %s, minimizer_version = %s WHERE id = %s",

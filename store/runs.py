@@ -10,6 +10,7 @@ from store.db import Connection
 RunState = Literal["received", "minimized", "analyzed", "persisted", "routed", "dead"]
 Outcome = Literal["analyzed", "no_text", "unanalyzed"]
 
+RUN_STATES: tuple[RunState, ...] = ("received", "minimized", "analyzed", "persisted", "routed")
 LEASE_S = 15
 # Crashes of our own process while it held the message, not failures of a provider.
 MAX_CRASHES = 5
@@ -202,6 +203,19 @@ def hasten_all(conn: Connection) -> int:
     return conn.execute(
         "UPDATE run SET next_at = now(), rings = 0 WHERE state <> 'dead' AND next_at > now() AND error_code IS NULL"
     ).rowcount
+
+
+def count_open_runs(conn: Connection) -> tuple[dict[str, int], float]:
+    """(how many runs stand in each state, age in seconds of the oldest that is not dead). Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT state, count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
+        FROM run
+        GROUP BY state
+        """
+    ).fetchall()
+    oldest_s = max((age_s for state, _, age_s in rows if state != "dead"), default=0.0)
+    return {state: count for state, count, _ in rows}, oldest_s
 
 
 def list_runs_without_reading(conn: Connection, *, older_than_s: float, limit: int) -> list[RunRef]:

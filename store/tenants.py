@@ -60,12 +60,11 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
     return tenant_id
 
 
-def _apply_channels(
-    conn: Connection, tenant_id: int, channels: tuple[ChannelConfig, ...], *, keyring: Keyring
-) -> None:
+def _apply_channels(conn: Connection, tenant_id: int, channels: tuple[ChannelConfig, ...], *, keyring: Keyring) -> None:
     for channel in channels:
         owner = conn.execute(
-            "SELECT tenant_id FROM channel_account WHERE kind = %s AND account_id = %s", (channel.kind, channel.account_id)
+            "SELECT tenant_id FROM channel_account WHERE kind = %s AND account_id = %s",
+            (channel.kind, channel.account_id),
         ).fetchone()
         if owner and owner[0] != tenant_id:
             message = f"the {channel.kind} account {channel.account_id} already belongs to another tenant"

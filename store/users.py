@@ -82,8 +82,6 @@ def create_api_key(conn: Connection, *, tenant_id: int, name: str, role: str) ->
 def revoke_api_key(conn: Connection, key_id: int) -> bool:
     """Revoke a key at once. False when there is none with this id or it is revoked already. Needs the system scope."""
     return (
-        conn.execute(
-            "UPDATE api_key SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (key_id,)
-        ).rowcount
+        conn.execute("UPDATE api_key SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (key_id,)).rowcount
         == 1
     )

@@ -96,6 +96,7 @@ def _loopback_only():
 def servers():
     """Owner URL of Postgres and URL of Valkey."""
     folder = Path(tempfile.mkdtemp(prefix="earshot-test-", dir="/tmp"))
+    folder.chmod(0o711)  # the database's own account must be able to pass
     data, ports = open_data_dir(folder / "data"), Ports()
     supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
     postgres_port, valkey_port = ports.free(), ports.free()

@@ -33,7 +33,9 @@ class Directory:
     def verify_tokens(self, kind: str) -> list[str]:
         """Distinct handshake tokens of a channel kind."""
         return list(
-            dict.fromkeys(account.verify_token for (account_kind, _), account in self.accounts.items() if account_kind == kind)
+            dict.fromkeys(
+                account.verify_token for (account_kind, _), account in self.accounts.items() if account_kind == kind
+            )
         )
 
 

@@ -1,7 +1,6 @@
 """Routes of the receiver. Nothing but storing stands between a webhook and its answer."""
 
 import os
-from typing import cast
 
 import gevent
 import structlog
@@ -76,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _known(kind: str) -> ChannelKind:
     if kind not in PARSERS:
         abort(404)
-    return cast("ChannelKind", kind)
+    return kind
 
 
 def _handshake(kind: ChannelKind, accounts: AccountDirectory) -> Response:

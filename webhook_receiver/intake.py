@@ -107,11 +107,10 @@ class Intake:
             DUPLICATES.labels(inbound[0].channel).inc(len(inbound) - len(runs))
 
 
-def _share_out(
-    parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory
-) -> dict[int, Accepted]:
+def _share_out(parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory) -> dict[int, Accepted]:
     """Items by tenant. An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
-    else one tenant could forge another's customers."""
+    else one tenant could forge another's customers.
+    """
     shares: dict[int, Accepted] = defaultdict(lambda: Accepted([], []))
     for item in (*parsed.messages, *parsed.statuses):
         account = directory.find(kind, item.account_id)

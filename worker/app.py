@@ -10,6 +10,7 @@ from kombu import Queue
 
 from config.logs import configure_logging
 from config.settings import environment_value
+from worker.metrics import serve
 from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
@@ -67,7 +68,11 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
-        "partitions": {"task": "earshot.ensure_partitions", "schedule": 6 * 3600.0, "options": {"queue": "maintenance"}},
+        "partitions": {
+            "task": "earshot.ensure_partitions",
+            "schedule": 6 * 3600.0,
+            "options": {"queue": "maintenance"},
+        },
         "negative_counts": {
             "task": "earshot.refresh_negative_counts",
             "schedule": 3600.0,
@@ -79,9 +84,7 @@ app.conf.update(
 
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    configure_logging(
-        level=os.environ.get("LOG_LEVEL", "INFO"), log_format=os.environ.get("LOG_FORMAT", "json")
-    )
+    configure_logging(level=os.environ.get("LOG_LEVEL", "INFO"), log_format=os.environ.get("LOG_FORMAT", "json"))
     if os.environ.get("LOG_LEVEL") != "DEBUG":
         for name in _CHATTY_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -93,7 +96,10 @@ _CHATTY_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
 
 @worker_ready.connect
 def _tell_supervisor(**_: Any) -> None:
-    """Touch the file a supervisor waits for."""
+    """Serve metrics, and touch the file a supervisor waits for."""
+    port = int(os.environ.get("METRICS_PORT") or 0)
+    if port:
+        serve(host=os.environ.get("METRICS_HOST", "127.0.0.1"), port=port)
     path = os.environ.get("EARSHOT_READY_FILE")
     if path:
         with open(path, "w", encoding="ascii") as ready:  # noqa: PTH123 -- one line, no Path needed

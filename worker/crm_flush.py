@@ -218,8 +218,6 @@ class _Flush:
             if error.connection_broken:
                 pause_crm(conn, self._tenant_id, because=error.code)
             for state in states:
-                postpone_state(
-                    conn, state.customer_id, seconds=_backoff_s(state.tries, error), error_code=error.code
-                )
+                postpone_state(conn, state.customer_id, seconds=_backoff_s(state.tries, error), error_code=error.code)
             for event in events:
                 postpone_event(conn, event.id, seconds=_backoff_s(event.tries, error), error_code=error.code)

@@ -8,7 +8,7 @@ from channels.base import Channel, ChannelError, ChannelKind, Identity, Outbound
 from config.tenant import ActionConfig
 from routing.actions import link_for, outbound_text, refusal
 from routing.rules import COMMENT_SURFACES
-from store.actions import ClaimedAction, claim_action, put_back_action, settle_action
+from store.actions import ClaimedAction, claim_action, is_contradicted, put_back_action, settle_action
 from store.channel_accounts import block_sends, get_sending_account
 from store.customers import list_identities, lock_conversation
 from store.db import Connection
@@ -30,7 +30,7 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
         action = claim_action(conn, tenant_id, action_id)
         if action is None:
             return
-        config = tenant.actions.get(action.kind, ActionConfig())  # pyright: ignore[reportArgumentType]
+        config = next((config for kind, config in tenant.actions.items() if kind == action.kind), ActionConfig())
         prepared = _prepare(conn, deps, action, config=config, now=now)
     if prepared is not None:
         _send(deps, action, *prepared)
@@ -48,6 +48,7 @@ def _prepare(
         last_inbound_at=conversation.last_inbound_at,
         human_took_over=conversation.taken_over,
         config=config,
+        contradicted=is_contradicted(conn, action),
     )
     if reason:
         state = "expired" if reason in {"too_old", "window_closed"} else "cancelled"
@@ -75,7 +76,12 @@ def _prepare(
 
 
 def _send(
-    deps: Deps, action: ClaimedAction, channel: Channel, outbound: OutboundMessage, account: SendingAccount, kind: ChannelKind
+    deps: Deps,
+    action: ClaimedAction,
+    channel: Channel,
+    outbound: OutboundMessage,
+    account: SendingAccount,
+    kind: ChannelKind,
 ) -> None:
     failure: ChannelError | None = None
     provider_message_id: str | None = None

@@ -1,7 +1,7 @@
 """Keeps the leases of this process's outside calls alive while they go on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import structlog
@@ -24,7 +24,7 @@ class LeaseKeeper:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def keep(self, token: str) -> Iterator[None]:
+    def keep(self, token: str) -> Generator[None]:
         """Renew the lease until the block ends."""
         with self._lock:
             self._tokens.add(token)

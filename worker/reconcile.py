@@ -1,6 +1,7 @@
 """The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from kombu.exceptions import OperationalError
@@ -15,11 +16,12 @@ from store.crm import list_tenants_with_work, mark_counts_dirty
 from store.customers import lock_conversation, place_conversation
 from store.db import Connection, StoreError
 from store.decisions import add_decision
-from store.messages import get_message
+from store.messages import StoredMessage, get_message
 from store.partitions import ensure_partitions
 from store.runs import (
-    LockedRun,
+    RUN_STATES,
     RunRef,
+    count_open_runs,
     hasten_all,
     list_runs_without_reading,
     lock_run,
@@ -28,7 +30,9 @@ from store.runs import (
 )
 from worker.app import app
 from worker.deps import Deps
+from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAIN
 from worker.pipeline import STAGES, ring_action, ring_crm, start
+from worker.roles import ROLES
 from worker.routing_step import is_newest
 from worker.steps import ensure_place
 
@@ -42,7 +46,7 @@ ADVISORY_LOCK = "earshot reconcile"
 BROKER_MARK = "earshot:queues-alive"
 
 
-def tick(deps: Deps, *, now: datetime) -> None:
+def tick(deps: Deps) -> None:
     """One round; several workers may call it at once, one does the work. Raises: StoreError."""
     with deps.database.system_transaction() as conn:
         # The lock ends with this transaction, which stays open for the round: another beat's tick finds it taken.
@@ -50,12 +54,13 @@ def tick(deps: Deps, *, now: datetime) -> None:
         if not row or not row[0]:
             return
         _ring(deps)
-        _read_provisionally(deps, now=now)
+        _read_provisionally(deps)
 
 
 def _ring(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
         doubt_interrupted_sends(conn)
+        _measure(conn)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
@@ -72,8 +77,16 @@ def _ring(deps: Deps) -> None:
         # The rows are pushed back by seconds only; the next tick finds them again.
         log.warning("broker_unreachable", code=type(error).__name__)
         return
+    RUNG_AGAIN.inc(len(due))
     if due or actions:
         log.info("rung_again", runs=len(due), actions=len(actions))
+
+
+def _measure(conn: Connection) -> None:
+    open_runs, oldest_s = count_open_runs(conn)
+    for state in (*RUN_STATES, "dead"):
+        OPEN_RUNS.labels(state).set(open_runs.get(state, 0))
+    OLDEST_RUN_SECONDS.set(oldest_s)
 
 
 def _count_waiting_or_notice_loss(deps: Deps) -> int:
@@ -81,17 +94,20 @@ def _count_waiting_or_notice_loss(deps: Deps) -> int:
     with app.connection_for_write() as connection:
         if connection.transport.driver_type != "redis":
             return 0
-        client = connection.default_channel.client
+        channel: Any = connection.default_channel
+        client = channel.client
         if client.set(BROKER_MARK, "1", nx=True):
             with deps.database.system_transaction() as conn:
                 hastened = hasten_all(conn)
             log.warning("broker_was_empty", runs=hastened)
             return 0
-        return sum(client.llen(stage) for stage in STAGES)
+        depths = {queue: int(client.llen(queue)) for spec in ROLES.values() for queue in spec.queues}
+    for queue, depth in depths.items():
+        QUEUE_DEPTH.labels(queue).set(depth)
+    return sum(depths[stage] for stage in STAGES)
 
 
-def _read_provisionally(deps: Deps, *, now: datetime) -> None:
-    _ = now
+def _read_provisionally(deps: Deps) -> None:
     older_than_s = deps.settings.provisional_after_s
     with deps.database.system_transaction() as conn:
         refs = list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK)
@@ -132,7 +148,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
                 provisional=True,
             ),
         )
-        _place_provisionally(conn, ref, run, analysis_id=analysis_id, facts_floor=floor_hits(message.text), deps=deps)
+        _place_provisionally(deps, conn, ref, message=message, analysis_id=analysis_id)
 
 
 def _new_id(conn: Connection) -> str:
@@ -142,16 +158,8 @@ def _new_id(conn: Connection) -> str:
 
 
 def _place_provisionally(
-    conn: Connection,
-    ref: RunRef,
-    run: LockedRun,
-    *,
-    analysis_id: str | None,
-    facts_floor: tuple[str, ...],
-    deps: Deps,
+    deps: Deps, conn: Connection, ref: RunRef, *, message: StoredMessage, analysis_id: str | None
 ) -> None:
-    _ = run
-    message = get_message(conn, ref.message_id)
     _, conversation_id = ensure_place(conn, ref, message)
     conversation = lock_conversation(conn, conversation_id)
     facts = RoutingFacts(
@@ -160,7 +168,7 @@ def _place_provisionally(
         provisional=True,
         allow_actions=False,
         high_value=conversation.high_value,
-        floor_hits=facts_floor,
+        floor_hits=floor_hits(message.text or ""),
     )
     decision = decide(facts, policy_for(deps.tenants.get(ref.tenant_id)))
     applied = is_newest(conversation, message)

@@ -18,6 +18,7 @@ from store.runs import LockedRun, RunRef
 from store.tenants import has_crm
 
 NOTE_PRIORITY = "P1"
+STANDS_HIGH = ("P1", "P2")
 
 
 def build_facts(
@@ -67,6 +68,19 @@ def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
     return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
 
 
+def _stands_higher(conversation: Conversation, decision: Decision, *, message_id: str) -> bool:
+    """Whether an earlier message keeps the conversation where it is: an "ok" must not pull an unanswered P1 out of its queue."""
+    if (
+        conversation.state != "open"
+        or conversation.priority is None
+        or conversation.routed_message_id in {None, message_id}
+    ):
+        return False
+    answered_at, routed_at = conversation.last_human_answer_at, conversation.routed_sent_at
+    answered = answered_at is not None and routed_at is not None and answered_at >= routed_at
+    return not answered and conversation.priority in STANDS_HIGH and conversation.priority < decision.priority
+
+
 def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
     """An urgent message leaves a note on the customer's card. Labels and reasons only, no customer text."""
     assert message.customer_id is not None
@@ -100,7 +114,7 @@ def decide_and_store(
         recent_actions=count_recent_actions(conn, message.customer_id),
     )
     decision = decide(facts, policy_for(tenant))
-    applied = is_newest(conversation, message)
+    applied = is_newest(conversation, message) and not _stands_higher(conversation, decision, message_id=message.id)
     add_decision(conn, ref, decision, facts=facts, analysis_id=analysis.id if analysis else None, applied=applied)
     if applied:
         place_conversation(
@@ -150,9 +164,7 @@ def _plan_actions(
     return pending
 
 
-def _add_callback_task(
-    conn: Connection, ref: RunRef, decision: Decision, *, customer_id: str, now: datetime
-) -> None:
+def _add_callback_task(conn: Connection, ref: RunRef, decision: Decision, *, customer_id: str, now: datetime) -> None:
     add_event(
         conn,
         ref,

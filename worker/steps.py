@@ -15,6 +15,7 @@ from analysis.minimize import minimize as strip_personal_data
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.analyses import NewAnalysis, add_analysis, add_egress, settle_egress
+from store.crm import mark_dirty
 from store.customers import list_known_names, resolve_conversation, resolve_customer
 from store.db import Connection
 from store.messages import StoredMessage, get_message, list_earlier_turns, place_message, store_minimized
@@ -31,7 +32,6 @@ from store.runs import (
     store_answer,
     take_lease,
 )
-from store.crm import mark_dirty
 from store.tenants import has_crm
 from worker.deps import Deps
 from worker.errors import StepError
@@ -95,9 +95,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
         minimized = strip_personal_data(
             message.text, region=tenant.default_region, known_names=list_known_names(conn, customer_id)
         )
-        store_minimized(
-            conn, message.id, text=minimized.text, stripped=minimized.counts, version=minimized.version
-        )
+        store_minimized(conn, message.id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
         advance(conn, ref, to="minimized")
     return Next.GO_ON
 

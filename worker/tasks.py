@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Task
@@ -14,10 +14,16 @@ from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
+from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
 from worker.pipeline import ring_action
 from worker.steps import Next
 
 log = structlog.get_logger()
+
+if TYPE_CHECKING:
+    StageTask = Task[Any, Any]
+else:  # the class takes no type arguments at run time
+    StageTask = Task
 
 # A retry longer than this is the reconciler's business: an ETA near the visibility time-out would be delivered twice.
 MAX_COUNTDOWN_S = 60.0
@@ -26,13 +32,15 @@ MODEL_RETRIES = 6
 STORE_RETRIES = 5
 
 
-def _run_stage(task: Task, stage: Callable[[RunRef], Next], ref: RunRef) -> None:
+def _run_stage(task: StageTask, stage: Callable[[RunRef], Next], ref: RunRef) -> None:
     """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will."""
     structlog.contextvars.bind_contextvars(
         task=task.name, task_id=task.request.id, tenant_id=ref.tenant_id, message_id=ref.message_id
     )
     try:
-        if stage(ref) is Next.STOP:
+        with STAGE_SECONDS.labels(_stage_name(task)).time():
+            verdict = stage(ref)
+        if verdict is Next.STOP:
             task.request.chain = None
     except (StepError, StoreError) as error:
         _retry_or_park(task, ref, error)
@@ -44,6 +52,10 @@ def _run_stage(task: Task, stage: Callable[[RunRef], Next], ref: RunRef) -> None
         structlog.contextvars.unbind_contextvars("task", "task_id", "tenant_id", "message_id")
 
 
+def _stage_name(task: StageTask) -> str:
+    return task.name.removeprefix("earshot.")
+
+
 def _where(error: Exception) -> str:
     """File and line of the innermost frame: enough to find a bug without its values."""
     trace = error.__traceback__
@@ -52,20 +64,23 @@ def _where(error: Exception) -> str:
     return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
 
 
-def _retry_or_park(task: Task, ref: RunRef, error: StepError | StoreError) -> None:
+def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) -> None:
     retries: int = task.request.retries
     is_bug = error.code.startswith("bug_")
     if error.permanent or (is_bug and retries >= 2):
         steps.bury_run(deps(), ref, error_code=error.code)
         task.request.chain = None
+        STAGE_FAILURES.labels(_stage_name(task), "parked").inc()
         log.error("run_parked", code=error.code, run_id=ref.run_id)
         return
     countdown = error.retry_after_s or STORE_RETRY_S * 2**retries
     if retries >= (task.max_retries or 0) or countdown > MAX_COUNTDOWN_S:
         # The run's row says when it is due again; the reconciler rings it then.
         task.request.chain = None
+        STAGE_FAILURES.labels(_stage_name(task), "left_to_reconciler").inc()
         log.warning("stage_left_to_reconciler", code=error.code, run_id=ref.run_id)
         return
+    STAGE_FAILURES.labels(_stage_name(task), "retried").inc()
     log.info("stage_retried", code=error.code, retries=retries, run_id=ref.run_id)
     raise task.retry(exc=StepError(error.code, permanent=False), countdown=countdown) from None
 
@@ -75,19 +90,19 @@ def _ref(tenant_id: int, message_id: str, run_id: str) -> RunRef:
 
 
 @app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
-def minimize(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Strip personal data."""
     _run_stage(self, lambda ref: steps.minimize(deps(), ref), _ref(tenant_id, message_id, run_id))
 
 
 @app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
-def analyze(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Ask the model."""
     _run_stage(self, lambda ref: steps.analyze(deps(), ref), _ref(tenant_id, message_id, run_id))
 
 
 @app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
-def persist(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Append the analysis."""
     _run_stage(self, lambda ref: steps.persist(deps(), ref), _ref(tenant_id, message_id, run_id))
 
@@ -100,13 +115,13 @@ def _route_and_ring(ref: RunRef) -> Next:
 
 
 @app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
-def route(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Decide, and ring the actions that were planned."""
     _run_stage(self, _route_and_ring, _ref(tenant_id, message_id, run_id))
 
 
 @app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
-def crm_sync(self: Task, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def crm_sync(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Record what the CRM must say."""
     _run_stage(self, lambda ref: steps.crm_sync(deps(), ref), _ref(tenant_id, message_id, run_id))
 
@@ -137,7 +152,7 @@ def flush_crm(*, tenant_id: int, **_: Any) -> None:
 @app.task(name="earshot.reconcile", queue="maintenance")
 def reconcile_tick(**_: Any) -> None:
     """Ring what has no live lease, read provisionally what waits too long."""
-    _quietly(lambda: reconcile.tick(deps(), now=datetime.now(UTC)), name="reconcile")
+    _quietly(lambda: reconcile.tick(deps()), name="reconcile")
 
 
 @app.task(name="earshot.ensure_partitions", queue="maintenance")

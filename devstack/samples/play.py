@@ -13,13 +13,13 @@ HTTP_OK = 200
 
 def post(webhook: Webhook, *, receiver_url: str) -> int:
     """The status of one POST; 0 when nothing answered."""
-    request = urllib.request.Request(  # noqa: S310 -- a loopback URL of our own stack
+    request = urllib.request.Request(
         f"{receiver_url}/webhooks/{webhook.kind}",
         data=webhook.body,
         headers={"Content-Type": "application/json", "X-Hub-Signature-256": webhook.signature},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -59,7 +59,9 @@ class SampleTraffic:
             for number, item in whatsapp[:-3]:
                 yield self._whatsapp(slug, [self._whatsapp_item(slug, number, item)])
             # The last three come as one batch, newest first, as Meta may do.
-            yield self._whatsapp(slug, [self._whatsapp_item(slug, number, item) for number, item in reversed(whatsapp[-3:])])
+            yield self._whatsapp(
+                slug, [self._whatsapp_item(slug, number, item) for number, item in reversed(whatsapp[-3:])]
+            )
             for number, item in enumerate(items):
                 if item.get("channel") == "instagram":
                     yield self._instagram(slug, number, item)
@@ -101,7 +103,9 @@ class SampleTraffic:
         account = self._account(slug, "whatsapp")
         contacts = [{"profile": {"name": item["_name"]}, "wa_id": item["from"]} for item in items]
         messages = [{key: value for key, value in item.items() if key != "_name"} for item in items]
-        return self._whatsapp_value(slug, {"contacts": contacts, "messages": messages}, account=account, expected=len(items))
+        return self._whatsapp_value(
+            slug, {"contacts": contacts, "messages": messages}, account=account, expected=len(items)
+        )
 
     def _whatsapp_value(self, slug: str, content: dict[str, Any], *, account: dict[str, Any], expected: int) -> Webhook:
         metadata = {"display_phone_number": "15550000000", "phone_number_id": account["account_id"]}
@@ -112,7 +116,12 @@ class SampleTraffic:
         return _signed("whatsapp", payload, secret=account["app_secret"], expected=expected)
 
     def _status(self, slug: str) -> Webhook:
-        status = {"id": "wamid.foreign", "status": "read", "timestamp": str(self._now_s), "recipient_id": "905320000000"}
+        status = {
+            "id": "wamid.foreign",
+            "status": "read",
+            "timestamp": str(self._now_s),
+            "recipient_id": "905320000000",
+        }
         return self._whatsapp_value(slug, {"statuses": [status]}, account=self._account(slug, "whatsapp"), expected=0)
 
     def _reaction(self, slug: str) -> Webhook:
@@ -137,7 +146,10 @@ class SampleTraffic:
             }
             entry |= {"time": moment_ms // 1000, "changes": [{"field": "comments", "value": value}]}
         else:
-            message: dict[str, Any] = {"mid": "aWdf" + _digits(self._run, slug, str(number), "mid", count=40), "text": item["text"]}
+            message: dict[str, Any] = {
+                "mid": "aWdf" + _digits(self._run, slug, str(number), "mid", count=40),
+                "text": item["text"],
+            }
             if surface == "story_reply":
                 message["reply_to"] = {"story": {"id": "1791", "url": "https://cdn.example/story"}}
             event = {

@@ -38,7 +38,9 @@ class _Handler(WSGIHandler):
 
 
 def _serve(application: StandIn, port: int) -> WSGIServer:
-    server = WSGIServer(("127.0.0.1", port), application, handler_class=_Handler, log=None, error_log=None, backlog=1024)
+    server = WSGIServer(
+        ("127.0.0.1", port), application, handler_class=_Handler, log=None, error_log=None, backlog=1024
+    )
     server.start()
     return server
 
@@ -57,10 +59,14 @@ def main() -> None:
     parser.add_argument("--hubspot-port", type=int, default=0)
     parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
     parser.add_argument("--ports-file", type=Path, required=True)
+    parser.add_argument("--accounts-file", type=Path, help="where accounts that get webhooks survive a restart")
+    parser.add_argument("--receiver-url", help="where webhooks go, whatever an account said when it was registered")
     options = parser.parse_args()
     servers = {
         "anthropic": _serve(Claude(latency_s=options.anthropic_latency_s), options.anthropic_port),
-        "graph": _serve(Graph(), options.graph_port),
+        "graph": _serve(
+            Graph(accounts_file=options.accounts_file, receiver_url=options.receiver_url), options.graph_port
+        ),
         "hubspot": _serve(HubSpot(), options.hubspot_port),
     }
     _write_atomically(

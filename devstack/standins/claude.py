@@ -26,8 +26,41 @@ API_VERSION_HEADERS = {
 CHARACTERS_PER_TOKEN = 3
 _ARABIC = re.compile("[\u0600-\u06ff]")
 _LANGUAGE_MARKS = {
-    "tr": ("ğ", "ş", "ı", "ç", " bir ", " ve ", " için", "değil", "merhaba", "teşekkür", "kargo", " çok ", " ne ", "iade", "fiyat", "sipariş"),
-    "de": ("ß", "ä", " und ", " ich ", "nicht", " das ", " ist ", " die ", " der ", "danke", "bitte", " wo ", " mein", "wann", "kostet"),
+    "tr": (
+        "ğ",
+        "ş",
+        "ı",
+        "ç",
+        " bir ",
+        " ve ",
+        " için",
+        "değil",
+        "merhaba",
+        "teşekkür",
+        "kargo",
+        " çok ",
+        " ne ",
+        "iade",
+        "fiyat",
+        "sipariş",
+    ),
+    "de": (
+        "ß",
+        "ä",
+        " und ",
+        " ich ",
+        "nicht",
+        " das ",
+        " ist ",
+        " die ",
+        " der ",
+        "danke",
+        "bitte",
+        " wo ",
+        " mein",
+        "wann",
+        "kostet",
+    ),
     "en": (" the ", " my ", " is ", " you", "please", "thank", " and ", " i ", " it ", " to ", "order", "how much"),
 }
 
@@ -132,7 +165,9 @@ def _words() -> dict[str, Any]:
 
 @cache
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(r"(?<!\w)(?:ال|و|ب)?(?:" + "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) + ")")
+    return re.compile(
+        r"(?<!\w)(?:ال|و|ب)?(?:" + "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) + ")"
+    )
 
 
 def _count(text: str, words: list[str]) -> int:
@@ -188,7 +223,9 @@ def _sentiment(folded: str, context: list[dict[str, Any]]) -> tuple[str, float, 
     """(label, confidence, irony)."""
     words = _words()
     calm = _count(folded, words["calm"]["words"])
-    trouble = _count(folded, words["trouble"]["words"]) + sum(folded.count(sign) for sign in words["trouble"]["emoji"]) - calm
+    trouble = (
+        _count(folded, words["trouble"]["words"]) + sum(folded.count(sign) for sign in words["trouble"]["emoji"]) - calm
+    )
     praise = _count(folded, words["praise"]["words"]) + sum(folded.count(sign) for sign in words["praise"]["emoji"])
     wry = sum(folded.count(sign) for sign in words["trouble"]["irony_emoji"])
     earlier = " ".join(_fold(str(turn.get("text", ""))) for turn in context if turn.get("from") == "customer")
@@ -234,7 +271,7 @@ def _topics(folded: str, system: str) -> list[str]:
     hits: list[tuple[int, str]] = []
     for name, definition in listed.items():
         known = list(_words()["topics"].get(name, []))
-        own = [word for word in re.findall(r"\w{5,}", _fold(f"{name.replace('_', ' ')} {definition}"))] if not known else []
+        own = [] if known else re.findall(r"\w{5,}", _fold(f"{name.replace('_', ' ')} {definition}"))
         count = _count(folded, known + own) if known or own else 0
         if count:
             hits.append((-count, name))

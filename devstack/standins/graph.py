@@ -9,8 +9,10 @@ import re
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 
@@ -34,9 +36,14 @@ class _Account:
 class Graph(StandIn):
     """One application for all accounts. Accounts that were registered get webhooks back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, accounts_file: Path | None = None, receiver_url: str | None = None) -> None:
+        """accounts_file: where registered accounts survive a restart. receiver_url: replaces the host of their webhooks."""
         super().__init__()
+        self._receiver_url = receiver_url
+        self._accounts_file = accounts_file
         self._accounts: dict[str, _Account] = {}
+        if accounts_file and accounts_file.exists():
+            self._register(json.loads(accounts_file.read_text(encoding="utf-8")))
         self._sends: list[dict[str, Any]] = []
         self._answered_comments: set[str] = set()
         self._numbers = itertools.count(1)
@@ -63,13 +70,23 @@ class Graph(StandIn):
     def control(self, request: Request) -> Answer | None:
         """`POST /_accounts` registers who gets webhooks; `GET /_sends` lists accepted sends."""
         if (request.method, request.path) == ("POST", "/_accounts"):
-            for item in request.json()["accounts"]:
-                account = _Account(item["kind"], item["account_id"], item["app_secret"], item["webhook_url"])
-                self._accounts[account.account_id] = account
+            self._register(request.json()["accounts"])
+            if self._accounts_file:
+                kept = json.dumps([asdict(account) for account in self._accounts.values()])
+                self._accounts_file.touch(mode=0o600)
+                self._accounts_file.write_text(kept, encoding="utf-8")
             return Answer({"ok": True, "accounts": len(self._accounts)})
         if (request.method, request.path) == ("GET", "/_sends"):
             return Answer(list(self._sends))
         return None
+
+    def _register(self, items: list[dict[str, str]]) -> None:
+        for item in items:
+            url = item["webhook_url"]
+            if self._receiver_url:
+                url = self._receiver_url + urlsplit(url).path
+            account = _Account(item["kind"], item["account_id"], item["app_secret"], url)
+            self._accounts[account.account_id] = account
 
     def _send_whatsapp(self, account_id: str, payload: dict[str, Any]) -> Answer:
         if payload.get("status") == "read":
@@ -113,13 +130,25 @@ class Graph(StandIn):
     def _keep(self, kind: str, account_id: str, recipient: str, payload: dict[str, Any], provider_id: str) -> None:
         with self.lock:
             self._sends.append(
-                {"kind": kind, "account_id": account_id, "recipient": recipient, "id": provider_id, "at": time.time(), "body": payload}
+                {
+                    "kind": kind,
+                    "account_id": account_id,
+                    "recipient": recipient,
+                    "id": provider_id,
+                    "at": time.time(),
+                    "body": payload,
+                }
             )
 
     def _report_statuses(self, account: _Account, to: str, wamid: str, callback: str | None) -> None:
         for status, pause_s in STATUS_AFTER_S:
             gevent.sleep(pause_s)
-            item: dict[str, Any] = {"id": wamid, "status": status, "timestamp": str(int(time.time())), "recipient_id": to}
+            item: dict[str, Any] = {
+                "id": wamid,
+                "status": status,
+                "timestamp": str(int(time.time())),
+                "recipient_id": to,
+            }
             if callback is not None:
                 item["biz_opaque_callback_data"] = callback
             metadata = {"display_phone_number": "15550000000", "phone_number_id": account.account_id}
@@ -145,13 +174,13 @@ class Graph(StandIn):
         body = meta_bytes(payload)
         signature = "sha256=" + hmac.new(account.app_secret.encode(), body, hashlib.sha256).hexdigest()
         for attempt in range(WEBHOOK_TRIES):
-            webhook = urllib.request.Request(  # noqa: S310 -- a loopback URL given by the stack
+            webhook = urllib.request.Request(
                 account.webhook_url,
                 data=body,
                 headers={"Content-Type": "application/json", "X-Hub-Signature-256": signature},
             )
             try:
-                with urllib.request.urlopen(webhook, timeout=10) as answer:  # noqa: S310
+                with urllib.request.urlopen(webhook, timeout=10) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):
@@ -190,7 +219,11 @@ def _interactive_problem(content: dict[str, Any]) -> tuple[int, str] | None:
     if content.get("type") == "cta_url":
         parameters = action.get("parameters", {})
         fits = action.get("name") == "cta_url" and 1 <= len(parameters.get("display_text", "")) <= 20
-        return None if fits and str(parameters.get("url", "")).startswith("http") else (131009, "(#131009) cta_url is not valid")
+        return (
+            None
+            if fits and str(parameters.get("url", "")).startswith("http")
+            else (131009, "(#131009) cta_url is not valid")
+        )
     if content.get("type") == "button":
         buttons = action.get("buttons", [])
         ids = {button.get("reply", {}).get("id") for button in buttons}

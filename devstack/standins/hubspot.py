@@ -28,7 +28,9 @@ class _Portal:
     objects: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: {kind: {} for kind in _BUILT_IN})
     properties: dict[str, dict[str, dict[str, Any]]] = field(
         default_factory=lambda: {
-            kind: {name: {"name": name, "type": "string", "fieldType": "text", "groupName": "built_in"} for name in names}
+            kind: {
+                name: {"name": name, "type": "string", "fieldType": "text", "groupName": "built_in"} for name in names
+            }
             for kind, names in _BUILT_IN.items()
         }
     )
@@ -114,13 +116,19 @@ class HubSpot(StandIn):
         if rest == "search" and method == "POST":
             return Answer(_search(objects, body))
         if rest.startswith("batch/") and method == "POST":
-            inputs = [{"idProperty": body["idProperty"], **item} for item in body["inputs"]] if "idProperty" in body else body["inputs"]
+            inputs = (
+                [{"idProperty": body["idProperty"], **item} for item in body["inputs"]]
+                if "idProperty" in body
+                else body["inputs"]
+            )
             return self._batch(portal, kind, rest.removeprefix("batch/"), inputs)
         if match := re.match(r"^(\d+)/associations/default/(\w+)/(\d+)$", rest):
             portal.links.add((kind, match[1], match[2], match[3]))
             return Answer({"status": "COMPLETE", "results": []})
         if match := re.match(r"^(\d+)/associations/(\w+)$", rest):
-            return Answer({"results": [{"toObjectId": linked} for linked in self._linked(portal, kind, match[1], match[2])]})
+            return Answer(
+                {"results": [{"toObjectId": linked} for linked in self._linked(portal, kind, match[1], match[2])]}
+            )
         if rest in objects and method == "GET":
             return Answer(_shown(rest, objects[rest]))
         if rest in objects and method == "PATCH":
@@ -160,7 +168,11 @@ class HubSpot(StandIn):
                 raise _Refused(400, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')
             if not isinstance(value, str):
                 raise _Refused(400, "VALIDATION_ERROR", f"{name} must be a string")
-            if definition["type"] == "enumeration" and value and value not in {o["value"] for o in definition["options"]}:
+            if (
+                definition["type"] == "enumeration"
+                and value
+                and value not in {o["value"] for o in definition["options"]}
+            ):
                 raise _Refused(400, "VALIDATION_ERROR", f"{name} was not one of the allowed options")
             if definition["type"] == "number" and value and not re.match(r"^-?\d+(\.\d+)?$", value):
                 raise _Refused(400, "VALIDATION_ERROR", f"{name} is not a valid number")
@@ -201,7 +213,10 @@ class HubSpot(StandIn):
             if found is None and verb == "upsert":
                 if not portal.properties[kind].get(name, {}).get("hasUniqueValue"):
                     raise _Refused(400, "VALIDATION_ERROR", f"{name} is not a unique property")
-                return {**self._create(portal, kind, {"properties": {name: object_id, **item["properties"]}}), "new": True}
+                return {
+                    **self._create(portal, kind, {"properties": {name: object_id, **item["properties"]}}),
+                    "new": True,
+                }
             object_id = found or ""
         if object_id not in objects:
             raise _Refused(404, "OBJECT_NOT_FOUND", "Object not found.")

@@ -90,12 +90,10 @@ class StandIn:
         return None
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
         request = _read(environ)
         try:
-            if request.path.startswith("/_"):
-                answer = self._control(request)
-            else:
-                answer = self._record_and_answer(request)
+            answer = self._control(request) if request.path.startswith("/_") else self._record_and_answer(request)
         except _Drop:
             environ["standin.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError from None
@@ -103,7 +101,9 @@ class StandIn:
 
     def _record_and_answer(self, request: Request) -> Answer:
         headers = {name: "[redacted]" if name in SECRET_HEADERS else value for name, value in request.headers.items()}
-        path = request.path + ("?" + "&".join(f"{k}={v}" for k, v in request.query.items() if "token" not in k) if request.query else "")
+        path = request.path + (
+            "?" + "&".join(f"{k}={v}" for k, v in request.query.items() if "token" not in k) if request.query else ""
+        )
         with self.lock:
             self._received.append(
                 {
@@ -178,9 +178,7 @@ class StandIn:
 def _read(environ: dict[str, Any]) -> Request:
     length = environ.get("CONTENT_LENGTH")
     body = environ["wsgi.input"].read(int(length)) if length else environ["wsgi.input"].read()
-    headers = {
-        name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
-    }
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     if environ.get("CONTENT_TYPE"):
         headers["content-type"] = environ["CONTENT_TYPE"]
     query = dict(part.partition("=")[::2] for part in environ.get("QUERY_STRING", "").split("&") if part)
@@ -204,4 +202,3 @@ def _write(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
         reason = "Overloaded"
     start_response(f"{answer.status} {reason}", list(headers.items()))
     return [payload]
-

@@ -1,3 +1,6 @@
+-- squawk-ignore-file require-concurrent-index-creation, adding-foreign-key-constraint
+-- (the tables are new and empty)
+--
 -- The spine: tenants and their accounts, messages and their runs, analyses, decisions, actions, CRM outbox, people.
 --
 -- Roles: this file runs as the owner. Processes log in as <database>_app, a member of earshot_process, without BYPASSRLS.

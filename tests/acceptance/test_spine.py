@@ -140,8 +140,6 @@ def test_postgres_killed_and_back_loses_nothing(stack):
     assert_exactly_once(stack, "%#pg", 2)
 
 
-
-
 def _redis_contents(url: str) -> str:
     """Every value of every key, with bodies decoded: Celery's are base64."""
     client = redis.Redis.from_url(url)
@@ -170,7 +168,9 @@ def test_flower_redis_and_logs_hold_nothing_of_a_customer(stack):
     text = "My card 4000 0566 5566 5556, mail canary@example.com, phone +90 532 999 00 77 #leak"
     item = message(text, sender="905329990077", name="CanaryName", message_id="wamid.HBgMOTA1MzI5OTkwMDc3FQIA")
     # Keep tasks in Redis while we look: the workers are stopped from taking them by a slow model.
-    httpx2.post(f"{stack.info['standins']['anthropic']}/_script", json={"steps": [{"delay_s": 3, "path": "/v1/messages"}] * 3})
+    httpx2.post(
+        f"{stack.info['standins']['anthropic']}/_script", json={"steps": [{"delay_s": 3, "path": "/v1/messages"}] * 3}
+    )
     assert stack.post(whatsapp_body(item)) == 200
     assert stack.post(instagram_comment("secret words #leak", sender="987650001"), kind="instagram") == 200
     time.sleep(0.5)
@@ -241,5 +241,3 @@ def test_a_second_stack_on_the_same_folder_is_refused(stack):
     done = stack.cli("up")
     assert done.returncode == 1
     assert "already running" in done.stderr
-
-

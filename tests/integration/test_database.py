@@ -106,7 +106,9 @@ def test_secrets_open_only_in_their_own_place(owner, keyring, tenant_ids):
     with pytest.raises(SecretError):
         keyring.decrypt(rows[tenant_ids["acme"]], tenant_id=tenant_ids["other"], **place)
     with pytest.raises(SecretError):
-        keyring.decrypt(rows[tenant_ids["acme"]], tenant_id=tenant_ids["acme"], table="channel_account", column="verify_token")
+        keyring.decrypt(
+            rows[tenant_ids["acme"]], tenant_id=tenant_ids["acme"], table="channel_account", column="verify_token"
+        )
 
 
 def test_no_secret_stands_in_the_database_in_clear(owner):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from channels.registry import PARSERS
 from channels.body import decode_body
+from channels.registry import PARSERS
 from store.db import Database
 from store.intake import add_messages, get_dedupe_pepper, note_human_answers
 from store.runs import MAX_CRASHES, RunRef, list_dead, replay_dead
@@ -145,7 +145,9 @@ def test_only_stripped_text_reaches_the_provider_and_the_ledger_shows_it(deps, r
 
 
 def test_the_context_of_a_message_is_what_came_before_it(deps, receive, standins):
-    first, second = receive(whatsapp_body(message("My parcel is late, card 4111 1111 1111 1111"), message("Still waiting")))
+    first, second = receive(
+        whatsapp_body(message("My parcel is late, card 4111 1111 1111 1111"), message("Still waiting"))
+    )
     run_all(deps, first)
     run_all(deps, second)
     assert "My parcel is late" in calls(standins)[1]
@@ -313,8 +315,10 @@ def test_a_send_that_may_have_arrived_is_never_repeated(deps, receive, owner, st
 def test_a_worker_killed_in_mid_send_leaves_a_doubt_not_a_second_send(deps, receive, owner, standins):
     (ref,) = receive(whatsapp_body(message(REFUND)))
     (action_id,) = run_all(deps, ref)
-    owner.execute("UPDATE action SET state = 'sending', lease_until = now() - interval '1 s' WHERE id = %s", (action_id,))
-    reconcile.tick(deps, now=now())
+    owner.execute(
+        "UPDATE action SET state = 'sending', lease_until = now() - interval '1 s' WHERE id = %s", (action_id,)
+    )
+    reconcile.tick(deps)
     before = len(sends(standins))
     deliver_action(deps, tenant_id=ref.tenant_id, action_id=action_id, now=now())
     assert owner.execute("SELECT state FROM action WHERE id = %s", (action_id,)).fetchone() == ("uncertain",)
@@ -378,8 +382,8 @@ def test_a_broken_crm_connection_pauses_and_loses_nothing(deps, receive, owner, 
 def test_a_message_that_waits_gets_a_provisional_reading_and_fires_nothing(deps, receive, owner):
     (ref,) = receive(whatsapp_body(message(REFUND)))
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
-    reconcile.tick(deps, now=now())
-    reconcile.tick(deps, now=now())
+    reconcile.tick(deps)
+    reconcile.tick(deps)
     row = owner.execute("SELECT provisional, analyzer, score <= 0.5 FROM message_analysis").fetchall()
     assert row == [(True, "local-lexicon", True)]
     assert owner.execute("SELECT queue, provisional FROM routing_decision").fetchall() == [("not_yet_analysed", True)]

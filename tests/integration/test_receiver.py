@@ -65,8 +65,9 @@ def test_an_instagram_secret_does_not_open_an_unknown_kind(client):
 
 
 def test_two_tenants_in_one_body_of_one_app_are_told_apart(client, owner):
-    first, second = json.loads(whatsapp_body(whatsapp_message("mine"))), json.loads(
-        whatsapp_body(whatsapp_message("theirs"), account="222000222")
+    first, second = (
+        json.loads(whatsapp_body(whatsapp_message("mine"))),
+        json.loads(whatsapp_body(whatsapp_message("theirs"), account="222000222")),
     )
     body = json.dumps({**first, "entry": first["entry"] + second["entry"]}).encode()
     assert post(client, body).status_code == 200
@@ -110,7 +111,8 @@ def test_a_batch_of_a_thousand_is_stored_in_order(client, owner):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"nope", b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500, b"\xff\xfe", b'{"entry": NaN}', b"9" * 6000]
+    "body",
+    [b"", b"nope", b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500, b"\xff\xfe", b'{"entry": NaN}', b"9" * 6000],
 )
 def test_a_signed_body_that_cannot_be_read_is_kept_and_answered_200(client, owner, body):
     assert post(client, body).status_code == 200

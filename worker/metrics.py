@@ -1,0 +1,20 @@
+"""What workers count. The tenant is never a label."""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+STAGE_SECONDS = Histogram(
+    "earshot_stage_duration_seconds",
+    "Time of one run of a stage",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
+)
+STAGE_FAILURES = Counter("earshot_stage_failures_total", "Runs of a stage that did not finish", ["stage", "outcome"])
+RUNG_AGAIN = Counter("earshot_rung_again_total", "Runs that the reconciler started again")
+QUEUE_DEPTH = Gauge("earshot_queue_depth", "Tasks that wait in a broker queue", ["queue"])
+OPEN_RUNS = Gauge("earshot_open_runs", "Runs that are not finished, by state", ["state"])
+OLDEST_RUN_SECONDS = Gauge("earshot_oldest_open_run_age_seconds", "Age of the oldest run that is not finished")
+
+
+def serve(*, host: str, port: int) -> None:
+    """Answer /metrics in a thread of its own."""
+    start_http_server(port, addr=host)
