@@ -16,16 +16,12 @@ import pytest
 
 from config.settings import Settings, load_settings
 from config.tenant import parse_tenant_file
-from devstack.data_dir import open_data_dir
-from devstack.embedded import embedded_postgres, embedded_valkey, ensure_database, owner_url
-from devstack.ports import Ports
-from devstack.supervisor import Supervisor
 from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
 from store.tenants import apply_tenant
+from tests.servers import PASSWORD
 
-PASSWORD = "test"
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
 ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)
@@ -97,15 +93,19 @@ def servers():
     """Owner URL of Postgres and URL of Valkey."""
     folder = Path(tempfile.mkdtemp(prefix="earshot-test-", dir="/tmp"))
     folder.chmod(0o711)  # the database's own account must be able to pass
-    data, ports = open_data_dir(folder / "data"), Ports()
-    supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
-    postgres_port, valkey_port = ports.free(), ports.free()
-    postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
-    valkey = embedded_valkey(data, port=valkey_port, password=PASSWORD, stop_phase=1)
-    supervisor.start([postgres, valkey])
-    ensure_database(port=postgres_port, password=PASSWORD)
-    yield owner_url(port=postgres_port, password=PASSWORD), f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"
-    supervisor.stop()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers", str(folder / "data")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert line, "the servers did not start"
+    yield tuple(json.loads(line))
+    process.stdin.close()
+    assert process.wait(30) == 0
+    process.stdout.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -81,9 +81,7 @@ class RunningStack:
 
 def start_stack(data: Path, **environ: str) -> RunningStack:
     command = [sys.executable, "-m", "cli.main", "up", "--data", str(data)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}, start_new_session=True
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ})
     deadline = time.monotonic() + READY_WITHIN_S
     for line in process.stdout:
         if line.strip() == "READY":
@@ -97,7 +95,7 @@ def stop_stack(stack: RunningStack) -> int:
     return stack.process.wait(40)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     data = tmp_path_factory.mktemp("stack") / "data"
     stack = start_stack(data, LOG_LEVEL="DEBUG")

@@ -242,7 +242,7 @@ def test_two_stacks_run_side_by_side_and_a_killed_one_leaves_nothing(stack, plac
 
         wait_for(lambda: processes_of(second.data) == [], within_s=10)
         assert find_stack(second.data) is None
-    assert http_answers(stack.info["receiver_url"] + "/readyz")
+    wait_for(lambda: http_answers(stack.info["receiver_url"] + "/readyz"), within_s=10)
 
 
 # The last one: it ends the stack that the tests above share.

@@ -1,0 +1,35 @@
+"""`python -m tests.servers FOLDER`: Postgres and Valkey for the tests, until standard input ends.
+
+A process of its own, because a supervisor takes every child of its program that it did not start for an orphan.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from devstack.data_dir import open_data_dir
+from devstack.embedded import embedded_postgres, embedded_valkey, ensure_database, owner_url
+from devstack.ports import Ports
+from devstack.supervisor import Supervisor
+
+PASSWORD = "test"
+
+
+def main() -> None:
+    data, ports = open_data_dir(Path(sys.argv[1])), Ports()
+    supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
+    postgres_port, valkey_port = ports.free(), ports.free()
+    postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
+    valkey = embedded_valkey(data, port=valkey_port, password=PASSWORD, stop_phase=1)
+    try:
+        supervisor.start([postgres, valkey])
+        ensure_database(port=postgres_port, password=PASSWORD)
+        urls = [owner_url(port=postgres_port, password=PASSWORD), f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"]
+        print(json.dumps(urls), flush=True)
+        sys.stdin.read()
+    finally:
+        supervisor.stop()
+
+
+if __name__ == "__main__":
+    main()
