@@ -1,5 +1,6 @@
 """Routes of the receiver. Nothing but storing stands between a webhook and its answer."""
 
+import atexit
 import os
 
 import gevent
@@ -37,6 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0, check=False
     )
+    # Its threads must end before gevent does.
+    atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
     intake, publisher = Intake(database, accounts), Publisher()
 
