@@ -33,7 +33,7 @@ from worker.deps import Deps
 from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAIN
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.roles import ROLES
-from worker.routing_step import is_newest
+from worker.routing_step import is_newest, stands_higher
 from worker.steps import ensure_place
 
 log = structlog.get_logger()
@@ -171,7 +171,7 @@ def _place_provisionally(
         floor_hits=floor_hits(message.text or ""),
     )
     decision = decide(facts, policy_for(deps.tenants.get(ref.tenant_id)))
-    applied = is_newest(conversation, message)
+    applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
     add_decision(conn, ref, decision, facts=facts, analysis_id=analysis_id, applied=applied)
     if applied:
         place_conversation(

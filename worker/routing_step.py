@@ -68,7 +68,7 @@ def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
     return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
 
 
-def _stands_higher(conversation: Conversation, decision: Decision, *, message_id: str) -> bool:
+def stands_higher(conversation: Conversation, decision: Decision, *, message_id: str) -> bool:
     """Whether an earlier message keeps the conversation where it is: an "ok" must not pull an unanswered P1 out of its queue."""
     if (
         conversation.state != "open"
@@ -114,7 +114,7 @@ def decide_and_store(
         recent_actions=count_recent_actions(conn, message.customer_id),
     )
     decision = decide(facts, policy_for(tenant))
-    applied = is_newest(conversation, message) and not _stands_higher(conversation, decision, message_id=message.id)
+    applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
     add_decision(conn, ref, decision, facts=facts, analysis_id=analysis.id if analysis else None, applied=applied)
     if applied:
         place_conversation(

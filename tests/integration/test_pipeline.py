@@ -428,3 +428,49 @@ def test_the_pool_gives_a_clear_error_when_postgres_is_away():
     with pytest.raises(Exception, match="pool_timeout|no_connection"), database.system_transaction():
         pass
     database.close()
+
+
+def test_an_unanswered_urgent_conversation_is_not_pulled_down_by_an_ok(deps, receive, owner):
+    first, second = receive(whatsapp_body(message(REFUND), message("ok")))
+    run_all(deps, first)
+    owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
+    reconcile.tick(deps)
+    assert owner.execute("SELECT queue, priority FROM conversation").fetchone() == ("senior", "P1")
+    run_all(deps, second)
+    assert owner.execute("SELECT queue, priority FROM conversation").fetchone() == ("senior", "P1")
+
+
+def test_after_a_persons_answer_the_next_message_places_the_conversation_anew(deps, receive, owner):
+    first, second = receive(whatsapp_body(message(REFUND), message("How much is the other one?")))
+    run_all(deps, first)
+    owner.execute("UPDATE conversation SET last_human_answer_at = now()")
+    run_all(deps, second)
+    assert owner.execute("SELECT queue FROM conversation").fetchone() == ("sales",)
+
+
+def test_thanks_do_not_leave_when_the_customer_is_angry_by_now(deps, receive, owner):
+    first, second = receive(whatsapp_body(message(PRAISE), message(REFUND)))
+    thanks = run_all(deps, first)
+    run_all(deps, second)
+    for action_id in thanks:
+        deliver_action(deps, tenant_id=first.tenant_id, action_id=action_id, now=now())
+    states = owner.execute(
+        "SELECT DISTINCT state, error_code FROM action WHERE message_id = %s", (first.message_id,)
+    ).fetchall()
+    assert states == [("cancelled", "contradicted")]
+
+
+def test_status_webhooks_settle_an_uncertain_send(deps, receive, owner, tenant_ids):
+    from channels.base import DeliveryStatus
+    from store.intake import settle_sends
+
+    (ref,) = receive(whatsapp_body(message(REFUND)))
+    (action_id,) = run_all(deps, ref)
+    owner.execute("UPDATE action SET state = 'uncertain' WHERE id = %s", (action_id,))
+    foreign = DeliveryStatus("whatsapp", "111000111", "wamid.1", "not-an-id", "sent")
+    ours = DeliveryStatus("whatsapp", "111000111", "wamid.1", action_id, "delivered")
+    with deps.database.tenant_transaction(tenant_ids["other"]) as conn:
+        assert settle_sends(conn, tenant_ids["other"], [ours]) == 0
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        assert settle_sends(conn, ref.tenant_id, [foreign, ours]) == 1
+    assert owner.execute("SELECT state FROM action WHERE id = %s", (action_id,)).fetchone() == ("sent",)
