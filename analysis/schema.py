@@ -7,24 +7,13 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from config.tenant import Intent, Sentiment
+
 SCHEMA_VERSION = 1
 MAX_SUMMARY_CHARS = 200
 MAX_TOPICS = 5
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
-Sentiment = Literal["positive", "neutral", "negative"]
-Intent = Literal[
-    "order_status",
-    "refund_request",
-    "price_inquiry",
-    "technical_support",
-    "complaint",
-    "compliment",
-    "callback_request",
-    "cancellation",
-    "spam",
-    "other",
-]
 SuggestedAction = Literal[
     "escalate_to_human", "send_refund_form", "schedule_callback", "close_with_thanks", "follow_up", "none"
 ]

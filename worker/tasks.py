@@ -9,14 +9,14 @@ from celery import Task
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import delivery, reconcile, steps
+from worker import analyze_step, delivery, reconcile, steps
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
 from worker.pipeline import ring_action
-from worker.steps import Next
+from worker.stage import Next
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, *
 @app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
 def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Ask the model."""
-    _run_stage(self, lambda ref: steps.analyze(deps(), ref), _ref(tenant_id, message_id, run_id))
+    _run_stage(self, lambda ref: analyze_step.analyze(deps(), ref), _ref(tenant_id, message_id, run_id))
 
 
 @app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)

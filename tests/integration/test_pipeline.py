@@ -13,12 +13,12 @@ from store.db import Database
 from store.intake import add_messages, get_dedupe_pepper, note_human_answers
 from store.runs import MAX_CRASHES, RunRef, list_dead, replay_dead
 from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
-from worker import reconcile, steps
+from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm
 from worker.delivery import deliver_action
 from worker.deps import build_deps
 from worker.errors import StepError
-from worker.steps import Next
+from worker.stage import Next
 
 REFUND = "This is the third time the parcel is late. I want my money back!"
 PRAISE = "Thank you so much, this is wonderful"
@@ -69,7 +69,7 @@ def message(text, **more):
 def run_all(deps, ref):
     """All five stages; returns ids of actions to carry out."""
     assert steps.minimize(deps, ref) is Next.GO_ON
-    assert steps.analyze(deps, ref) is Next.GO_ON
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert steps.persist(deps, ref) is Next.GO_ON
     routed = steps.route(deps, ref, now=now())
     assert steps.crm_sync(deps, ref) is Next.GO_ON
@@ -109,7 +109,7 @@ def test_a_refund_request_ends_urgent_with_a_senior_and_a_form(deps, receive, ow
 
 def test_every_stage_run_twice_changes_nothing(deps, receive, owner, standins):
     (ref,) = receive(whatsapp_body(message(PRAISE)))
-    for stage in (steps.minimize, steps.analyze, steps.persist):
+    for stage in (steps.minimize, analyze_step.analyze, steps.persist):
         assert stage(deps, ref) is Next.GO_ON
         assert stage(deps, ref) is Next.GO_ON
     first = steps.route(deps, ref, now=now())
@@ -124,7 +124,7 @@ def test_every_stage_run_twice_changes_nothing(deps, receive, owner, standins):
 
 def test_a_stage_never_runs_ahead_of_the_one_before(deps, receive, owner):
     (ref,) = receive(whatsapp_body(message("hi")))
-    assert steps.analyze(deps, ref) is Next.STOP
+    assert analyze_step.analyze(deps, ref) is Next.STOP
     assert steps.persist(deps, ref) is Next.STOP
     assert steps.route(deps, ref, now=now()).verdict is Next.STOP
     assert steps.crm_sync(deps, ref) is Next.STOP
@@ -159,7 +159,7 @@ def test_a_message_without_words_is_routed_by_rule_and_never_sent_to_the_provide
     del item["text"]
     (ref,) = receive(whatsapp_body({**item, "type": "audio", "audio": {"id": "1"}}))
     assert steps.minimize(deps, ref) is Next.GO_ON
-    assert steps.analyze(deps, ref) is Next.GO_ON
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert steps.persist(deps, ref) is Next.GO_ON
     steps.route(deps, ref, now=now())
     steps.crm_sync(deps, ref)
@@ -177,10 +177,10 @@ def test_a_provider_error_leaves_the_run_to_be_tried_again_and_counts_no_crash(d
     steps.minimize(deps, ref)
     script(standins, {"status": 529, "body": {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}})
     with pytest.raises(StepError, match="overloaded_529"):
-        steps.analyze(deps, ref)
+        analyze_step.analyze(deps, ref)
     row = owner.execute("SELECT state, crashes, lease_until, error_code FROM run").fetchone()
     assert row == ("minimized", 0, None, "overloaded_529")
-    assert steps.analyze(deps, ref) is Next.GO_ON
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert owner.execute("SELECT outcome FROM egress ORDER BY id").fetchall() == [("overloaded_529",), ("answered",)]
 
 
@@ -190,7 +190,7 @@ def test_a_refused_message_is_unanalyzed_and_goes_to_review(deps, receive, owner
     refusal = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-5-5", "content": [],
                "stop_reason": "refusal", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 0}}  # fmt: skip
     script(standins, {"status": 200, "body": refusal})
-    assert steps.analyze(deps, ref) is Next.GO_ON
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert steps.persist(deps, ref) is Next.GO_ON
     steps.route(deps, ref, now=now())
     steps.crm_sync(deps, ref)
@@ -208,8 +208,8 @@ def test_answers_that_stay_invalid_end_in_review_not_in_a_loop(deps, receive, ow
     script(standins, {"status": 200, "body": bad, "times": 20})
     for _ in range(MAX_CRASHES - 1):
         with pytest.raises(StepError):
-            steps.analyze(deps, ref)
-    assert steps.analyze(deps, ref) is Next.GO_ON
+            analyze_step.analyze(deps, ref)
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert owner.execute("SELECT state, outcome FROM run").fetchone() == ("persisted", "unanalyzed")
 
 
@@ -217,7 +217,7 @@ def test_a_live_lease_keeps_a_second_worker_away(deps, receive, owner, standins)
     (ref,) = receive(whatsapp_body(message("hi")))
     steps.minimize(deps, ref)
     owner.execute("UPDATE run SET lease_until = now() + interval '10 s', lease_token = gen_random_uuid()")
-    assert steps.analyze(deps, ref) is Next.STOP
+    assert analyze_step.analyze(deps, ref) is Next.STOP
     assert calls(standins) == []
 
 
@@ -232,7 +232,7 @@ def test_an_answer_that_comes_after_its_lease_was_lost_is_not_stored(deps, recei
         return answer
 
     monkeypatch.setattr(deps.analyzer, "analyze", frozen)
-    assert steps.analyze(deps, ref) is Next.STOP
+    assert analyze_step.analyze(deps, ref) is Next.STOP
     assert owner.execute("SELECT state, answer FROM run").fetchone() == ("minimized", None)
 
 
@@ -240,14 +240,14 @@ def test_a_message_that_keeps_killing_its_worker_is_parked_and_can_be_replayed(d
     (ref,) = receive(whatsapp_body(message("hi")))
     steps.minimize(deps, ref)
     owner.execute("UPDATE run SET crashes = %s", (MAX_CRASHES,))
-    assert steps.analyze(deps, ref) is Next.STOP
+    assert analyze_step.analyze(deps, ref) is Next.STOP
     assert state(owner, ref) == "dead"
     with deps.database.system_transaction() as conn:
         (dead,) = list_dead(conn)
     assert dead.error_code == "poison"
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         assert replay_dead(conn, ref)
-    assert steps.analyze(deps, ref) is Next.GO_ON
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
 
 
 def test_messages_out_of_order_leave_the_conversation_where_the_newest_puts_it(deps, receive, owner):
@@ -398,7 +398,7 @@ def test_without_an_analyzer_a_message_waits_with_its_provisional_reading(settin
     deps = build_deps(settings.model_copy(update={"anthropic_api_key": None}))
     (ref,) = receive(whatsapp_body(message("hello")))
     steps.minimize(deps, ref)
-    assert steps.analyze(deps, ref) is Next.STOP
+    assert analyze_step.analyze(deps, ref) is Next.STOP
     assert state(owner, ref) == "minimized"
     deps.database.close()
 
@@ -408,7 +408,7 @@ def test_an_erased_message_stays_erased(deps, receive, owner):
     steps.minimize(deps, ref)
     owner.execute("UPDATE message SET state = 'erased', text = NULL, minimized_text = NULL")
     with pytest.raises(Exception):
-        steps.analyze(deps, ref)
+        analyze_step.analyze(deps, ref)
     assert state(owner, ref) == "erased"
 
 

@@ -1,0 +1,48 @@
+"""What the environment may hold, and what it is told when it is wrong."""
+
+import pytest
+
+from config.settings import SettingsError, load_settings
+
+GOOD = {"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x", "EARSHOT_KEYS": "k1:abc"}
+
+
+def test_a_missing_variable_is_named():
+    with pytest.raises(SettingsError, match="REDIS_URL: is not set") as caught:
+        load_settings({"DATABASE_URL": "postgresql://secret-host", "EARSHOT_KEYS": "k1:secret"})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_wrong_value_is_named_and_not_quoted():
+    with pytest.raises(SettingsError, match="GRAPH_API_URL") as caught:
+        load_settings({**GOOD, "GRAPH_API_URL": "https://user:hunter2@x/v1/extra"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path):
+    (tmp_path / "keys").write_text("k1:from-file\n")
+    settings = load_settings(
+        {**{k: v for k, v in GOOD.items() if k != "EARSHOT_KEYS"}, "EARSHOT_KEYS_FILE": str(tmp_path / "keys")}
+    )
+    assert settings.earshot_keys.get_secret_value() == "k1:from-file"
+    assert "from-file" not in repr(settings)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="EARSHOT_KEYS_FILE names a file that cannot be read"):
+        load_settings({**GOOD, "EARSHOT_KEYS": "", "EARSHOT_KEYS_FILE": str(tmp_path / "gone")})
+
+
+def test_value_and_file_together_are_refused():
+    with pytest.raises(SettingsError, match="not both"):
+        load_settings({**GOOD, "EARSHOT_KEYS_FILE": "/x"})
+
+
+def test_a_pool_size_of_zero_is_refused():
+    with pytest.raises(SettingsError, match="DATABASE_POOL_SIZE"):
+        load_settings({**GOOD, "DATABASE_POOL_SIZE": "0"})
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(Exception, match="frozen"):
+        load_settings(GOOD).log_level = "DEBUG"
