@@ -9,7 +9,7 @@ from celery import Task
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, delivery, reconcile, steps
+from worker import analyze_step, delivery, fusion, reconcile, steps
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -32,16 +32,18 @@ MODEL_RETRIES = 6
 STORE_RETRIES = 5
 
 
-def _run_stage(task: StageTask, stage: Callable[[RunRef], Next], ref: RunRef) -> None:
+def _run_stage(task: StageTask, ref: RunRef) -> None:
     """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will."""
     structlog.contextvars.bind_contextvars(
         task=task.name, task_id=task.request.id, tenant_id=ref.tenant_id, message_id=ref.message_id
     )
     try:
         with STAGE_SECONDS.labels(_stage_name(task)).time():
-            verdict = stage(ref)
+            verdict = STAGES[task.name](ref)
         if verdict is Next.STOP:
             task.request.chain = None
+        else:
+            fusion.run_following(task.request, ref, stages=STAGES)
     except (StepError, StoreError) as error:
         _retry_or_park(task, ref, error)
     except Exception as error:  # noqa: BLE001 -- a bug must park its message with a reason, not loop
@@ -85,28 +87,6 @@ def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) 
     raise task.retry(exc=StepError(error.code, permanent=False), countdown=countdown) from None
 
 
-def _ref(tenant_id: int, message_id: str, run_id: str) -> RunRef:
-    return RunRef(tenant_id, message_id, run_id)
-
-
-@app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
-def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
-    """Strip personal data."""
-    _run_stage(self, lambda ref: steps.minimize(deps(), ref), _ref(tenant_id, message_id, run_id))
-
-
-@app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
-def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
-    """Ask the model."""
-    _run_stage(self, lambda ref: analyze_step.analyze(deps(), ref), _ref(tenant_id, message_id, run_id))
-
-
-@app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
-def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
-    """Append the analysis."""
-    _run_stage(self, lambda ref: steps.persist(deps(), ref), _ref(tenant_id, message_id, run_id))
-
-
 def _route_and_ring(ref: RunRef) -> Next:
     routed = steps.route(deps(), ref, now=datetime.now(UTC))
     for action_id in routed.action_ids:
@@ -114,16 +94,43 @@ def _route_and_ring(ref: RunRef) -> Next:
     return routed.verdict
 
 
+STAGES: dict[str, Callable[[RunRef], Next]] = {
+    "earshot.minimize": lambda ref: steps.minimize(deps(), ref),
+    "earshot.analyze": lambda ref: analyze_step.analyze(deps(), ref),
+    "earshot.persist": lambda ref: steps.persist(deps(), ref),
+    "earshot.route": _route_and_ring,
+    "earshot.crm_sync": lambda ref: steps.crm_sync(deps(), ref),
+}
+
+
+@app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
+def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Strip personal data."""
+    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+
+
+@app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
+def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Ask the model."""
+    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+
+
+@app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
+def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+    """Append the analysis."""
+    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+
+
 @app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
 def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Decide, and ring the actions that were planned."""
-    _run_stage(self, _route_and_ring, _ref(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id))
 
 
 @app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
 def crm_sync(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
     """Record what the CRM must say."""
-    _run_stage(self, lambda ref: steps.crm_sync(deps(), ref), _ref(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id))
 
 
 def _quietly(work: Callable[[], object], *, name: str) -> None:
