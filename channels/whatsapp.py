@@ -68,7 +68,25 @@ def _interactive_text(content: dict[str, Any]) -> str | None:
     return as_text("\n".join(words))
 
 
-def _identities(item: dict[str, Any], contacts: list[dict[str, Any]], *, role: str) -> tuple[Identity, ...]:
+class _Contacts:
+    """The `contacts` of one value, found by phone or business-scoped id: a body may hold a thousand of them."""
+
+    def __init__(self, value: Any) -> None:
+        contacts = list(as_objects(value)) if value is not None else []
+        self._by_id: dict[str, dict[str, Any]] = {}
+        for contact in contacts:
+            for known in (as_id(contact.get("wa_id")), as_id(contact.get("user_id"))):
+                if known:
+                    self._by_id.setdefault(known, contact)
+        # `from` can differ from wa_id by a country's mobile prefix; with one contact there is nobody else it could be.
+        self._only = contacts[0] if len(contacts) == 1 else {}
+
+    def find(self, *ids: str | None) -> dict[str, Any]:
+        """The contact with one of these ids, else the only one, else an empty one."""
+        return next((self._by_id[known] for known in ids if known in self._by_id), self._only)
+
+
+def _identities(item: dict[str, Any], contacts: _Contacts, *, role: str) -> tuple[Identity, ...]:
     """What names the customer. role: "from" for their messages, "to" for echoes. A phone may be missing since usernames came."""
     found: dict[tuple[str, str], Identity] = {}
 
@@ -78,7 +96,7 @@ def _identities(item: dict[str, Any], contacts: list[dict[str, Any]], *, role: s
 
     phone, user_id = as_id(item.get(role)), as_id(item.get(f"{role}_user_id"))
     parent_id = as_id(item.get(f"{role}_parent_user_id"))
-    contact = _contact_of(contacts, phone=phone, user_id=user_id)
+    contact = contacts.find(phone, user_id)
     phone = phone or as_id(contact.get("wa_id"))
     # A business-scoped id ("US.13491…") can stand where the phone was.
     note("phone" if (phone or "").isdigit() else "bsuid", phone)
@@ -87,14 +105,6 @@ def _identities(item: dict[str, Any], contacts: list[dict[str, Any]], *, role: s
     username = as_id(as_object(contact.get("profile")).get("username"))
     note("username", username.removeprefix("@").lower() if username else None)
     return tuple(found.values())
-
-
-def _contact_of(contacts: list[dict[str, Any]], *, phone: str | None, user_id: str | None) -> dict[str, Any]:
-    for contact in contacts:
-        if (phone and as_id(contact.get("wa_id")) == phone) or (user_id and as_id(contact.get("user_id")) == user_id):
-            return contact
-    # `from` can differ from wa_id by a country's mobile prefix; with one contact there is nobody else it could be.
-    return contacts[0] if len(contacts) == 1 else {}
 
 
 class _Collector:
@@ -114,7 +124,7 @@ class _Collector:
         if account_id is None:
             self.dropped["no_account"] += 1
             return
-        contacts = list(as_objects(value.get("contacts")))
+        contacts = _Contacts(value.get("contacts"))
         for item in _items(value.get("messages"), self.dropped):
             self._read_message(item, account_id=account_id, contacts=contacts, echo=False)
         for item in _items(value.get("message_echoes"), self.dropped):
@@ -122,9 +132,7 @@ class _Collector:
         for item in _items(value.get("statuses"), self.dropped):
             self._read_status(item, account_id=account_id)
 
-    def _read_message(
-        self, item: dict[str, Any], *, account_id: str, contacts: list[dict[str, Any]], echo: bool
-    ) -> None:
+    def _read_message(self, item: dict[str, Any], *, account_id: str, contacts: _Contacts, echo: bool) -> None:
         kind = item.get("type") if isinstance(item.get("type"), str) else "unknown"
         if kind in _NOT_MESSAGES:
             self.dropped[str(kind)] += 1
@@ -135,7 +143,9 @@ class _Collector:
             self.dropped["no_id" if provider_id is None else "no_sender"] += 1
             return
         name = as_text(
-            as_object(_contact_of(contacts, phone=as_id(item.get("from")), user_id=None).get("profile")).get("name")
+            as_object(contacts.find(as_id(item.get("from")), as_id(item.get("from_user_id"))).get("profile")).get(
+                "name"
+            )
         )
         self.messages.append(
             InboundMessage(

@@ -7,7 +7,7 @@ from crm_sync.labels import NEGATIVE_WINDOW_DAYS, CustomerLabels
 from store.db import Connection
 from store.runs import RunRef
 
-CLAIM_LEASE_S = 90
+CLAIM_LEASE_S = 45
 # A burst of one customer becomes one write.
 DEBOUNCE_S = 1.0
 
