@@ -13,6 +13,8 @@ from worker.roles import ROLES, worker_arguments
 PYTHON = (sys.executable,)
 GUNICORN = (*PYTHON, "-m", "gunicorn")
 CELERY = (*PYTHON, "-m", "celery")
+# On one machine, acknowledging a webhook comes before working on the last one.
+YIELDING = ("nice", "-n", "5")
 APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
@@ -109,7 +111,7 @@ def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
     return ChildSpec(
         name=f"worker-{name}",
         group="worker",
-        argv=(*CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
+        argv=(*YIELDING, *CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
         environ={**plan.environ, "METRICS_PORT": str(metrics_port), "EARSHOT_READY_FILE": str(mark)},
         ready=mark.exists,
         before_start=lambda: mark.unlink(missing_ok=True),
