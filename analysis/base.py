@@ -9,6 +9,10 @@ MinimizedText = NewType("MinimizedText", str)
 """Text that went through analysis.minimize. The only text an Analyzer accepts."""
 
 
+CUT_OFF = "stopped_max_tokens"
+"""Code of an answer that ran out of tokens: worth one more call with room."""
+
+
 class AnalysisError(Exception):
     """The model gave no usable answer. The text holds codes only: no key, no prompt, no customer text.
 
@@ -71,7 +75,7 @@ class AnalysisRequest:
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """A call that is about to be made: what the egress ledger records before it leaves."""
+    """A call that is about to be made: what the egress ledger records before it leaves. max_tokens: room for the answer."""
 
     provider: str
     model: str
@@ -79,6 +83,7 @@ class PreparedCall:
     prompt_hash: str
     system_text: str = field(repr=False)
     user_turn: str = field(repr=False)
+    max_tokens: int = 1024
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,8 @@ class Analyzer(Protocol):
 
     name: str
 
-    def prepare(self, request: AnalysisRequest) -> PreparedCall:
-        """The exact call for this request. Pure: nothing leaves."""
+    def prepare(self, request: AnalysisRequest, *, with_room: bool = False) -> PreparedCall:
+        """The exact call for this request. Pure: nothing leaves. with_room: an earlier answer was cut off."""
         ...
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:

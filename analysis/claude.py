@@ -12,13 +12,14 @@ import anthropic
 import httpx2
 from anthropic.types import Message
 
-from analysis.base import Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
+from analysis.base import CUT_OFF, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
 from analysis.cost import usage_with_cost
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
 from analysis.schema import read_answer, wire_schema
 
 MAX_TOKENS = 1024
+ROOMY_MAX_TOKENS = 3 * MAX_TOKENS
 MAX_RETRY_AFTER_S = 300.0
 USAGE_LIMIT_TEXT = "You have reached your specified"
 # Summaries may repeat what the prompt forbids; region plays no part for what already went through the stripper once.
@@ -66,7 +67,7 @@ class Claude:
             ),
         )
 
-    def prepare(self, request: AnalysisRequest) -> PreparedCall:
+    def prepare(self, request: AnalysisRequest, *, with_room: bool = False) -> PreparedCall:
         """The exact call. Pure."""
         system = build_system(request)
         return PreparedCall(
@@ -76,15 +77,17 @@ class Claude:
             prompt_hash=prompt_hash(system, model=self._model, parameters=self._parameters),
             system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
             user_turn=build_user_turn(request),
+            max_tokens=ROOMY_MAX_TOKENS if with_room else MAX_TOKENS,
         )
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
-        """One call, or two when the first ran out of tokens. Raises: AnalysisError."""
+        """One call. Raises: AnalysisError."""
         started = time.monotonic()
-        message, request_id = self._create(call, max_tokens=MAX_TOKENS)
-        if message.stop_reason == "max_tokens":
-            message, request_id = self._create(call, max_tokens=3 * MAX_TOKENS)
+        message, request_id = self._create(call)
         usage = _usage(message)
+        if message.stop_reason == "max_tokens":
+            roomy = call.max_tokens >= ROOMY_MAX_TOKENS
+            raise AnalysisError(CUT_OFF, permanent=roomy, usage=usage, request_id=request_id)
         text = _text(message, usage=usage, request_id=request_id)
         try:
             answer = read_answer(text, topics=topics)
@@ -103,7 +106,7 @@ class Claude:
             )
         raise failure
 
-    def _create(self, call: PreparedCall, *, max_tokens: int) -> tuple[Message, str | None]:
+    def _create(self, call: PreparedCall) -> tuple[Message, str | None]:
         failure: AnalysisError
         try:
             create: Any = self._client.messages.with_raw_response.create
@@ -111,7 +114,7 @@ class Claude:
                 model=call.model,
                 system=json.loads(call.system_text),
                 messages=[{"role": "user", "content": call.user_turn}],
-                **{**self._parameters, "max_tokens": max_tokens},
+                **{**self._parameters, "max_tokens": call.max_tokens},
             )
             request_id = raw.headers.get("request-id")
             message: Any = raw.parse()

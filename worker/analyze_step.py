@@ -4,7 +4,16 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.base import Analysis, AnalysisError, AnalysisRequest, Analyzer, ContextTurn, MinimizedText, PreparedCall
+from analysis.base import (
+    CUT_OFF,
+    Analysis,
+    AnalysisError,
+    AnalysisRequest,
+    Analyzer,
+    ContextTurn,
+    MinimizedText,
+    PreparedCall,
+)
 from analysis.minimize import minimize as strip_personal_data
 from config.industries import load_industry
 from config.tenant import TenantConfig
@@ -72,7 +81,7 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
             industry=industry.description,
             tone=tenant.tone or industry.tone,
         )
-        call = analyzer.prepare(request)
+        call = analyzer.prepare(request, with_room=run.error_code == CUT_OFF)
         token = take_lease(conn, ref)
         return _PreparedAnalysis(call, add_egress(conn, ref, call), token, topics)
 

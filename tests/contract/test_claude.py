@@ -21,8 +21,9 @@ def claude(standins):
     )
 
 
-def ask(claude, text=TEXT):
-    call = claude.prepare(AnalysisRequest(text=MinimizedText(text), topics=TOPICS, industry="shop", tone="kind"))
+def ask(claude, text=TEXT, **more):
+    request = AnalysisRequest(text=MinimizedText(text), topics=TOPICS, industry="shop", tone="kind")
+    call = claude.prepare(request, **more)
     return claude.analyze(call, topics=tuple(TOPICS))
 
 
@@ -101,9 +102,13 @@ def test_no_answer_is_the_providers_fault(claude, standins, step):
     assert caught.value.provider_down and not caught.value.permanent
 
 
-def test_a_short_answer_is_asked_for_once_more_with_room(claude, standins):
-    script(standins, {"status": 200, "body": answer_body(stop_reason="max_tokens")})
-    assert ask(claude).answer.sentiment == "negative"
+def test_an_answer_that_was_cut_off_is_worth_one_more_call_with_room(claude, standins):
+    for with_room, permanent in ((False, False), (True, True)):
+        script(standins, {"status": 200, "body": answer_body(stop_reason="max_tokens")})
+        with pytest.raises(AnalysisError) as caught:
+            ask(claude, with_room=with_room)
+        assert (caught.value.code, caught.value.permanent) == ("stopped_max_tokens", permanent)
+    assert ask(claude, with_room=True).answer.sentiment == "negative"
 
 
 def test_retry_after_is_obeyed_up_to_five_minutes(claude, standins):

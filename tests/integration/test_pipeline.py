@@ -213,6 +213,22 @@ def test_answers_that_stay_invalid_end_in_review_not_in_a_loop(deps, receive, ow
     assert owner.execute("SELECT state, outcome FROM run").fetchone() == ("persisted", "unanalyzed")
 
 
+def test_a_cut_off_answer_is_asked_for_again_with_room_and_both_calls_are_in_the_ledger(deps, receive, owner, standins):
+    (ref,) = receive(whatsapp_body(message("hi")))
+    steps.minimize(deps, ref)
+    cut_off = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-5-5", "stop_sequence": None,
+               "content": [], "stop_reason": "max_tokens", "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+    script(standins, {"status": 200, "body": cut_off})
+    with pytest.raises(StepError):
+        analyze_step.analyze(deps, ref)
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
+    assert owner.execute("SELECT outcome FROM egress ORDER BY id").fetchall() == [
+        ("stopped_max_tokens",),
+        ("answered",),
+    ]
+    assert [json.loads(json.loads(call)["body"])["max_tokens"] for call in calls(standins)] == [1024, 3072]
+
+
 def test_a_live_lease_keeps_a_second_worker_away(deps, receive, owner, standins):
     (ref,) = receive(whatsapp_body(message("hi")))
     steps.minimize(deps, ref)
