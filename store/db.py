@@ -1,5 +1,7 @@
 """Connections and transactions: one pool per process, every transaction bound to a tenant or to the system scope."""
 
+import threading
+import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -15,6 +17,7 @@ SESSION_OPTIONS = (
 )
 CONNECT_TIMEOUT_S = 3
 POOL_WAIT_S = 3.0
+REPLACE_POOL_EVERY_S = 1.0
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -51,11 +54,17 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int, wait_s: float = POOL_WAIT_S, check: bool = True) -> None:
         """check: ask a connection whether it lives before it is used. Off for the receiver, which tries again instead."""
-        self._pool = ConnectionPool(
-            url,
+        self._url, self._pool_size, self._wait_s, self._check = url, pool_size, wait_s, check
+        self._replacing = threading.Lock()
+        self._replaced_at = 0.0
+        self._pool = self._open_pool()
+
+    def _open_pool(self) -> ConnectionPool[Connection]:
+        pool: ConnectionPool[Connection] = ConnectionPool(
+            self._url,
             min_size=0,
-            max_size=pool_size,
-            timeout=wait_s,
+            max_size=self._pool_size,
+            timeout=self._wait_s,
             open=False,
             kwargs={
                 "options": SESSION_OPTIONS,
@@ -66,11 +75,24 @@ class Database:
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10000,
             },
-            check=ConnectionPool.check_connection if check else None,
+            check=ConnectionPool.check_connection if self._check else None,
             max_idle=120,
             reconnect_timeout=5,
         )
-        self._pool.open(wait=False)
+        pool.open(wait=False)
+        return pool
+
+    def _replace_pool(self, stuck: ConnectionPool[Connection]) -> None:
+        """Go on with a new pool. A deadline that strikes inside a pool's own code can leave it without a connection for ever,
+        which looks like a server that is away; a new pool costs little and cures it.
+        """
+        with self._replacing:
+            if self._pool is not stuck or time.monotonic() - self._replaced_at < REPLACE_POOL_EVERY_S:
+                return
+            self._replaced_at = time.monotonic()
+            self._pool = self._open_pool()
+        # Closing may wait for the very thing it is stuck on.
+        threading.Thread(target=stuck.close, kwargs={"timeout": 0.1}, daemon=True).start()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -78,8 +100,10 @@ class Database:
 
     @contextmanager
     def _transaction(self, setting: str, value: str) -> Generator[Connection]:
+        pool, connected = self._pool, False
         try:
-            with self._pool.connection() as conn:
+            with pool.connection() as conn:
+                connected = True
                 try:
                     # is_local = true: the setting ends with the transaction and can't leak to the connection's next user.
                     conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
@@ -91,7 +115,15 @@ class Database:
                     conn.close()
                     raise
         except (psycopg.Error, PoolTimeout) as error:
+            if isinstance(error, PoolTimeout):
+                self._replace_pool(pool)
             raise store_error(error) from None
+        except Exception:
+            raise
+        except BaseException:
+            if not connected:
+                self._replace_pool(pool)
+            raise
 
     def tenant_transaction(self, tenant_id: int) -> AbstractContextManager[Connection]:
         """A transaction that sees one tenant's rows: commits at the end of the block, rolls back on an exception.

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from store.db import StoreError, act_for_tenant
+from store.db import Database, StoreError, act_for_tenant
 from store.migrate import list_migrations, migrate
 from store.secrets import Keyring, SecretError
 from store.tenants import list_tenants
@@ -122,3 +122,34 @@ def test_a_key_that_is_not_one_is_refused_without_being_quoted():
     with pytest.raises(SecretError) as caught:
         Keyring.parse("k1:c2hvcnQ=")
     assert "c2hvcnQ" not in str(caught.value)
+
+
+def test_a_pool_that_lost_all_its_connections_is_replaced(app_url):
+    database = Database(app_url, pool_size=2, wait_s=0.2)
+    lost = [database._pool.getconn() for _ in range(2)]
+    with pytest.raises(StoreError, match="pool_timeout"), database.system_transaction():
+        pass
+    with database.system_transaction() as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+    for conn in lost:
+        conn.close()
+    database.close()
+
+
+def test_a_deadline_inside_the_pool_does_not_silence_it_for_ever(app_url):
+    class DeadlineError(BaseException):
+        pass
+
+    database = Database(app_url, pool_size=1, wait_s=0.2)
+    stuck = database._pool
+
+    def strike(*_, **__):
+        raise DeadlineError
+
+    stuck.getconn = strike
+    with pytest.raises(DeadlineError), database.system_transaction():
+        pass
+    with database.system_transaction() as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+    assert database._pool is not stuck
+    database.close()
