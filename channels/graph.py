@@ -3,40 +3,57 @@
 Error table: Meta's WhatsApp error codes and Graph API error reference, 2026.
 """
 
+import json
+import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
 from channels.base import ChannelError
-from channels.reading import as_object
+from channels.reading import as_object, as_objects
 
 # Clear refusals that pass by themselves: nothing was sent. Code to seconds to wait.
 _TRANSIENT = {1: 5.0, 2: 5.0, 4: 60.0, 17: 60.0, 32: 60.0, 613: 30.0, 80007: 60.0, 130429: 10.0, 131056: 8.0,
               131000: 5.0, 131016: 10.0, 131057: 60.0, 429: 30.0}  # fmt: skip
 # The account can't send until a person acts: token, permission, lock, payment, quality.
-_BLOCKED = {0, 3, 190, 368, 131031, 131042, 131045, 130497, 131048, 131064, *range(200, 300)}
+_BLOCKED = {0, 3, 10, 190, 368, 131031, 131042, 131045, 130497, 131048, 131064, *range(200, 300)}
+# Clear refusals of this message or this customer, whatever the HTTP status says.
+_REFUSED = {100, 131008, 131009, 131026, 131049, 131050, 130472, 131062, 131063, *range(132000, 132100)}
 _WINDOW_CLOSED = {131047, 1545041}
 _WINDOW_CLOSED_SUBCODES = {2534022, 2018278}
 _ALREADY_ANSWERED_SUBCODE = 2534014
+_BLOCKED_FOR_S = 300.0
+# An action is too old after half an hour; asking again then costs nothing.
+_MAX_WAIT_S = 3600.0
+_CODE = re.compile(r"\d{1,9}")
+_USABLE_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class GraphClient:
-    """Sends and never repeats: without an idempotency key at the provider a second try could be a second message."""
+    """Sends and never repeats: without an idempotency key at the provider a second try could be a second message.
+
+    Safe to share between threads.
+    """
 
     def __init__(self, base_url: str, *, version: str, timeout_s: float) -> None:
         self._base = f"{base_url}/{version}"
         self._client = httpx2.Client(
-            timeout=httpx2.Timeout(timeout_s, connect=3.0),
+            timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, 3.0)),
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=30.0),
             trust_env=False,
         )
 
-    def post(self, path: str, payload: dict[str, Any], *, token: str) -> dict[str, Any]:
-        """The decoded answer of a 2xx. Raises: ChannelError."""
+    def send(self, node: str, payload: dict[str, Any], *, token: str) -> dict[str, Any]:
+        """The decoded answer to a message sent from `node`, the id of a number, account or Page. Raises: ChannelError."""
+        if not _USABLE_TOKEN.fullmatch(token):  # it can't stand in a header, and the client's error would quote it
+            raise ChannelError("token_unusable", permanent=False, retry_after_s=_BLOCKED_FOR_S, account_blocked=True)
         failure: ChannelError
         try:
             response = self._client.post(
-                f"{self._base}/{path}", json=payload, headers={"Authorization": f"Bearer {token}"}
+                f"{self._base}/{quote(node, safe='')}/messages",
+                content=json.dumps(payload),  # in ASCII, so that no text can fail to be encoded
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             failure = ChannelError("no_connection", permanent=False, retry_after_s=5.0)
@@ -44,39 +61,55 @@ class GraphClient:
             # The request may have arrived: the customer may have the message already.
             failure = ChannelError("no_answer", permanent=True, uncertain=True)
         else:
-            return self._read(response)
+            return _read(response)
         raise failure  # outside the handler, so that no exception with the request in it hangs on ours
 
-    @staticmethod
-    def _read(response: httpx2.Response) -> dict[str, Any]:
-        try:
-            body = as_object(response.json())
-        except ValueError:
-            body = {}
-        if response.is_success:
-            if not body:
-                raise ChannelError("answer_not_json", permanent=True, uncertain=True)
-            return body
-        raise error_from(response.status_code, as_object(body.get("error")))
+
+def _read(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = as_object(response.json())
+    except (ValueError, RecursionError):
+        body = {}
+    if not response.is_success:
+        error = as_object(body.get("error"))
+        raise error_from(response.status_code, error, asked_wait_s=_asked_wait_s(response.headers))
+    if not body:
+        raise ChannelError("answer_not_json", permanent=True, uncertain=True)
+    return body
 
 
-def error_from(status: int, error: dict[str, Any]) -> ChannelError:
+def _asked_wait_s(headers: httpx2.Headers) -> float:
+    """How long Meta asks to wait: Retry-After in seconds, or the usage header's minutes until access is back. 0: not at all."""
+    waits = [float(headers["retry-after"])] if _CODE.fullmatch(headers.get("retry-after", "")) else []
+    try:
+        usage = as_object(json.loads(headers.get("x-business-use-case-usage", "{}")))
+    except (ValueError, RecursionError):
+        usage = {}
+    for limit in (limit for limits in usage.values() for limit in as_objects(limits)):
+        minutes = limit.get("estimated_time_to_regain_access")
+        waits.extend([minutes * 60.0] if isinstance(minutes, int) and minutes < _MAX_WAIT_S else [])
+    return min(max(waits, default=0.0), _MAX_WAIT_S)
+
+
+def _as_code(value: Any) -> int | None:
+    """An error code: a number, or its digits as text."""
+    return int(value) if not isinstance(value, bool) and _CODE.fullmatch(str(value)) else None
+
+
+def error_from(status: int, error: dict[str, Any], *, asked_wait_s: float = 0.0) -> ChannelError:
     """The ChannelError for a Graph API error object; an empty one is judged by its HTTP status."""
-    code, subcode = error.get("code"), error.get("error_subcode")
-    label = f"graph_{code}" if isinstance(code, int) else f"http_{status}"
+    code, subcode = _as_code(error.get("code")), _as_code(error.get("error_subcode"))
+    label = f"http_{status}" if code is None else f"graph_{code}"
     if code in _WINDOW_CLOSED or subcode in _WINDOW_CLOSED_SUBCODES:
         return ChannelError(label, permanent=True, window_closed=True)
     if subcode == _ALREADY_ANSWERED_SUBCODE:
         return ChannelError("already_answered", permanent=True)
     if code in _TRANSIENT:
-        return ChannelError(label, permanent=False, retry_after_s=_TRANSIENT[code])
-    if code in _BLOCKED or code == 10 or status in {401, 403}:
-        return ChannelError(label, permanent=False, retry_after_s=300.0, account_blocked=True)
-    if isinstance(code, int):
-        return ChannelError(label, permanent=True)
-    if status == 429:
-        return ChannelError(label, permanent=False, retry_after_s=30.0)
-    if status >= 500:
-        # A gateway's error page says nothing about what happened behind it.
-        return ChannelError(label, permanent=True, uncertain=True)
-    return ChannelError(label, permanent=True)
+        return ChannelError(label, permanent=False, retry_after_s=max(_TRANSIENT[code], asked_wait_s))
+    if code in _BLOCKED or status in {401, 403}:
+        return ChannelError(label, permanent=False, retry_after_s=_BLOCKED_FOR_S, account_blocked=True)
+    if code is None and status == 429:
+        return ChannelError(label, permanent=False, retry_after_s=max(30.0, asked_wait_s))
+    # A failing server says nothing about what happened before it failed, unless the code is a refusal we know.
+    uncertain = status >= 500 and code not in _REFUSED
+    return ChannelError(label, permanent=True, uncertain=uncertain)

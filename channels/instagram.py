@@ -6,13 +6,29 @@ Shapes: Meta's Instagram webhook reference and real deliveries of Graph API v24 
 import re
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from channels.base import DeliveryStatus, Identity, InboundMessage, ParsedWebhook, Surface
-from channels.reading import as_id, as_object, as_objects, as_raw, as_text, as_time
+from channels.reading import as_id, as_object, as_objects, as_raw, as_text, as_time, as_username, as_word, list_items
 
+OBJECT = "instagram"
 _ENTRY_ID = re.compile(rb'"id"\s*:\s*"?(\d{3,32})')
-_COMMENT_FIELDS = {"comments": "comment", "live_comments": "live_comment"}
+_COMMENT_FIELDS = ("comments", "live_comments")
+# The dashboard's test button and Instagram Login wrap messaging events into changes of these fields.
+_EVENT_FIELDS = (
+    "messages",
+    "message_echoes",
+    "message_edit",
+    "message_reactions",
+    "messaging_handover",
+    "messaging_optins",
+    "messaging_postbacks",
+    "messaging_referral",
+    "messaging_seen",
+    "standby",
+)
+# Only these are counted by name: a reason is a metric's label, and a tenant that makes up names must not fill the memory.
+_OTHER_FIELDS = ("mentions", "story_insights", "comment_poll_response", "follow", "story_reactions")
 _NOT_MESSAGES = (
     "read",
     "delivery",
@@ -22,6 +38,8 @@ _NOT_MESSAGES = (
     "optin",
     "pass_thread_control",
     "take_thread_control",
+    "request_thread_control",
+    "app_roles",
 )
 
 
@@ -33,23 +51,43 @@ def account_hints(body: bytes) -> set[str]:
 def parse(payload: Any) -> ParsedWebhook:
     """Everything in the body, in order. One odd item never stops its neighbours."""
     collector = _Collector()
-    for entry in as_objects(as_object(payload).get("entry")):
-        collector.read_entry(entry)
+    collector.read_body(payload)
     return ParsedWebhook(tuple(collector.messages), tuple(collector.statuses), dict(collector.dropped))
 
 
 def _surface_of_message(message: dict[str, Any]) -> Surface:
     if as_object(as_object(message.get("reply_to")).get("story")):
         return "story_reply"
-    kinds = {attachment.get("type") for attachment in as_objects(message.get("attachments"))}
-    return "story_mention" if "story_mention" in kinds else "dm"
+    attachments = as_objects(message.get("attachments"))
+    return "story_mention" if any(one.get("type") == "story_mention" for one in attachments) else "dm"
+
+
+def _surface_of_comment(value: dict[str, Any], *, field: str) -> Surface:
+    if field == "live_comments":
+        return "live_comment"
+    return "reel_comment" if as_object(value.get("media")).get("media_product_type") == "REELS" else "comment"
 
 
 def _type_of_message(message: dict[str, Any]) -> str:
     if as_text(message.get("text")):
         return "text"
     attachment = next(as_objects(message.get("attachments")), {})
-    return str(attachment.get("type") or "unsupported")[:40]
+    return as_word(attachment.get("type"), otherwise="unsupported")
+
+
+def _answered_comment(value: dict[str, Any]) -> str | None:
+    """The comment this one answers. At the top level Meta may name the media itself as the parent."""
+    parent_id = as_id(value.get("parent_id"))
+    return None if parent_id == as_id(as_object(value.get("media")).get("id")) else parent_id
+
+
+def _postback_id(postback: dict[str, Any], *, customer_id: str, at: datetime | None) -> str | None:
+    """A postback may come without an id of its own: who pressed what and when is the next best. None without a time,
+    else a button could be pressed only once.
+    """
+    if at is None:
+        return None
+    return f"postback:{customer_id}:{at.timestamp():.3f}:{as_id(postback.get('payload')) or ''}"
 
 
 class _Collector:
@@ -60,41 +98,40 @@ class _Collector:
         self.statuses: list[DeliveryStatus] = []
         self.dropped: Counter[str] = Counter()
 
-    def read_entry(self, entry: dict[str, Any]) -> None:
-        account_id = as_id(entry.get("id"))
+    def read_body(self, payload: Any) -> None:
+        body = as_object(payload)
+        if not body or body.get("object", OBJECT) != OBJECT:
+            self.dropped["unknown_object" if body else "bad_item"] += 1
+            return
+        for entry in list_items(body.get("entry"), dropped=self.dropped):
+            self._read_entry(entry)
+
+    def _read_entry(self, entry: dict[str, Any]) -> None:
+        account_id, entry_time = as_id(entry.get("id")), as_time(entry.get("time"))
         if account_id is None:
             self.dropped["no_account"] += 1
             return
         for key in ("messaging", "standby"):
-            for event in self._items(entry.get(key)):
-                self._read_event(event, account_id=account_id)
-        for change in self._items(entry.get("changes")):
-            self._read_change(change, account_id=account_id, entry_time=as_time(entry.get("time")))
+            for event in list_items(entry.get(key), dropped=self.dropped):
+                self._read_event(event, account_id=account_id, entry_time=entry_time)
+        for change in list_items(entry.get("changes"), dropped=self.dropped):
+            self._read_change(change, account_id=account_id, entry_time=entry_time)
         if "field" in entry:  # the flat shape of Instagram Login's documentation
-            self._read_change(entry, account_id=account_id, entry_time=as_time(entry.get("time")))
-
-    def _items(self, value: Any) -> list[dict[str, Any]]:
-        if value is None:
-            return []
-        items: list[Any] = value if isinstance(value, list) else [value]
-        bad = sum(not isinstance(item, dict) for item in items)
-        if bad:
-            self.dropped["bad_item"] += bad
-        return list(as_objects(items))
+            self._read_change(entry, account_id=account_id, entry_time=entry_time)
 
     def _read_change(self, change: dict[str, Any], *, account_id: str, entry_time: datetime | None) -> None:
-        field, value = change.get("field"), as_object(change.get("value"))
+        field, value = as_word(change.get("field"), otherwise="other"), as_object(change.get("value"))
         if field in _COMMENT_FIELDS:
-            self._read_comment(value, field=str(field), account_id=account_id, entry_time=entry_time)
-        elif field in {"messages", "message_echoes"}:  # the dashboard's test button wraps events like this
-            self._read_event(value, account_id=account_id)
+            self._read_comment(value, field=field, account_id=account_id, entry_time=entry_time)
+        elif field in _EVENT_FIELDS:
+            self._read_event(value, account_id=account_id, entry_time=entry_time)
         else:
-            self.dropped["unknown_field"] += 1
+            self.dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
 
     def _read_comment(self, value: dict[str, Any], *, field: str, account_id: str, entry_time: datetime | None) -> None:
         comment_id = as_id(value.get("id")) or as_id(value.get("comment_id"))
         sender = as_object(value.get("from"))
-        sender_id, username = as_id(sender.get("id")), as_id(sender.get("username"))
+        sender_id, username = as_id(sender.get("id")), as_username(sender.get("username"))
         if comment_id is None:
             self.dropped["no_id"] += 1
             return
@@ -104,10 +141,6 @@ class _Collector:
         if sender_id is None and username is None:
             self.dropped["no_sender"] += 1
             return
-        media_type = as_object(value.get("media")).get("media_product_type")
-        surface: Surface = (
-            "live_comment" if field == "live_comments" else "reel_comment" if media_type == "REELS" else "comment"
-        )
         text = as_text(value.get("text"))
         self.messages.append(
             InboundMessage(
@@ -116,62 +149,85 @@ class _Collector:
                 provider_message_id=comment_id,
                 key_source=f"comment:{comment_id}",
                 direction="inbound",
-                surface=surface,
+                surface=_surface_of_comment(value, field=field),
                 message_type="text" if text else "unsupported",
                 identities=_sender_identities(sender_id, username),
+                # Comments have no time of their own; the entry's is when Meta sent it.
                 sent_at=as_time(value.get("timestamp")) or entry_time,
                 text=text,
                 raw=as_raw(value),
-                display_name=username,
-                reply_to_provider_id=as_id(value.get("parent_id")),
+                display_name=as_text(sender.get("username")),
+                reply_to_provider_id=_answered_comment(value),
             )
         )
 
-    def _read_event(self, event: dict[str, Any], *, account_id: str) -> None:
-        for name in _NOT_MESSAGES:
-            if name in event:
-                self.dropped[name] += 1
-                return
+    def _read_event(self, event: dict[str, Any], *, account_id: str, entry_time: datetime | None) -> None:
         message, postback = as_object(event.get("message")), as_object(event.get("postback"))
+        if not message and not postback:
+            self.dropped[next((name for name in _NOT_MESSAGES if name in event), "unknown_event")] += 1
+            return
         if message.get("is_deleted") is True:
             self.dropped["deleted"] += 1
             return
-        if not message and not postback:
-            self.dropped["unknown_event"] += 1
-            return
-        echo = message.get("is_echo") is True
-        customer_id = as_id(as_object(event.get("recipient" if echo else "sender")).get("id"))
-        if customer_id is None or customer_id == account_id:
+        sender_id, recipient_id = (as_id(as_object(event.get(side)).get("id")) for side in ("sender", "recipient"))
+        is_echo = message.get("is_echo") is True or (bool(message) and sender_id == account_id)
+        customer_id = recipient_id if is_echo else sender_id
+        if customer_id is None or customer_id == account_id:  # also what an account writes to itself
             self.dropped["no_sender"] += 1
             return
-        self._add_message(event, message or postback, account_id=account_id, customer_id=customer_id, echo=echo)
+        sent_at = as_time(event.get("timestamp"))
+        if message:
+            self._add_message(event, message, account_id=account_id, customer_id=customer_id, is_echo=is_echo)
+        else:
+            self._add_postback(
+                event, postback, account_id=account_id, customer_id=customer_id, at=sent_at or entry_time
+            )
 
     def _add_message(
-        self, event: dict[str, Any], message: dict[str, Any], *, account_id: str, customer_id: str, echo: bool
+        self, event: dict[str, Any], message: dict[str, Any], *, account_id: str, customer_id: str, is_echo: bool
     ) -> None:
         provider_id = as_id(message.get("mid"))
-        is_postback = "message" not in event
-        if provider_id is None and is_postback:  # postbacks may come without an id of their own
-            provider_id = f"postback:{customer_id}:{as_id(event.get('timestamp'))}:{as_id(message.get('payload'))}"
         if provider_id is None:
             self.dropped["no_id"] += 1
             return
-        direction: Literal["inbound", "outbound"] = "outbound" if echo else "inbound"
         self.messages.append(
             InboundMessage(
                 channel="instagram",
                 account_id=account_id,
                 provider_message_id=provider_id,
                 key_source=provider_id,
-                direction=direction,
+                direction="outbound" if is_echo else "inbound",
                 surface=_surface_of_message(message),
-                message_type="postback" if is_postback else _type_of_message(message),
+                message_type=_type_of_message(message),
                 identities=(Identity("igsid", customer_id),),
                 sent_at=as_time(event.get("timestamp")),
-                # A button's title is the customer's choice. A shared post's caption is not theirs and stays out.
-                text=as_text(message.get("title") if is_postback else message.get("text")),
+                # A shared post's caption stands in its attachment: not the customer's words, and never read.
+                text=as_text(message.get("text")),
                 raw=as_raw(event),
                 reply_to_provider_id=as_id(as_object(message.get("reply_to")).get("mid")),
+            )
+        )
+
+    def _add_postback(
+        self, event: dict[str, Any], postback: dict[str, Any], *, account_id: str, customer_id: str, at: datetime | None
+    ) -> None:
+        provider_id = as_id(postback.get("mid")) or _postback_id(postback, customer_id=customer_id, at=at)
+        if provider_id is None:
+            self.dropped["no_id"] += 1
+            return
+        self.messages.append(
+            InboundMessage(
+                channel="instagram",
+                account_id=account_id,
+                provider_message_id=provider_id,
+                key_source=provider_id,
+                direction="inbound",
+                surface="dm",
+                message_type="postback",
+                identities=(Identity("igsid", customer_id),),
+                sent_at=at,
+                text=as_text(postback.get("title")),  # what the customer chose
+                raw=as_raw(event),
             )
         )
 
@@ -181,5 +237,5 @@ def _sender_identities(sender_id: str | None, username: str | None) -> tuple[Ide
     if sender_id:
         found.append(Identity("igsid", sender_id))
     if username:
-        found.append(Identity("username", username.removeprefix("@").lower()))
+        found.append(Identity("username", username))
     return tuple(found)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -14,7 +15,8 @@ MAX_ID_CHARS = 512
 _EARLIEST = datetime(2004, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11
-_DIGITS = re.compile(r"^\d{1,18}$")
+_DIGITS = re.compile(r"\d{1,18}")
+_WORD = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -28,27 +30,52 @@ def as_objects(value: Any) -> Iterator[dict[str, Any]]:
     return (cast("dict[str, Any]", item) for item in items if isinstance(item, dict))
 
 
+def list_items(value: Any, *, dropped: Counter[str]) -> list[dict[str, Any]]:
+    """The objects of an array in its order; what is no object is counted as a bad item, no value at all is not."""
+    if value is None:
+        return []
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    objects = list(as_objects(items))
+    if len(objects) < len(items):
+        dropped["bad_item"] += len(items) - len(objects)
+    return objects
+
+
 def as_id(value: Any) -> str | None:
-    """An id as text: numbers become digits, anything else or an empty text is absent."""
+    """An id as text: numbers become digits. Empty, too long or anything else is absent.
+
+    A longer one is not cut: two ids with the same beginning would become one message.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return str(value) if abs(value) < 10**40 else None
-    if isinstance(value, str) and value.strip():
-        return clean_text(value.strip(), max_chars=MAX_ID_CHARS)
+    if isinstance(value, str) and value.strip() and len(value) <= MAX_ID_CHARS:
+        return clean_text(value.strip())
     return None
 
 
+def as_username(value: Any) -> str | None:
+    """A handle in lower case without its "@"."""
+    username = as_id(value)
+    return username.removeprefix("@").lower() or None if username else None
+
+
+def as_word(value: Any, *, otherwise: str) -> str:
+    """A keyword of the provider's, such as a type: at most 40 of a-z, 0-9 and _; what is none becomes `otherwise`."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else otherwise
+
+
 def as_text(value: Any) -> str | None:
-    """Customer words, cleaned and capped; absent when there are none."""
-    return clean_text(value) if isinstance(value, str) and value else None
+    """Customer words, cleaned and capped; absent when there are none but white space."""
+    return clean_text(value) if isinstance(value, str) and value.strip() else None
 
 
 def as_time(value: Any) -> datetime | None:
     """Seconds, milliseconds, either as text, or ISO 8601; absent when it is none of these or absurd."""
     moment: datetime | None = None
     try:
-        if isinstance(value, str) and _DIGITS.match(value):
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
             value = int(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             seconds = value / 1000 if value >= _MILLISECONDS_FROM else value

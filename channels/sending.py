@@ -12,11 +12,13 @@ from channels.base import (
     ParsedWebhook,
     SendingAccount,
 )
+from channels.clean_text import clean_text
 from channels.graph import GraphClient
-from channels.reading import as_id, as_object, as_objects
+from channels.reading import as_id, as_objects
 
 INSTAGRAM_MAX_BYTES = 1000
-WHATSAPP_MAX_BODY = 1024
+INSTAGRAM_TEMPLATE_CHARS = 640
+WHATSAPP_INTERACTIVE_CHARS = 1024
 BUTTON_LABEL_CHARS = 20
 
 
@@ -30,7 +32,7 @@ def _pick(recipient: tuple[Identity, ...], *kinds: IdentityKind) -> Identity:
 
 def cut_to_bytes(text: str, limit: int) -> str:
     """The longest beginning of the text that fits into `limit` UTF-8 bytes and ends at a character."""
-    return text.encode()[:limit].decode(errors="ignore")
+    return clean_text(text).encode()[:limit].decode(errors="ignore")
 
 
 class WhatsApp:
@@ -60,7 +62,7 @@ class WhatsApp:
         }
         if message.callback:
             payload["biz_opaque_callback_data"] = message.callback
-        answer = self._graph.post(f"{account.account_id}/messages", payload, token=account.access_token)
+        answer = self._graph.send(account.account_id, payload, token=account.access_token)
         provider_id = as_id(next(as_objects(answer.get("messages")), {}).get("id"))
         if provider_id is None:
             raise ChannelError("answer_without_id", permanent=True, uncertain=True)
@@ -69,13 +71,13 @@ class WhatsApp:
     @staticmethod
     def _content(message: OutboundMessage) -> dict[str, Any]:
         if message.link is None:
-            return {"type": "text", "text": {"body": message.text, "preview_url": False}}
+            return {"type": "text", "text": {"body": clean_text(message.text), "preview_url": False}}
         label, url = message.link
         return {
             "type": "interactive",
             "interactive": {
                 "type": "cta_url",
-                "body": {"text": message.text[:WHATSAPP_MAX_BODY]},
+                "body": {"text": clean_text(message.text, max_chars=WHATSAPP_INTERACTIVE_CHARS)},
                 "action": {
                     "name": "cta_url",
                     "parameters": {"display_text": label[:BUTTON_LABEL_CHARS], "url": url},
@@ -113,8 +115,8 @@ class Instagram:
             payload["messaging_type"] = "RESPONSE"
         graph = self._facebook_graph if by_page else self._instagram_graph
         node = account.page_id if by_page and account.page_id else account.account_id
-        answer = graph.post(f"{node}/messages", payload, token=account.access_token)
-        provider_id = as_id(as_object(answer).get("message_id"))
+        answer = graph.send(node, payload, token=account.access_token)
+        provider_id = as_id(answer.get("message_id"))
         if provider_id is None:
             raise ChannelError("answer_without_id", permanent=True, uncertain=True)
         return provider_id
@@ -125,6 +127,6 @@ class Instagram:
             return {"text": cut_to_bytes(message.text, INSTAGRAM_MAX_BYTES)}
         label, url = message.link
         button = {"type": "web_url", "url": url, "title": label[:BUTTON_LABEL_CHARS]}
-        # A button template holds 640 characters of text.
-        template = {"template_type": "button", "text": message.text[:640], "buttons": [button]}
+        text = clean_text(message.text, max_chars=INSTAGRAM_TEMPLATE_CHARS)
+        template = {"template_type": "button", "text": text, "buttons": [button]}
         return {"attachment": {"type": "template", "payload": template}}

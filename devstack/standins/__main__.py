@@ -38,9 +38,7 @@ class _Handler(WSGIHandler):
 
 
 def _serve(application: StandIn, port: int) -> WSGIServer:
-    server = WSGIServer(
-        ("127.0.0.1", port), application, handler_class=_Handler, log=None, error_log=None, backlog=1024
-    )
+    server = WSGIServer(("127.0.0.1", port), application, handler_class=_Handler, log=None, backlog=1024)
     server.start()
     return server
 
@@ -58,10 +56,13 @@ def main() -> None:
     parser.add_argument("--graph-port", type=int, default=0)
     parser.add_argument("--hubspot-port", type=int, default=0)
     parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
-    parser.add_argument("--ports-file", type=Path, required=True)
+    parser.add_argument("--ports-file", type=Path, help="gets the base URLs as JSON once all of them listen")
     parser.add_argument("--accounts-file", type=Path, help="where accounts that get webhooks survive a restart")
     parser.add_argument("--receiver-url", help="where webhooks go, whatever an account said when it was registered")
     options = parser.parse_args()
+    stopped = gevent.event.Event()
+    gevent.signal_handler(signal.SIGTERM, stopped.set)
+    gevent.signal_handler(signal.SIGINT, stopped.set)
     servers = {
         "anthropic": _serve(Claude(latency_s=options.anthropic_latency_s), options.anthropic_port),
         "graph": _serve(
@@ -69,15 +70,14 @@ def main() -> None:
         ),
         "hubspot": _serve(HubSpot(), options.hubspot_port),
     }
-    _write_atomically(
-        options.ports_file, {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
-    )
-    stopped = gevent.event.Event()
-    gevent.signal_handler(signal.SIGTERM, stopped.set)
-    gevent.signal_handler(signal.SIGINT, stopped.set)
+    urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
+    if options.ports_file:
+        _write_atomically(options.ports_file, urls)
+    else:
+        print(json.dumps(urls), flush=True)
     stopped.wait()
     for server in servers.values():
-        server.stop(timeout=1)
+        server.close()
     os._exit(0)  # requests that still sleep on purpose need no waiting for
 
 

@@ -1,49 +1,29 @@
 """HubSpot's CRM API, version 2026-09, as far as Earshot calls it. Each token is a portal of its own."""
 
-import itertools
 import re
-from dataclasses import dataclass, field
+import zlib
 from typing import Any
 
-from devstack.standins.recording import Answer, Request, StandIn
+from devstack.standins.exchange import Answer, Request
+from devstack.standins.hubspot_batches import answer_batch, create_record
+from devstack.standins.hubspot_errors import CORRELATION_ID, Refused, invalid, no_such_path
+from devstack.standins.hubspot_portal import CONTACT_LINK_TYPES, KINDS, Portal, Portals
+from devstack.standins.hubspot_properties import answer_properties
+from devstack.standins.hubspot_search import page, search
+from devstack.standins.recording import StandIn
 
-_OBJECTS = "/crm/objects/2026-09/"
-_PROPERTIES = "/crm/properties/2026-09/"
-_BUILT_IN = {
-    "contacts": ("email", "firstname", "lastname", "phone", "mobilephone", "lifecyclestage", "hs_lead_status",
-                 "hs_calculated_phone_number", "hs_calculated_mobile_number",
-                 "hs_searchable_calculated_phone_number", "hs_searchable_calculated_mobile_number"),
-    "notes": ("hs_timestamp", "hs_note_body"),
-    "tasks": ("hs_timestamp", "hs_task_subject", "hs_task_body", "hs_task_type", "hs_task_status", "hs_task_priority"),
-}  # fmt: skip
-_CALCULATED = {"phone": "phone_number", "mobilephone": "mobile_number"}
-# Country calling codes of the samples, for the national number that HubSpot makes searchable.
-_CALLING_CODES = ("90", "49", "971", "44", "1", "52", "54", "55", "966", "20")
-
-
-@dataclass
-class _Portal:
-    """What one account holds. objects: type → id → properties."""
-
-    objects: dict[str, dict[str, dict[str, str]]] = field(default_factory=lambda: {kind: {} for kind in _BUILT_IN})
-    properties: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {
-            kind: {
-                name: {"name": name, "type": "string", "fieldType": "text", "groupName": "built_in"} for name in names
-            }
-            for kind, names in _BUILT_IN.items()
-        }
-    )
-    groups: dict[str, set[str]] = field(default_factory=lambda: {kind: {"built_in"} for kind in _BUILT_IN})
-    links: set[tuple[str, str, str, str]] = field(default_factory=set)
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, category: str, message: str) -> None:
-        super().__init__(message)
-        self.answer = Answer(
-            {"status": "error", "message": message, "correlationId": "stand-in", "category": category}, status
-        )
+_OBJECTS = re.compile(r"^/crm/objects/2026-09/([a-z]+)(?:/(.*))?$")
+_PROPERTIES = re.compile(r"^/crm/properties/2026-09/([a-z]+)(?:/(.*))?$")
+_LINKS = re.compile(r"^(\d+)/associations/([a-z]+)$")
+_DEFAULT_LINK = re.compile(r"^(\d+)/associations/default/([a-z]+)/(\d+)$")
+# Per app and account (usage guidelines, 2026). The stand-in counts nothing; tests script a 429.
+_RATE_LIMIT_HEADERS = {
+    "X-HubSpot-RateLimit-Daily": "250000",
+    "X-HubSpot-RateLimit-Daily-Remaining": "249999",
+    "X-HubSpot-RateLimit-Interval-Milliseconds": "10000",
+    "X-HubSpot-RateLimit-Max": "100",
+    "X-HubSpot-RateLimit-Remaining": "99",
+}
 
 
 class HubSpot(StandIn):
@@ -51,218 +31,120 @@ class HubSpot(StandIn):
 
     def __init__(self) -> None:
         super().__init__()
-        self._portals: dict[str, _Portal] = {}
-        self._ids = itertools.count(1001)
+        self._portals = Portals()
 
     def handle(self, request: Request) -> Answer:
         """One API call."""
-        if not request.bearer:
-            return _Refused(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.").answer
         with self.lock:
-            portal = self._portals.setdefault(request.bearer, _Portal())
             try:
-                return self._route(portal, request)
-            except _Refused as refused:
-                return refused.answer
+                answer = self._route(request)
+            except Refused as refused:
+                answer = refused.answer()
+        limits = {} if request.path.endswith("/search") else _RATE_LIMIT_HEADERS
+        return Answer(answer.body, answer.status, {"X-HubSpot-Correlation-Id": CORRELATION_ID, **limits})
 
-    def _route(self, portal: _Portal, request: Request) -> Answer:
-        body = request.json() if request.body else {}
-        if request.path.startswith(_PROPERTIES):
-            kind, _, rest = request.path.removeprefix(_PROPERTIES).partition("/")
-            return self._properties(portal, kind, rest, request.method, body)
-        if request.path.startswith(_OBJECTS):
-            kind, _, rest = request.path.removeprefix(_OBJECTS).partition("/")
-            if kind in portal.objects:
-                return self._objects(portal, kind, rest, request.method, body)
-        if request.path == "/account-info/2026-09/details":
-            return Answer({"portalId": 1, "accountType": "DEVELOPER_TEST", "timeZone": "UTC"})
-        raise _Refused(404, "OBJECT_NOT_FOUND", "No such path.")
-
-    def _properties(self, portal: _Portal, kind: str, rest: str, method: str, body: Any) -> Answer:
-        known = portal.properties.get(kind)
-        if known is None:
-            raise _Refused(404, "OBJECT_NOT_FOUND", "Unknown object type.")
-        if method == "GET" and not rest:
-            return Answer({"results": list(known.values())})
-        if method == "POST" and rest == "groups":
-            if body["name"] in portal.groups[kind]:
-                raise _Refused(409, "CONFLICT", "Property group already exists.")
-            portal.groups[kind].add(body["name"])
-            return Answer(body, 201)
-        if method == "POST" and rest in {"", "batch/create"}:
-            inputs = body["inputs"] if rest else [body]
-            for item in inputs:
-                self._add_property(portal, kind, item)
-            return Answer({"status": "COMPLETE", "results": inputs}, 201)
-        raise _Refused(404, "OBJECT_NOT_FOUND", "No such path.")
-
-    @staticmethod
-    def _add_property(portal: _Portal, kind: str, item: dict[str, Any]) -> None:
-        missing = {"name", "label", "type", "fieldType", "groupName"} - set(item)
-        if missing:
-            raise _Refused(400, "VALIDATION_ERROR", f"Missing {sorted(missing)}.")
-        if item["groupName"] not in portal.groups[kind]:
-            raise _Refused(400, "VALIDATION_ERROR", "The property group does not exist.")
-        if item["name"] in portal.properties[kind]:
-            raise _Refused(409, "CONFLICT", f"Property {item['name']} already exists.")
-        portal.properties[kind][item["name"]] = dict(item)
-
-    def _objects(self, portal: _Portal, kind: str, rest: str, method: str, body: Any) -> Answer:
-        objects = portal.objects[kind]
-        if rest == "" and method == "GET":
-            return Answer({"results": [_shown(object_id, values) for object_id, values in objects.items()]})
-        if rest == "" and method == "POST":
-            return Answer(self._create(portal, kind, body), 201)
-        if rest == "search" and method == "POST":
-            return Answer(_search(objects, body))
-        if rest.startswith("batch/") and method == "POST":
-            inputs = (
-                [{"idProperty": body["idProperty"], **item} for item in body["inputs"]]
-                if "idProperty" in body
-                else body["inputs"]
-            )
-            return self._batch(portal, kind, rest.removeprefix("batch/"), inputs)
-        if match := re.match(r"^(\d+)/associations/default/(\w+)/(\d+)$", rest):
-            portal.links.add((kind, match[1], match[2], match[3]))
-            return Answer({"status": "COMPLETE", "results": []})
-        if match := re.match(r"^(\d+)/associations/(\w+)$", rest):
-            return Answer(
-                {"results": [{"toObjectId": linked} for linked in self._linked(portal, kind, match[1], match[2])]}
-            )
-        if rest in objects and method == "GET":
-            return Answer(_shown(rest, objects[rest]))
-        if rest in objects and method == "PATCH":
-            self._change(portal, kind, rest, body["properties"])
-            return Answer(_shown(rest, objects[rest]))
-        raise _Refused(404, "OBJECT_NOT_FOUND", "Object not found.")
-
-    @staticmethod
-    def _linked(portal: _Portal, kind: str, object_id: str, other: str) -> list[str]:
-        forward = [b for a_kind, a, b_kind, b in portal.links if (a_kind, a, b_kind) == (kind, object_id, other)]
-        backward = [a for a_kind, a, b_kind, b in portal.links if (b_kind, b, a_kind) == (kind, object_id, other)]
-        return sorted({*forward, *backward})
-
-    def _create(self, portal: _Portal, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-        properties = body["properties"]
-        email = properties.get("email")
-        if email:
-            for object_id, values in portal.objects[kind].items():
-                if values.get("email", "").lower() == email.lower():
-                    raise _Refused(409, "CONFLICT", f"Contact already exists. Existing ID: {object_id}")
-        object_id = str(next(self._ids))
-        portal.objects[kind][object_id] = {}
-        try:
-            self._change(portal, kind, object_id, properties)
-        except _Refused:
-            del portal.objects[kind][object_id]
-            raise
-        for link in body.get("associations") or []:
-            portal.links.add((kind, object_id, "contacts", str(link["to"]["id"])))
-        return _shown(object_id, portal.objects[kind][object_id])
-
-    @staticmethod
-    def _change(portal: _Portal, kind: str, object_id: str, properties: dict[str, Any]) -> None:
-        for name, value in properties.items():
-            definition = portal.properties[kind].get(name)
-            if definition is None:
-                raise _Refused(400, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')
-            if not isinstance(value, str):
-                raise _Refused(400, "VALIDATION_ERROR", f"{name} must be a string")
-            if (
-                definition["type"] == "enumeration"
-                and value
-                and value not in {o["value"] for o in definition["options"]}
-            ):
-                raise _Refused(400, "VALIDATION_ERROR", f"{name} was not one of the allowed options")
-            if definition["type"] == "number" and value and not re.match(r"^-?\d+(\.\d+)?$", value):
-                raise _Refused(400, "VALIDATION_ERROR", f"{name} is not a valid number")
-        stored = portal.objects[kind][object_id]
-        stored.update(properties)
-        for source, calculated in _CALCULATED.items():
-            if source in properties:
-                found = re.sub(r"\D", "", properties[source])
-                stored[f"hs_calculated_{calculated}"] = f"+{found}" if found else ""
-                stored[f"hs_searchable_calculated_{calculated}"] = _national(found)
-
-    def _batch(self, portal: _Portal, kind: str, verb: str, inputs: list[dict[str, Any]]) -> Answer:
-        if len(inputs) > 100:
-            raise _Refused(400, "VALIDATION_ERROR", "At most 100 inputs are allowed.")
-        results: list[dict[str, Any]] = []
-        errors: list[dict[str, Any]] = []
-        for item in inputs:
-            try:
-                results.append({**self._batch_one(portal, kind, verb, item), **_trace(item)})
-            except _Refused as refused:
-                if refused.answer.status == 400:
-                    raise  # a wrong property fails the whole call
-                context = {"ids": [str(item.get("id"))]}
-                errors.append({"status": "error", **refused.answer.body, "context": context, **_trace(item)})
-        body: dict[str, Any] = {"status": "COMPLETE", "results": results}
-        if errors:
-            return Answer({**body, "numErrors": len(errors), "errors": errors}, 207)
-        return Answer(body, 201 if verb == "create" else 200)
-
-    def _batch_one(self, portal: _Portal, kind: str, verb: str, item: dict[str, Any]) -> dict[str, Any]:
-        objects = portal.objects[kind]
-        if verb == "create":
-            return self._create(portal, kind, item)
-        name = item.get("idProperty")
-        object_id = str(item["id"])
-        if name:
-            found = next((key for key, values in objects.items() if values.get(name) == object_id), None)
-            if found is None and verb == "upsert":
-                if not portal.properties[kind].get(name, {}).get("hasUniqueValue"):
-                    raise _Refused(400, "VALIDATION_ERROR", f"{name} is not a unique property")
-                return {
-                    **self._create(portal, kind, {"properties": {name: object_id, **item["properties"]}}),
-                    "new": True,
-                }
-            object_id = found or ""
-        if object_id not in objects:
-            raise _Refused(404, "OBJECT_NOT_FOUND", "Object not found.")
-        if verb in {"update", "upsert"}:
-            self._change(portal, kind, object_id, item["properties"])
-        return {**_shown(object_id, objects[object_id]), **({"new": False} if verb == "upsert" else {})}
+    def _route(self, request: Request) -> Answer:
+        if not request.bearer:
+            message = "Authentication credentials not found. This API supports OAuth 2.0 authentication."
+            raise Refused(401, "INVALID_AUTHENTICATION", message)
+        if request.body and not isinstance(request.json(), dict):
+            raise invalid("Invalid input JSON")
+        portal = self._portals.of(request.bearer)
+        if match := _PROPERTIES.match(request.path):
+            properties = portal.properties[_known_kind(match[1])]
+            status, body = answer_properties(properties, request.method, match[2] or "", request.json_object())
+            return Answer(body, status)
+        if match := _OBJECTS.match(request.path):
+            return _answer_objects(portal, _known_kind(match[1]), match[2] or "", request)
+        if (request.method, request.path) == ("GET", "/account-info/2026-09/details"):
+            return Answer(_account(request.bearer))
+        raise no_such_path()
 
 
-def _national(digits: str) -> str:
-    """The number without its country code."""
-    code = next((code for code in _CALLING_CODES if digits.startswith(code)), "")
-    return digits.removeprefix("0") if digits.startswith("0") else digits.removeprefix(code)
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise invalid(f"Unable to infer object type from: {kind}")
+    return kind
 
 
-def _trace(item: dict[str, Any]) -> dict[str, str]:
-    """The caller's own mark of an input comes back with its result."""
-    return {"objectWriteTraceId": item["objectWriteTraceId"]} if "objectWriteTraceId" in item else {}
+def _answer_objects(portal: Portal, kind: str, rest: str, request: Request) -> Answer:
+    body = request.json_object()
+    if (request.method, rest) == ("GET", ""):
+        return _list(portal, kind, request)
+    if (request.method, rest) == ("POST", ""):
+        return Answer(create_record(portal, kind, body), 201)
+    if (request.method, rest) == ("POST", "search"):
+        return Answer(search(portal, kind, body))
+    if request.method == "POST" and rest.startswith("batch/"):
+        return answer_batch(portal, kind, rest.removeprefix("batch/"), body)
+    if (request.method, rest) == ("POST", "gdpr-delete"):
+        record = portal.find(kind, str(body.get("objectId")), id_property=body.get("idProperty"))
+        if record:
+            portal.archive(kind, record.id)
+        return Answer(None, 204)
+    if "/" in rest:
+        return _answer_links(portal, kind, rest, request.method)
+    return _answer_one(portal, kind, rest, request)
 
 
-def _shown(object_id: str, values: dict[str, str]) -> dict[str, Any]:
-    return {"id": object_id, "properties": dict(values), "archived": False}
+def _answer_one(portal: Portal, kind: str, object_id: str, request: Request) -> Answer:
+    if request.method == "DELETE":
+        portal.archive(kind, object_id)
+        return Answer(None, 204)
+    record = portal.get(kind, object_id, id_property=request.query.get("idProperty"))
+    if request.method == "PATCH":
+        portal.change(kind, record, request.json_object().get("properties") or {})
+        return Answer(record.shown())
+    if request.method == "GET":
+        return Answer(record.shown(_names(request)))
+    raise no_such_path()
 
 
-def _search(objects: dict[str, dict[str, str]], body: dict[str, Any]) -> dict[str, Any]:
-    missing = {"after", "filterGroups", "limit", "properties", "sorts"} - set(body)
-    if missing:
-        raise _Refused(400, "VALIDATION_ERROR", f"Missing {sorted(missing)}.")
-    if len(body["filterGroups"]) > 5:
-        raise _Refused(400, "VALIDATION_ERROR", "At most 5 filterGroups are allowed.")
-    hits = [
-        _shown(object_id, values)
-        for object_id, values in objects.items()
-        if any(all(_holds(values, one) for one in group["filters"]) for group in body["filterGroups"])
-    ]
-    return {"total": len(hits), "results": hits[: body["limit"]]}
+def _answer_links(portal: Portal, kind: str, rest: str, method: str) -> Answer:
+    if (match := _DEFAULT_LINK.match(rest)) and method == "PUT":
+        portal.link(kind, match[1], _known_kind(match[2]), match[3])
+        ends = {"from": {"id": match[1]}, "to": {"id": match[3]}, "associationSpec": _link_type(kind, match[2])}
+        return Answer({"status": "COMPLETE", "results": [ends]})
+    if (match := _LINKS.match(rest)) and method == "GET":
+        types = [
+            {"category": "HUBSPOT_DEFINED", "typeId": _link_type(kind, match[2])["associationTypeId"], "label": None}
+        ]
+        linked = portal.linked(kind, match[1], _known_kind(match[2]))
+        return Answer({"results": [{"toObjectId": one, "associationTypes": types} for one in linked]})
+    raise no_such_path()
 
 
-def _holds(values: dict[str, str], one: dict[str, Any]) -> bool:
-    stored = values.get(one["propertyName"], "").lower()
-    operator = one["operator"]
-    if operator == "EQ":
-        return stored == str(one["value"]).lower()
-    if operator == "IN":
-        return stored in {str(value).lower() for value in one["values"]}
-    if operator == "CONTAINS_TOKEN":
-        return str(one["value"]).strip("*").lower() in stored
-    if operator == "HAS_PROPERTY":
-        return bool(stored)
-    raise _Refused(400, "VALIDATION_ERROR", f"Unknown operator {operator}.")
+def _link_type(kind: str, other_kind: str) -> dict[str, Any]:
+    """From a contact the number is one less than towards it."""
+    towards = CONTACT_LINK_TYPES.get(kind)
+    number = towards or CONTACT_LINK_TYPES.get(other_kind, 1) - 1
+    return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+
+
+def _list(portal: Portal, kind: str, request: Request) -> Answer:
+    """All records, oldest first; HubSpot gives ten where no limit is named."""
+    limit, after = request.query.get("limit"), request.query.get("after", "0")
+    if not after.isdigit() or not (limit or "1").isdigit():
+        raise invalid("limit and after must be numbers")
+    records = list(portal.records[kind].values())
+    return Answer(page(records, start=int(after), limit=int(limit) if limit else None, names=_names(request)))
+
+
+def _names(request: Request) -> list[str] | None:
+    """The properties that a query asks for; None when it names none."""
+    return [name for name in request.query.get("properties", "").split(",") if name] or None
+
+
+def _account(token: str) -> dict[str, Any]:
+    """The same number for the same token."""
+    return {
+        "portalId": zlib.crc32(token.encode()) % 90_000_000 + 10_000_000,
+        "accountType": "DEVELOPER_TEST",
+        "timeZone": "UTC",
+        "utcOffset": "+00:00",
+        "utcOffsetMilliseconds": 0,
+        "companyCurrency": "USD",
+        "additionalCurrencies": [],
+        "uiDomain": "app.hubspot.com",
+        "dataHostingLocation": "na1",
+    }

@@ -1,71 +1,50 @@
 """What every stand-in has: it keeps what it received, and can be told how to misbehave."""
 
+import errno
 import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from fnmatch import fnmatch
-from http import HTTPStatus
 from typing import Any
 
 import gevent
 
+from devstack.standins.exchange import Answer, Request, StartResponse, read_request, write_answer
+from devstack.standins.script import Script, Step, parse_steps
+
 KEPT_REQUESTS = 200_000
-SECRET_HEADERS = ("authorization", "x-api-key", "cookie")
-
-StartResponse = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, decoded."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The decoded body; None when it is no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    @property
-    def bearer(self) -> str:
-        """The token, empty when there is none."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
+# A call to Claude is several kB; a long load test must not fill the machine's memory.
+KEPT_BYTES = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What goes back. body: anything JSON, or text."""
+class ReceivedLog:
+    """The newest requests as JSON lines, oldest first."""
 
-    body: Any = None
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    def __init__(self, *, max_requests: int = KEPT_REQUESTS, max_bytes: int = KEPT_BYTES) -> None:
+        self._lines: deque[str] = deque()
+        self._characters = 0
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
 
+    def add(self, request: Request) -> None:
+        """Keep one request; the oldest make room."""
+        entry = {"at": datetime.now(UTC).isoformat(), **request.without_secrets()}
+        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        self._lines.append(line)
+        self._characters += len(line)
+        while len(self._lines) > self._max_requests or self._characters > self._max_bytes:
+            self._characters -= len(self._lines.popleft())
 
-@dataclass
-class _Step:
-    method: str | None
-    path: str | None
-    times: int
-    status: int | None
-    headers: dict[str, str]
-    delay_s: float
-    body: Any
-    drop: str | None
+    def clear(self) -> None:
+        """Forget everything."""
+        self._lines.clear()
+        self._characters = 0
 
-    def fits(self, request: Request) -> bool:
-        path_fits = self.path is None or request.path.startswith(self.path) or fnmatch(request.path, self.path)
-        return path_fits and (self.method is None or self.method.upper() == request.method)
+    def text(self) -> str:
+        """All lines."""
+        return "".join(self._lines)
 
 
 class _Drop(Exception):
@@ -76,8 +55,8 @@ class StandIn:
     """A WSGI application: recording and scripting around `handle`, which subclasses write."""
 
     def __init__(self) -> None:
-        self._received: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
-        self._steps: list[_Step] = []
+        self._received = ReceivedLog()
+        self._script = Script()
         self.lock = threading.RLock()
 
     def handle(self, request: Request) -> Answer:
@@ -91,36 +70,26 @@ class StandIn:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        request = _read(environ)
+        request = read_request(environ)
         try:
             answer = self._control(request) if request.path.startswith("/_") else self._record_and_answer(request)
         except _Drop:
             environ["standin.socket"].shutdown(socket.SHUT_RDWR)
-            raise ConnectionAbortedError from None
-        return _write(answer, start_response)
+            # The error that gevent's server takes for a client that went away, and says nothing about.
+            raise ConnectionResetError(errno.ECONNRESET, "dropped by script") from None
+        return write_answer(answer, start_response)
 
     def _record_and_answer(self, request: Request) -> Answer:
-        headers = {name: "[redacted]" if name in SECRET_HEADERS else value for name, value in request.headers.items()}
-        path = request.path + (
-            "?" + "&".join(f"{k}={v}" for k, v in request.query.items() if "token" not in k) if request.query else ""
-        )
         with self.lock:
-            self._received.append(
-                {
-                    "at": datetime.now(UTC).isoformat(),
-                    "method": request.method,
-                    "path": path.removesuffix("?"),
-                    "headers": headers,
-                    "body": request.body.decode(errors="replace"),
-                }
-            )
-            step = self._take_step(request)
-        if step is None:
-            return self.handle(request)
-        if step.drop == "before":
-            raise _Drop
+            self._received.add(request)
+            step = self._script.take(request)
+        return self.handle(request) if step is None else self._play(step, request)
+
+    def _play(self, step: Step, request: Request) -> Answer:
         if step.delay_s:
             gevent.sleep(step.delay_s)
+        if step.drop == "before":
+            raise _Drop
         if step.drop == "after":
             self.handle(request)
             raise _Drop
@@ -128,77 +97,26 @@ class StandIn:
             return self.handle(request)
         return Answer(step.body, step.status, step.headers)
 
-    def _take_step(self, request: Request) -> _Step | None:
-        for step in self._steps:
-            if step.times > 0 and step.fits(request):
-                step.times -= 1
-                if step.times == 0:
-                    self._steps.remove(step)
-                return step
-        return None
-
     def _control(self, request: Request) -> Answer:
         route = (request.method, request.path)
         with self.lock:
             if route == ("GET", "/_health"):
                 return Answer({"ok": True})
             if route == ("GET", "/_received"):
-                return Answer("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in self._received))
+                return Answer(self._received.text())
             if route == ("DELETE", "/_received"):
                 self._received.clear()
                 return Answer({"ok": True})
             if route == ("POST", "/_script"):
-                return self._add_steps(request.json())
+                return self._add_steps(request)
             if route == ("DELETE", "/_script"):
-                self._steps.clear()
+                self._script.clear()
                 return Answer({"ok": True})
         return self.control(request) or Answer({"error": "no such control route"}, 404)
 
-    def _add_steps(self, script: Any) -> Answer:
-        known = {"method", "path", "times", "status", "headers", "delay_s", "body", "drop"}
-        steps = script.get("steps") if isinstance(script, dict) else None
-        if not isinstance(steps, list) or any(not isinstance(step, dict) or set(step) - known for step in steps):
-            return Answer({"error": f"steps must be a list of objects with keys of {sorted(known)}"}, 400)
-        for step in steps:
-            self._steps.append(
-                _Step(
-                    method=step.get("method"),
-                    path=step.get("path"),
-                    times=int(step.get("times", 1)),
-                    status=step.get("status"),
-                    headers=dict(step.get("headers") or {}),
-                    delay_s=float(step.get("delay_s", 0)),
-                    body=step.get("body"),
-                    drop=step.get("drop"),
-                )
-            )
-        return Answer({"ok": True, "steps": len(self._steps)})
-
-
-def _read(environ: dict[str, Any]) -> Request:
-    length = environ.get("CONTENT_LENGTH")
-    body = environ["wsgi.input"].read(int(length)) if length else environ["wsgi.input"].read()
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    if environ.get("CONTENT_TYPE"):
-        headers["content-type"] = environ["CONTENT_TYPE"]
-    query = dict(part.partition("=")[::2] for part in environ.get("QUERY_STRING", "").split("&") if part)
-    return Request(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), query, headers, body)
-
-
-def _write(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    is_text = isinstance(answer.body, str)
-    if answer.body is None:
-        payload = b""
-    else:
-        payload = answer.body.encode() if is_text else json.dumps(answer.body, ensure_ascii=False).encode()
-    headers = {
-        "Content-Type": "text/plain; charset=utf-8" if is_text else "application/json",
-        **answer.headers,
-        "Content-Length": str(len(payload)),
-    }
-    try:
-        reason = HTTPStatus(answer.status).phrase
-    except ValueError:
-        reason = "Overloaded"
-    start_response(f"{answer.status} {reason}", list(headers.items()))
-    return [payload]
+    def _add_steps(self, request: Request) -> Answer:
+        try:
+            steps = parse_steps(request.json())
+        except ValueError as error:
+            return Answer({"error": str(error)}, 400)
+        return Answer({"ok": True, "waiting": self._script.add(steps)})

@@ -1,0 +1,240 @@
+"""One body for every channel's parser: real-shaped payloads, one file per event kind, with what must come of them."""
+
+import copy
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.base import MAX_TEXT_CHARS, ChannelError
+from channels.body import MAX_DEPTH, decode_body
+from channels.registry import HINTS, PARSERS
+
+PAYLOADS = Path(__file__).parent.parent / "payloads"
+FILES = [(kind, path) for kind in PARSERS for path in sorted((PAYLOADS / kind).glob("*.json"))]
+NOT_IN_FILES = {"channel", "raw", "key_source"}
+
+
+def load(path):
+    sample = json.loads(path.read_text())
+    return sample["body"], sample["expect"]
+
+
+def id_of(case):
+    kind, path = case
+    return f"{kind}-{path.stem}"
+
+
+@pytest.fixture(params=FILES, ids=id_of)
+def sample(request):
+    kind, path = request.param
+    return kind, *load(path)
+
+
+def as_expected(parsed):
+    messages = [
+        {name: value for name, value in asdict(message).items() if name not in NOT_IN_FILES}
+        | {
+            "identities": [[identity.kind, identity.value] for identity in message.identities],
+            "sent_at": message.sent_at.isoformat() if message.sent_at else None,
+        }
+        for message in parsed.messages
+    ]
+    statuses = [
+        {name: value for name, value in asdict(status).items() if name != "channel"} for status in parsed.statuses
+    ]
+    return {"messages": messages, "statuses": statuses, "dropped": parsed.dropped}
+
+
+def assert_storable(parsed):
+    """What Postgres, a metric's label and the dedupe key can take."""
+    for message in parsed.messages:
+        texts = [message.text, message.display_name, message.message_type, message.reply_to_provider_id]
+        texts += [message.account_id, message.provider_message_id, message.key_source]
+        texts += [identity.value for identity in message.identities]
+        assert all("\x00" not in text and text.encode() for text in texts if text is not None)
+        assert message.key_source.strip() and message.account_id and message.identities
+        assert message.text is None or len(message.text) <= MAX_TEXT_CHARS
+        assert message.sent_at is None or message.sent_at.utcoffset().total_seconds() == 0
+        json.loads(message.raw.decode("ascii"), parse_constant=pytest.fail)
+    assert all(count > 0 and len(reason) <= 64 and reason.isascii() for reason, count in parsed.dropped.items())
+
+
+def test_every_channel_has_payload_files():
+    assert {kind for kind, _ in FILES} == set(PARSERS) == set(HINTS)
+
+
+def test_a_payload_becomes_what_its_file_says(sample):
+    kind, body, expected = sample
+    parsed = PARSERS[kind](body)
+    assert as_expected(parsed) == expected
+    assert {item.channel for item in (*parsed.messages, *parsed.statuses)} <= {kind}
+    assert_storable(parsed)
+
+
+def test_a_payload_says_the_same_after_the_wire(sample):
+    kind, body, _ = sample
+    assert PARSERS[kind](decode_body(json.dumps(body).encode())) == PARSERS[kind](body)
+
+
+def test_the_same_message_in_another_batch_has_the_same_key(sample):
+    kind, body, _ = sample
+    alone = PARSERS[kind](body).messages
+    entries = body["entry"] + body["entry"]
+    again = PARSERS[kind]({**body, "entry": entries}).messages
+    assert [message.key_source for message in again] == [message.key_source for message in (*alone, *alone)]
+
+
+def test_no_two_messages_of_a_body_share_a_key(sample):
+    kind, body, _ = sample
+    keys = [(message.account_id, message.key_source) for message in PARSERS[kind](body).messages]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_hints_name_every_account(sample):
+    kind, body, expected = sample
+    accounts = {item["account_id"] for item in (*expected["messages"], *expected["statuses"])}
+    assert accounts <= HINTS[kind](json.dumps(body, separators=(",", ":")).encode())
+
+
+def test_another_objects_webhook_holds_nothing(sample):
+    kind, body, _ = sample
+    parsed = PARSERS[kind]({**body, "object": "page"})
+    assert as_expected(parsed) == {"messages": [], "statuses": [], "dropped": {"unknown_object": 1}}
+
+
+def test_a_body_that_does_not_name_its_object_is_read(sample):
+    kind, body, expected = sample
+    assert as_expected(PARSERS[kind]({"entry": body["entry"]})) == expected
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+@pytest.mark.parametrize("body", [None, [], {}, 7, "text", True, [{"entry": []}]])
+def test_a_body_that_is_no_webhook_is_counted(kind, body):
+    assert as_expected(PARSERS[kind](body)) == {"messages": [], "statuses": [], "dropped": {"bad_item": 1}}
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_words_and_numbers_stay_out_of_the_repr(kind):
+    for path in (PAYLOADS / kind).glob("*.json"):
+        body, expected = load(path)
+        shown = repr(PARSERS[kind](body))
+        for message in expected["messages"]:
+            secret = [message["text"], message["display_name"], message["provider_message_id"]]
+            secret += [value for _, value in message["identities"]]
+            assert not any(word in shown for word in secret if word and len(word) > 3)
+
+
+def test_parsing_needs_no_http_client():
+    code = "import sys, channels.registry; sys.exit('httpx2' in sys.modules or 'httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PAYLOADS.parent.parent, check=False).returncode == 0
+
+
+# Anything JSON can hold where anything else was expected.
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**41), 10**41),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.sampled_from(["\ud800", "a\x00b", "", " ", "x" * 600, "9" * 30, "-1", "1e999", "2026-11-23T00:00:00+0000"]),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(value, path=()):
+    """The path of every value inside a body."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+PLACES = [(kind, path, place) for kind, path in FILES for place in places(load(path)[0]) if place]
+
+
+@given(st.sampled_from(PLACES), anything)
+def test_whatever_stands_anywhere_in_a_payload_never_raises(where, value):
+    kind, path, place = where
+    body = copy.deepcopy(load(path)[0])
+    holder = body
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    assert_storable(PARSERS[kind](body))
+
+
+@pytest.mark.parametrize("value", [None, [], {}, [[]], [{}], 0, 1.5, True, "", "\x00", "\ud800"], ids=repr)
+def test_no_place_of_any_payload_is_a_trap(value):
+    """The same without luck: every place of every file, once with each odd value."""
+    for kind, cases in itertools.groupby(PLACES, key=lambda case: case[0]):
+        for _, path, place in cases:
+            body = load(path)[0]
+            holder = body
+            for key in place[:-1]:
+                holder = holder[key]
+            holder[place[-1]] = value
+            assert_storable(PARSERS[kind](body))
+
+
+@given(anything, st.sampled_from(sorted(PARSERS)))
+def test_parsing_any_json_never_raises(payload, kind):
+    PARSERS[kind](payload)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "body_not_json"),
+        (b"{", "body_not_json"),
+        (b"[NaN]", "body_not_json"),
+        (b"[Infinity]", "body_not_json"),
+        (b"[01]", "body_not_json"),
+        (b"{} {}", "body_not_json"),
+        (b'"\xff"', "body_not_json"),
+        (b'"\xed\xa0\x80"', "body_not_json"),
+        ('{"a":1}'.encode("utf-16"), "body_not_json"),
+        ('{"a":1}'.encode("utf-16-le"), "body_not_json"),
+        ('{"a":1}'.encode("utf-32"), "body_not_json"),
+        (b"[" * 100_000, "body_too_deep"),
+        (b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2), "body_too_deep"),
+    ],
+)
+def test_a_body_that_cannot_be_read_has_a_code(body, code):
+    with pytest.raises(ChannelError) as caught:
+        decode_body(body)
+    assert (caught.value.code, caught.value.permanent, caught.value.__cause__) == (code, True, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b'["\\ud83d","ok"]', ["\ud83d", "ok"]),
+        (b'["\\ud83d\\ude1e \\/ \\u00e4"]', ["😞 / ä"]),
+        (b"[1e999, -1e999, 2.5]", [None, None, 2.5]),
+        (b"[" + b"9" * 5000 + b", 7]", [None, 7]),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), ...),
+    ],
+)
+def test_an_odd_body_harms_only_its_odd_part(body, value):
+    assert decode_body(body) == value or value is ...
+
+
+@given(st.binary(max_size=300) | anything.map(lambda value: json.dumps(value).encode()))
+def test_decoding_raises_nothing_but_its_own_error(body):
+    try:
+        decode_body(body)
+    except ChannelError as error:
+        assert error.permanent
