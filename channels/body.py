@@ -2,11 +2,12 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 from channels.base import ChannelError
 
 MAX_DEPTH = 64
+MAX_INT_DIGITS = 64
 # Ids, times and amounts have fewer; Python itself refuses to read some thousands.
 MAX_INTEGER_CHARS = 40
 
@@ -27,6 +28,13 @@ def _read_float(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _bounded_int(digits: str) -> int:
+    # Python's own limit can be switched off by any library in the process, and then a long number takes quadratic time.
+    if len(digits) > MAX_INT_DIGITS:
+        raise ValueError("integer")
+    return int(digits)
+
+
 def _too_deep(value: Any) -> bool:
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack:
@@ -41,7 +49,7 @@ def _too_deep(value: Any) -> bool:
 
 
 def decode_body(body: bytes) -> Any:
-    """The decoded JSON value. Only UTF-8 (a byte order mark is let through); of a repeated key the last value counts.
+    """The decoded object or array. Only UTF-8 (a byte order mark is let through); of a repeated key the last value counts.
 
     A lone surrogate or an absurd number in one place harms no other.
 
@@ -58,6 +66,8 @@ def decode_body(body: bytes) -> Any:
         raise ChannelError("body_too_deep", permanent=True) from None
     except ValueError:  # also UnicodeDecodeError and JSONDecodeError
         raise ChannelError("body_not_json", permanent=True) from None
-    if _too_deep(value):
+    if not isinstance(value, (dict, list)):  # a bare number or text is no webhook; unread, it is kept for a look
+        raise ChannelError("body_not_json", permanent=True)
+    if _too_deep(cast("object", value)):
         raise ChannelError("body_too_deep", permanent=True)
     return value

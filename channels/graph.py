@@ -45,7 +45,10 @@ class GraphClient:
         )
 
     def send(self, node: str, payload: dict[str, Any], *, token: str) -> dict[str, Any]:
-        """The decoded answer to a message sent from `node`, the id of a number, account or Page. Raises: ChannelError."""
+        """The decoded answer to a message sent from `node`, the id of a number, account or Page.
+
+        Raises: ChannelError.
+        """
         if not _USABLE_TOKEN.fullmatch(token):  # it can't stand in a header, and the client's error would quote it
             raise ChannelError("token_unusable", permanent=False, retry_after_s=_BLOCKED_FOR_S, account_blocked=True)
         failure: ChannelError
@@ -79,7 +82,10 @@ def _read(response: httpx2.Response) -> dict[str, Any]:
 
 
 def _asked_wait_s(headers: httpx2.Headers) -> float:
-    """How long Meta asks to wait: Retry-After in seconds, or the usage header's minutes until access is back. 0: not at all."""
+    """How long Meta asks to wait: Retry-After in seconds, or the usage header's minutes until access is back.
+
+    0 when it does not say.
+    """
     waits = [float(headers["retry-after"])] if _CODE.fullmatch(headers.get("retry-after", "")) else []
     try:
         usage = as_object(json.loads(headers.get("x-business-use-case-usage", "{}")))

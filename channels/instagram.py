@@ -27,7 +27,8 @@ _EVENT_FIELDS = (
     "messaging_seen",
     "standby",
 )
-# Only these are counted by name: a reason is a metric's label, and a tenant that makes up names must not fill the memory.
+# Only these are counted by name: a reason is a metric's label, and a tenant that makes up names must not fill the
+# receiver's memory.
 _OTHER_FIELDS = ("mentions", "story_insights", "comment_poll_response", "follow", "story_reactions")
 _NOT_MESSAGES = (
     "read",
@@ -82,8 +83,9 @@ def _answered_comment(value: dict[str, Any]) -> str | None:
 
 
 def _postback_id(postback: dict[str, Any], *, customer_id: str, at: datetime | None) -> str | None:
-    """A postback may come without an id of its own: who pressed what and when is the next best. None without a time,
-    else a button could be pressed only once.
+    """Who pressed what and when: a postback may come without an id of its own.
+
+    None without a time, else a button could be pressed only once.
     """
     if at is None:
         return None

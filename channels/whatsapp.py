@@ -24,8 +24,8 @@ _DELIVERY_STATES: dict[str, DeliveryState] = {
     "played": "read",
     "failed": "failed",
 }
-# What an app may subscribe to beside messages. Only these are counted by name: a reason is a metric's label, and a tenant
-# that makes up names must not fill the receiver's memory.
+# What an app may subscribe to beside messages. Only these are counted by name: a reason is a metric's label, and a
+# tenant that makes up names must not fill the receiver's memory.
 _OTHER_FIELDS = frozenset(
     """account_alerts account_review_update account_settings_update account_update automatic_events
     business_capability_update business_status_update business_username_update business_username_updates calls flows

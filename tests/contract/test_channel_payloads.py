@@ -197,6 +197,10 @@ def test_parsing_any_json_never_raises(payload, kind):
     [
         (b"", "body_not_json"),
         (b"{", "body_not_json"),
+        (b"7", "body_not_json"),
+        (b"null", "body_not_json"),
+        (b'"text"', "body_not_json"),
+        (b"9" * 6000, "body_not_json"),
         (b"[NaN]", "body_not_json"),
         (b"[Infinity]", "body_not_json"),
         (b"[01]", "body_not_json"),
