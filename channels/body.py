@@ -7,8 +7,8 @@ from typing import Any, cast
 from channels.base import ChannelError
 
 MAX_DEPTH = 64
-MAX_INT_DIGITS = 64
-# Ids, times and amounts have fewer; Python itself refuses to read some thousands.
+# Ids, times and amounts have fewer. Python's own limit is some thousands, can be switched off by any library in the
+# process, and a long number takes quadratic time then.
 MAX_INTEGER_CHARS = 40
 
 
@@ -26,13 +26,6 @@ def _read_float(digits: str) -> float | None:
     """1e999 is JSON, but Python reads infinity, which nothing after us could write down again."""
     number = float(digits)
     return number if math.isfinite(number) else None
-
-
-def _bounded_int(digits: str) -> int:
-    # Python's own limit can be switched off by any library in the process, and then a long number takes quadratic time.
-    if len(digits) > MAX_INT_DIGITS:
-        raise ValueError("integer")
-    return int(digits)
 
 
 def _too_deep(value: Any) -> bool:
