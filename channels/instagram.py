@@ -1,4 +1,4 @@
-"""Instagram webhooks: direct messages, story replies and mentions, comments; three entry shapes.
+"""Instagram webhooks: direct messages, story replies and mentions, comments, edits, unsends, reactions; three entry shapes.
 
 Shapes: Meta's Instagram webhook reference and real deliveries of Graph API v24 to v26.
 """
@@ -8,8 +8,28 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from channels.base import DeliveryStatus, Identity, InboundMessage, ParsedWebhook, Surface
-from channels.reading import as_id, as_object, as_objects, as_raw, as_text, as_time, as_username, as_word, list_items
+from channels.base import (
+    AdTwin,
+    Identity,
+    InboundMessage,
+    MessageEdit,
+    MessageErasure,
+    ParsedWebhook,
+    Reaction,
+    Surface,
+)
+from channels.reading import (
+    as_emoji,
+    as_id,
+    as_object,
+    as_objects,
+    as_raw,
+    as_text,
+    as_time,
+    as_username,
+    as_word,
+    list_items,
+)
 
 OBJECT = "instagram"
 _ENTRY_ID = re.compile(rb'"id"\s*:\s*"?(\d{3,32})')
@@ -33,8 +53,6 @@ _OTHER_FIELDS = ("mentions", "story_insights", "comment_poll_response", "follow"
 _NOT_MESSAGES = (
     "read",
     "delivery",
-    "reaction",
-    "message_edit",
     "referral",
     "optin",
     "pass_thread_control",
@@ -53,7 +71,7 @@ def parse(payload: Any) -> ParsedWebhook:
     """Everything in the body, in order. One odd item never stops its neighbours."""
     collector = _Collector()
     collector.read_body(payload)
-    return ParsedWebhook(tuple(collector.messages), tuple(collector.statuses), dict(collector.dropped))
+    return collector.collected()
 
 
 def _surface_of_message(message: dict[str, Any]) -> Surface:
@@ -82,6 +100,15 @@ def _answered_comment(value: dict[str, Any]) -> str | None:
     return None if parent_id == as_id(as_object(value.get("media")).get("id")) else parent_id
 
 
+def _ad_twin(value: dict[str, Any], *, writer: str, text: str | None) -> AdTwin | None:
+    """What this comment has in common with the second delivery that Meta may make for a boosted post."""
+    media = as_object(value.get("media"))
+    post_id = as_id(media.get("original_media_id")) or as_id(media.get("id"))
+    if post_id is None or text is None:
+        return None
+    return AdTwin(f"{post_id}:{writer}:{text}", from_ad="original_media_id" in media or "ad_id" in media)
+
+
 def _postback_id(postback: dict[str, Any], *, customer_id: str, at: datetime | None) -> str | None:
     """Who pressed what and when: a postback may come without an id of its own.
 
@@ -96,27 +123,38 @@ class _Collector:
     """Gathers what one body holds."""
 
     def __init__(self) -> None:
-        self.messages: list[InboundMessage] = []
-        self.statuses: list[DeliveryStatus] = []
-        self.dropped: Counter[str] = Counter()
+        self._messages: list[InboundMessage] = []
+        self._edits: list[MessageEdit] = []
+        self._erasures: list[MessageErasure] = []
+        self._reactions: list[Reaction] = []
+        self._dropped: Counter[str] = Counter()
+
+    def collected(self) -> ParsedWebhook:
+        return ParsedWebhook(
+            messages=tuple(self._messages),
+            edits=tuple(self._edits),
+            erasures=tuple(self._erasures),
+            reactions=tuple(self._reactions),
+            dropped=dict(self._dropped),
+        )
 
     def read_body(self, payload: Any) -> None:
         body = as_object(payload)
         if not body or body.get("object", OBJECT) != OBJECT:
-            self.dropped["unknown_object" if body else "bad_item"] += 1
+            self._dropped["unknown_object" if body else "bad_item"] += 1
             return
-        for entry in list_items(body.get("entry"), dropped=self.dropped):
+        for entry in list_items(body.get("entry"), dropped=self._dropped):
             self._read_entry(entry)
 
     def _read_entry(self, entry: dict[str, Any]) -> None:
         account_id, entry_time = as_id(entry.get("id")), as_time(entry.get("time"))
         if account_id is None:
-            self.dropped["no_account"] += 1
+            self._dropped["no_account"] += 1
             return
         for key in ("messaging", "standby"):
-            for event in list_items(entry.get(key), dropped=self.dropped):
+            for event in list_items(entry.get(key), dropped=self._dropped):
                 self._read_event(event, account_id=account_id, entry_time=entry_time)
-        for change in list_items(entry.get("changes"), dropped=self.dropped):
+        for change in list_items(entry.get("changes"), dropped=self._dropped):
             self._read_change(change, account_id=account_id, entry_time=entry_time)
         if "field" in entry:  # the flat shape of Instagram Login's documentation
             self._read_change(entry, account_id=account_id, entry_time=entry_time)
@@ -128,23 +166,23 @@ class _Collector:
         elif field in _EVENT_FIELDS:
             self._read_event(value, account_id=account_id, entry_time=entry_time)
         else:
-            self.dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
+            self._dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
 
     def _read_comment(self, value: dict[str, Any], *, field: str, account_id: str, entry_time: datetime | None) -> None:
         comment_id = as_id(value.get("id")) or as_id(value.get("comment_id"))
         sender = as_object(value.get("from"))
         sender_id, username = as_id(sender.get("id")), as_username(sender.get("username"))
         if comment_id is None:
-            self.dropped["no_id"] += 1
+            self._dropped["no_id"] += 1
             return
         if sender_id == account_id:  # our own replies come back
-            self.dropped["own_comment"] += 1
+            self._dropped["own_comment"] += 1
             return
         if sender_id is None and username is None:
-            self.dropped["no_sender"] += 1
+            self._dropped["no_sender"] += 1
             return
         text = as_text(value.get("text"))
-        self.messages.append(
+        self._messages.append(
             InboundMessage(
                 channel="instagram",
                 account_id=account_id,
@@ -160,53 +198,87 @@ class _Collector:
                 raw=as_raw(value),
                 display_name=as_text(sender.get("username")),
                 reply_to_provider_id=_answered_comment(value),
+                ad_twin=_ad_twin(value, writer=sender_id or username or "", text=text),
             )
         )
 
     def _read_event(self, event: dict[str, Any], *, account_id: str, entry_time: datetime | None) -> None:
-        message, postback = as_object(event.get("message")), as_object(event.get("postback"))
-        if not message and not postback:
-            self.dropped[next((name for name in _NOT_MESSAGES if name in event), "unknown_event")] += 1
+        kinds = ("message", "message_edit", "reaction", "postback")
+        kind = next((name for name in kinds if as_object(event.get(name))), None)
+        if kind is None:
+            self._dropped[next((name for name in _NOT_MESSAGES if name in event), "unknown_event")] += 1
             return
-        if message.get("is_deleted") is True:
-            self.dropped["deleted"] += 1
-            return
+        content = as_object(event[kind])
         sender_id, recipient_id = (as_id(as_object(event.get(side)).get("id")) for side in ("sender", "recipient"))
-        is_echo = message.get("is_echo") is True or (bool(message) and sender_id == account_id)
+        is_echo = content.get("is_echo") is True or (sender_id == account_id and kind != "postback")
         customer_id = recipient_id if is_echo else sender_id
         if customer_id is None or customer_id == account_id:  # also what an account writes to itself
-            self.dropped["no_sender"] += 1
+            self._dropped["no_sender"] += 1
             return
-        sent_at = as_time(event.get("timestamp"))
-        if message:
-            self._add_message(event, message, account_id=account_id, customer_id=customer_id, is_echo=is_echo)
+        at = as_time(event.get("timestamp"))
+        if kind == "postback":
+            self._add_postback(event, content, account_id=account_id, customer_id=customer_id, at=at or entry_time)
+        elif kind == "reaction":
+            self._add_reaction(content, account_id=account_id, customer_id=customer_id, by_business=is_echo, at=at)
         else:
-            self._add_postback(
-                event, postback, account_id=account_id, customer_id=customer_id, at=sent_at or entry_time
-            )
+            self._add_message(event, content, account_id=account_id, customer_id=customer_id, is_echo=is_echo)
 
     def _add_message(
-        self, event: dict[str, Any], message: dict[str, Any], *, account_id: str, customer_id: str, is_echo: bool
+        self, event: dict[str, Any], content: dict[str, Any], *, account_id: str, customer_id: str, is_echo: bool
     ) -> None:
-        provider_id = as_id(message.get("mid"))
+        """content: a message or the newer words of one."""
+        provider_id = as_id(content.get("mid"))
         if provider_id is None:
-            self.dropped["no_id"] += 1
+            self._dropped["no_id"] += 1
             return
-        self.messages.append(
-            InboundMessage(
+        is_deleted = content.get("is_deleted") is True
+        sent_at = as_time(event.get("timestamp"))
+        message = InboundMessage(
+            channel="instagram",
+            account_id=account_id,
+            provider_message_id=provider_id,
+            key_source=provider_id,
+            direction="outbound" if is_echo else "inbound",
+            surface=_surface_of_message(content),
+            message_type="unsupported" if is_deleted else _type_of_message(content),
+            identities=(Identity("igsid", customer_id),),
+            sent_at=sent_at,
+            # A shared post's caption stands in its attachment: not the customer's words, and never read.
+            text=None if is_deleted else as_text(content.get("text")),
+            raw=as_raw(event),
+            reply_to_provider_id=as_id(as_object(content.get("reply_to")).get("mid")),
+            author="human" if is_echo else "customer",
+        )
+        if is_deleted:
+            self._erasures.append(MessageErasure(message))
+        elif "message_edit" in event:
+            self._edits.append(MessageEdit(message, edited_at=sent_at))
+        else:
+            self._messages.append(message)
+
+    def _add_reaction(
+        self,
+        content: dict[str, Any],
+        *,
+        account_id: str,
+        customer_id: str,
+        by_business: bool,
+        at: datetime | None,
+    ) -> None:
+        target = as_id(content.get("mid"))
+        if target is None:
+            self._dropped["no_id"] += 1
+            return
+        taken_back = content.get("action") == "unreact"
+        self._reactions.append(
+            Reaction(
                 channel="instagram",
                 account_id=account_id,
-                provider_message_id=provider_id,
-                key_source=provider_id,
-                direction="outbound" if is_echo else "inbound",
-                surface=_surface_of_message(message),
-                message_type=_type_of_message(message),
-                identities=(Identity("igsid", customer_id),),
-                sent_at=as_time(event.get("timestamp")),
-                # A shared post's caption stands in its attachment: not the customer's words, and never read.
-                text=as_text(message.get("text")),
-                raw=as_raw(event),
-                reply_to_provider_id=as_id(as_object(message.get("reply_to")).get("mid")),
+                target_source=target,
+                actor="business" if by_business else customer_id,
+                by_business=by_business,
+                emoji=None if taken_back else as_emoji(content.get("emoji")) or as_emoji(content.get("reaction")),
+                reacted_at=at,
             )
         )
 
@@ -215,9 +287,9 @@ class _Collector:
     ) -> None:
         provider_id = as_id(postback.get("mid")) or _postback_id(postback, customer_id=customer_id, at=at)
         if provider_id is None:
-            self.dropped["no_id"] += 1
+            self._dropped["no_id"] += 1
             return
-        self.messages.append(
+        self._messages.append(
             InboundMessage(
                 channel="instagram",
                 account_id=account_id,

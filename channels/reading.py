@@ -11,6 +11,7 @@ from typing import Any, cast
 from channels.clean_text import clean_text
 
 MAX_ID_CHARS = 512
+MAX_EMOJI_CHARS = 64
 # Meta began in 2004; a time far in the future is a unit mistake or an attack on ordering.
 _EARLIEST = datetime(2004, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -69,6 +70,11 @@ def as_word(value: Any, *, otherwise: str) -> str:
 def as_text(value: Any) -> str | None:
     """Customer words, cleaned and capped; absent when there are none but white space."""
     return clean_text(value) if isinstance(value, str) and value.strip() else None
+
+
+def as_emoji(value: Any) -> str | None:
+    """A reaction's emoji or word; absent or empty means that it was taken back."""
+    return clean_text(value.strip(), max_chars=MAX_EMOJI_CHARS) if isinstance(value, str) and value.strip() else None
 
 
 def as_time(value: Any) -> datetime | None:

@@ -1,22 +1,41 @@
-"""WhatsApp Business (Cloud API) webhooks: where the customer's words are, and only those.
+"""WhatsApp Business (Cloud API) webhooks: messages, echoes, edits, deletions, reactions, statuses, changes of identity.
 
-Shapes: Meta's webhook reference for the `messages`, `smb_message_echoes` and `history` fields, 2026.
+Shapes: Meta's webhook reference for the `messages`, `smb_message_echoes`, `history`, `user_preferences` and
+`user_id_update` fields, 2026.
 """
 
-import json
 import re
 from collections import Counter
 from typing import Any
 
-from channels.base import DeliveryState, DeliveryStatus, Identity, IdentityKind, InboundMessage, ParsedWebhook
-from channels.reading import as_id, as_object, as_objects, as_raw, as_text, as_time, as_username, as_word, list_items
+from channels.base import (
+    Author,
+    DeliveryState,
+    DeliveryStatus,
+    IdentityChange,
+    InboundMessage,
+    MarketingChoice,
+    MessageEdit,
+    MessageErasure,
+    ParsedWebhook,
+    Reaction,
+)
+from channels.reading import as_emoji, as_id, as_object, as_objects, as_raw, as_text, as_time, as_word, list_items
+from channels.whatsapp_people import (
+    Contacts,
+    announced_change,
+    as_wa_id,
+    customer_ids,
+    identities,
+    preference_identities,
+    recipient_in_status,
+    updated_user_id,
+)
+from channels.whatsapp_words import message_text, message_type
 
 OBJECT = "whatsapp_business_account"
 
 _PHONE_NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"?(\d{3,32})')
-_MEDIA_WITH_CAPTION = ("image", "video", "document")
-# Not a message of the customer's: counted by name.
-_NOT_MESSAGES = {"system", "request_welcome", "reaction", "edit", "revoke"}
 _DELIVERY_STATES: dict[str, DeliveryState] = {
     "sent": "sent",
     "delivered": "delivered",
@@ -33,10 +52,13 @@ _OTHER_FIELDS = frozenset(
     message_template_components_update message_template_quality_update message_template_status_update
     messaging_handovers partner_solutions payment_configuration_update phone_number_name_update
     phone_number_quality_update security smb_app_state_sync standby template_category_update
-    template_correct_category_detection tracking_events user_id_update user_preferences""".split()  # noqa: SIM905 -- a list of 32 would hide the parser
+    template_correct_category_detection tracking_events""".split()  # noqa: SIM905 -- a list of 30 would hide the parser
 )
+_READ_FIELDS = ("messages", "smb_message_echoes", "history", "user_preferences", "user_id_update")
 # What may stand beside messages in one value.
-_BESIDE_MESSAGES = ("calls", "errors", "user_preferences")
+_BESIDE_MESSAGES = ("calls", "errors")
+# Written by Meta's own bot in the business's name, so no person has answered.
+_BY_META_BOT = "created_by_1p_bot"
 
 
 def account_hints(body: bytes) -> set[str]:
@@ -45,165 +67,213 @@ def account_hints(body: bytes) -> set[str]:
 
 
 def parse(payload: Any) -> ParsedWebhook:
-    """Every entry × change × message of the body, in order. One odd item never stops its neighbours."""
+    """Every entry × change × item of the body, in order. One odd item never stops its neighbours."""
     collector = _Collector()
     collector.read_body(payload)
-    return ParsedWebhook(tuple(collector.messages), tuple(collector.statuses), dict(collector.dropped))
-
-
-def message_text(item: dict[str, Any]) -> str | None:
-    """The customer's own words in one message; None when it has none (voice, sticker, location, contact card …)."""
-    kind = item.get("type")
-    content = as_object(item.get(kind)) if isinstance(kind, str) else {}
-    if kind == "text":
-        return as_text(content.get("body"))
-    if kind in _MEDIA_WITH_CAPTION:
-        caption = as_text(content.get("caption"))
-        # Many clients send a document's file name as its caption.
-        return None if caption is not None and caption == content.get("filename") else caption
-    if kind == "button":
-        return as_text(content.get("text"))
-    if kind == "order":
-        return as_text(content.get("text"))
-    return _interactive_text(content) if kind == "interactive" else None
-
-
-def _interactive_text(content: dict[str, Any]) -> str | None:
-    """The title a customer chose, or the words typed into a form; the form's own body is always "Sent"."""
-    for key in ("button_reply", "list_reply"):
-        reply = as_object(content.get(key))
-        if reply:
-            return as_text(reply.get("title"))
-    form = as_object(content.get("nfm_reply")).get("response_json")
-    if not isinstance(form, str):
-        return None
-    try:
-        answers = as_object(json.loads(form))
-    except (ValueError, RecursionError):
-        return None
-    words = [
-        value for key, value in answers.items() if isinstance(value, str) and value.strip() and key != "flow_token"
-    ]
-    return as_text("\n".join(words))
-
-
-def _as_wa_id(value: Any) -> str | None:
-    """A phone number's digits without the plus that some senders write, or a business-scoped id."""
-    wa_id = as_id(value)
-    return wa_id.removeprefix("+") or None if wa_id else None
-
-
-class _Contacts:
-    """The `contacts` of one value, found by phone or business-scoped id: a body may hold a thousand of them."""
-
-    def __init__(self, contacts: list[dict[str, Any]], *, people: int) -> None:
-        """people: how many customers the value's items name."""
-        self._by_id: dict[str, dict[str, Any]] = {}
-        for contact in contacts:
-            for known in (_as_wa_id(contact.get("wa_id")), as_id(contact.get("user_id"))):
-                if known:
-                    self._by_id.setdefault(known, contact)
-        # `from` can differ from wa_id by a country's mobile prefix (Brazil, Mexico). With one customer and one contact
-        # there is nobody else it could be; with more a guess would hand one customer's name to another.
-        self._only = contacts[0] if len(contacts) == 1 and people <= 1 else {}
-
-    def find(self, phone: str | None, user_id: str | None) -> dict[str, Any]:
-        """The customer's contact, else an empty one."""
-        for known in (phone, user_id):
-            if known in self._by_id:
-                return self._by_id[known]
-        is_another = user_id is not None and as_id(self._only.get("user_id")) is not None
-        return {} if is_another else self._only
-
-
-def _identities(item: dict[str, Any], contact: dict[str, Any], *, role: str) -> tuple[Identity, ...]:
-    """What names the customer. role: "from" for their messages, "to" for echoes. A phone may be missing since usernames came."""
-    found: dict[tuple[IdentityKind, str], Identity] = {}
-
-    def note(kind: IdentityKind, value: str | None) -> None:
-        if value:
-            found.setdefault((kind, value), Identity(kind, value))
-
-    wa_id = _as_wa_id(item.get(role)) or _as_wa_id(contact.get("wa_id"))
-    # A business-scoped id ("US.13491…") can stand where the phone was.
-    note("phone" if wa_id and wa_id.isascii() and wa_id.isdigit() else "bsuid", wa_id)
-    note("bsuid", as_id(item.get(f"{role}_user_id")) or as_id(contact.get("user_id")))
-    note("parent_bsuid", as_id(item.get(f"{role}_parent_user_id")) or as_id(contact.get("parent_user_id")))
-    note("username", as_username(as_object(contact.get("profile")).get("username")))
-    return tuple(found.values())
+    return collector.collected()
 
 
 class _Collector:
     """Gathers what one body holds."""
 
     def __init__(self) -> None:
-        self.messages: list[InboundMessage] = []
-        self.statuses: list[DeliveryStatus] = []
-        self.dropped: Counter[str] = Counter()
+        self._messages: list[InboundMessage] = []
+        self._statuses: list[DeliveryStatus] = []
+        self._edits: list[MessageEdit] = []
+        self._erasures: list[MessageErasure] = []
+        self._reactions: list[Reaction] = []
+        # A set in order: a thousand statuses of one customer say the same thing.
+        self._identity_changes: dict[tuple[object, ...], IdentityChange] = {}
+        self._marketing_choices: list[MarketingChoice] = []
+        self._dropped: Counter[str] = Counter()
+
+    def collected(self) -> ParsedWebhook:
+        return ParsedWebhook(
+            messages=tuple(self._messages),
+            statuses=tuple(self._statuses),
+            edits=tuple(self._edits),
+            erasures=tuple(self._erasures),
+            reactions=tuple(self._reactions),
+            identity_changes=tuple(self._identity_changes.values()),
+            marketing_choices=tuple(self._marketing_choices),
+            dropped=dict(self._dropped),
+        )
 
     def read_body(self, payload: Any) -> None:
         body = as_object(payload)
         if not body or body.get("object", OBJECT) != OBJECT:
-            self.dropped["unknown_object" if body else "bad_item"] += 1
+            self._dropped["unknown_object" if body else "bad_item"] += 1
             return
-        for entry in list_items(body.get("entry"), dropped=self.dropped):
-            for change in list_items(entry.get("changes"), dropped=self.dropped):
+        for entry in list_items(body.get("entry"), dropped=self._dropped):
+            for change in list_items(entry.get("changes"), dropped=self._dropped):
                 self._read_change(change)
 
     def _read_change(self, change: dict[str, Any]) -> None:
         field, value = as_word(change.get("field"), otherwise="other"), as_object(change.get("value"))
-        if field == "history":  # months of old chat at onboarding: never live traffic
-            self.dropped["history"] += 1
+        if field not in _READ_FIELDS:
+            self._dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
             return
-        if field not in {"messages", "smb_message_echoes"}:
-            self.dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
-            return
-        account_id = as_id(as_object(value.get("metadata")).get("phone_number_id"))
+        metadata = as_object(value.get("metadata"))
+        account_id = as_id(metadata.get("phone_number_id"))
         if account_id is None:
-            self.dropped["no_account"] += 1
+            self._dropped["no_account"] += 1
+            return
+        if field == "history":
+            self._read_history(value, account_id=account_id, own_number=metadata.get("display_phone_number"))
             return
         for name in _BESIDE_MESSAGES:
             if name in value:
-                self.dropped[name] += 1
-        self._read_messages(value, key="messages", role="from", account_id=account_id)
-        self._read_messages(value, key="message_echoes", role="to", account_id=account_id)
-        for item in list_items(value.get("statuses"), dropped=self.dropped):
+                self._dropped[name] += 1
+        self._read_items(value, key="messages", role="from", account_id=account_id)
+        self._read_items(value, key="message_echoes", role="to", account_id=account_id)
+        for item in list_items(value.get("statuses"), dropped=self._dropped):
             self._read_status(item, account_id=account_id)
+        for item in list_items(value.get("user_preferences"), dropped=self._dropped):
+            self._read_preference(item, account_id=account_id)
+        for item in list_items(value.get("user_id_update"), dropped=self._dropped):
+            self._note_change(updated_user_id(item, account_id=account_id), otherwise="user_id_update")
 
-    def _read_messages(self, value: dict[str, Any], *, key: str, role: str, account_id: str) -> None:
+    def _read_items(self, value: dict[str, Any], *, key: str, role: str, account_id: str) -> None:
         """role: where an item names the customer."""
-        items = list_items(value.get(key), dropped=self.dropped)
-        people = {_customer_ids(item, role=role) for item in items}
-        contacts = _Contacts(list(as_objects(value.get("contacts"))), people=len(people))
+        items = list_items(value.get(key), dropped=self._dropped)
+        people = {customer_ids(item, role=role) for item in items}
+        contacts = Contacts(list(as_objects(value.get("contacts"))), people=len(people))
         for item in items:
-            self._read_message(item, account_id=account_id, contacts=contacts, role=role)
+            contact = contacts.find(*customer_ids(item, role=role))
+            match message_type(item):
+                case "system":
+                    self._note_change(announced_change(item, account_id=account_id), otherwise="system")
+                case "request_welcome":  # somebody opened the chat and wrote nothing
+                    self._dropped["request_welcome"] += 1
+                case "edit":
+                    self._read_edit(item, account_id=account_id, contact=contact, role=role)
+                case "revoke":
+                    self._read_revocation(item, account_id=account_id, contact=contact, role=role)
+                case "reaction":
+                    self._read_reaction(item, account_id=account_id, contact=contact, role=role)
+                case _:
+                    self._read_message(item, account_id=account_id, contact=contact, role=role)
 
-    def _read_message(self, item: dict[str, Any], *, account_id: str, contacts: _Contacts, role: str) -> None:
-        kind = as_word(item.get("type"), otherwise="unknown")
-        if kind in _NOT_MESSAGES:
-            self.dropped[kind] += 1
-            return
-        provider_id, contact = as_id(item.get("id")), contacts.find(*_customer_ids(item, role=role))
-        identities = _identities(item, contact, role=role)
-        if provider_id is None or not identities:
-            self.dropped["no_id" if provider_id is None else "no_sender"] += 1
-            return
+    def _read_message(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
+        message = self._message(item, item, account_id=account_id, contact=contact, role=role)
+        if message:
+            self._messages.append(message)
+
+    def _read_edit(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
+        edit = as_object(item.get("edit"))
+        content = as_object(edit.get("message")) or edit
+        original_id = edit.get("original_message_id")
+        message = self._message(
+            item, content, account_id=account_id, contact=contact, role=role, original_id=original_id
+        )
+        if message:
+            self._edits.append(MessageEdit(message, edited_at=message.sent_at))
+
+    def _read_revocation(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
+        original_id = as_object(item.get("revoke")).get("original_message_id")
+        message = self._message(item, {}, account_id=account_id, contact=contact, role=role, original_id=original_id)
+        if message:
+            self._erasures.append(MessageErasure(message))
+
+    def _message(
+        self,
+        item: dict[str, Any],
+        content: dict[str, Any],
+        *,
+        account_id: str,
+        contact: dict[str, Any],
+        role: str,
+        original_id: Any = None,
+    ) -> InboundMessage | None:
+        """content: where type and words stand. original_id: the message that an edit or a revocation is about."""
+        about_another = content is not item
+        provider_id = as_id(original_id) if about_another else as_id(item.get("id"))
+        people = identities(item, contact, role=role)
+        if provider_id is None or not people:
+            self._dropped["no_id" if provider_id is None else "no_sender"] += 1
+            return None
         is_echo = role == "to"
-        self.messages.append(
+        author: Author = "customer"
+        if is_echo:
+            author = "bot" if item.get("message_creation_type") == _BY_META_BOT else "human"
+        return InboundMessage(
+            channel="whatsapp",
+            account_id=account_id,
+            provider_message_id=provider_id,
+            key_source=provider_id,
+            direction="outbound" if is_echo else "inbound",
+            surface="dm",
+            message_type=message_type(content),
+            identities=people,
+            sent_at=as_time(item.get("timestamp")),
+            text=message_text(content),
+            raw=as_raw(item),
+            display_name=None if is_echo else as_text(as_object(contact.get("profile")).get("name")),
+            reply_to_provider_id=as_id(as_object(item.get("context")).get("id")),
+            author=author,
+            group_id=as_id(item.get("group_id")),
+        )
+
+    def _read_reaction(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
+        reaction = as_object(item.get("reaction"))
+        target = as_id(reaction.get("message_id"))
+        people = identities(item, contact, role=role)
+        if target is None or not people:
+            self._dropped["no_id" if target is None else "no_sender"] += 1
+            return
+        by_business = role == "to"
+        self._reactions.append(
+            Reaction(
+                channel="whatsapp",
+                account_id=account_id,
+                target_source=target,
+                actor="business" if by_business else people[0].value,
+                by_business=by_business,
+                emoji=as_emoji(reaction.get("emoji")),
+                reacted_at=as_time(item.get("timestamp")),
+            )
+        )
+
+    def _read_history(self, value: dict[str, Any], *, account_id: str, own_number: Any) -> None:
+        """Up to 180 days of old chat, uploaded when a number is connected: thousands of messages in one body."""
+        own = as_wa_id(own_number)
+        for chunk in list_items(value.get("history"), dropped=self._dropped):
+            if "errors" in chunk:  # the business declined to share its history
+                self._dropped["errors"] += 1
+            for thread in list_items(chunk.get("threads"), dropped=self._dropped):
+                customer = as_wa_id(thread.get("id"))
+                contact = as_object(thread.get("context"))
+                for item in list_items(thread.get("messages"), dropped=self._dropped):
+                    self._read_old_message(item, account_id=account_id, own=own, customer=customer, contact=contact)
+
+    def _read_old_message(
+        self, item: dict[str, Any], *, account_id: str, own: str | None, customer: str | None, contact: dict[str, Any]
+    ) -> None:
+        sender, provider_id = as_wa_id(item.get("from")), as_id(item.get("id"))
+        is_ours = "to" in item or (sender is not None and sender == own)
+        named = {"from": customer or (as_wa_id(item.get("to")) if is_ours else sender)}
+        if not is_ours:
+            named["from_user_id"] = item.get("from_user_id")
+        people = identities(named, contact, role="from")
+        kind = message_type(item)
+        if provider_id is None or not people or kind in {"system", "reaction", "edit", "revoke"}:
+            self._dropped["history"] += 1
+            return
+        self._messages.append(
             InboundMessage(
                 channel="whatsapp",
                 account_id=account_id,
                 provider_message_id=provider_id,
                 key_source=provider_id,
-                direction="outbound" if is_echo else "inbound",
+                direction="outbound" if is_ours else "inbound",
                 surface="dm",
                 message_type=kind,
-                identities=identities,
+                identities=people,
                 sent_at=as_time(item.get("timestamp")),
                 text=message_text(item),
                 raw=as_raw(item),
-                display_name=None if is_echo else as_text(as_object(contact.get("profile")).get("name")),
-                reply_to_provider_id=as_id(as_object(item.get("context")).get("id")),
+                author="human" if is_ours else "customer",
+                is_history=True,
             )
         )
 
@@ -211,10 +281,10 @@ class _Collector:
         provider_id = as_id(item.get("id"))
         state = _DELIVERY_STATES.get(as_word(item.get("status"), otherwise="unknown"))
         if provider_id is None or state is None:
-            self.dropped["no_id" if provider_id is None else "unknown_status"] += 1
+            self._dropped["no_id" if provider_id is None else "unknown_status"] += 1
             return
         error = next(as_objects(item.get("errors")), {})
-        self.statuses.append(
+        self._statuses.append(
             DeliveryStatus(
                 channel="whatsapp",
                 account_id=account_id,
@@ -224,8 +294,26 @@ class _Collector:
                 error_code=as_id(error.get("code")),
             )
         )
+        self._note_change(recipient_in_status(item, account_id=account_id), otherwise=None)
 
+    def _read_preference(self, item: dict[str, Any], *, account_id: str) -> None:
+        people, choice = preference_identities(item), as_word(item.get("value"), otherwise="other")
+        if not people or choice not in {"stop", "resume"}:
+            self._dropped["user_preferences"] += 1
+            return
+        self._marketing_choices.append(
+            MarketingChoice(
+                channel="whatsapp",
+                account_id=account_id,
+                identities=people,
+                accepts=choice == "resume",
+                chosen_at=as_time(item.get("timestamp")),
+            )
+        )
 
-def _customer_ids(item: dict[str, Any], *, role: str) -> tuple[str | None, str | None]:
-    """The customer's phone (or what stands in its place) and business-scoped id, as the item names them."""
-    return _as_wa_id(item.get(role)), as_id(item.get(f"{role}_user_id"))
+    def _note_change(self, change: IdentityChange | None, *, otherwise: str | None) -> None:
+        """otherwise: what is counted when the item says nothing about anybody's identity."""
+        if change:
+            self._identity_changes.setdefault((change.account_id, change.before, change.after), change)
+        elif otherwise:
+            self._dropped[otherwise] += 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from config.industries import industry_names
 
@@ -41,6 +41,7 @@ Priority = Literal["P1", "P2", "P3", "P4"]
 Surface = Literal["dm", "story_reply", "story_mention", "reel_comment", "comment", "live_comment"]
 QUEUES = ("senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto")
 MAX_LIVE_APP_SECRETS = 2
+MAX_ACTION_TEXT_BYTES = 1000
 
 
 class TenantFileError(Exception):
@@ -58,22 +59,43 @@ def _as_list(value: object) -> object:
 class ChannelConfig(_Part):
     """One account of the tenant at a channel."""
 
-    kind: Literal["whatsapp", "instagram"]
-    account_id: Annotated[str, Field(pattern=r"^[0-9]{3,32}$")]
-    """WhatsApp: the phone_number_id. Instagram: the professional account's id."""
+    kind: Literal["whatsapp", "instagram", "generic"]
+    account_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{2,63}$")]
+    """WhatsApp: the phone_number_id. Instagram: the professional account's id. Generic: a name of the tenant's own."""
     app_secret: Annotated[
         tuple[SecretStr, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_LIVE_APP_SECRETS)
     ]
     """One secret, or two while it is being rotated."""
-    verify_token: SecretStr
-    access_token: SecretStr
+    verify_token: SecretStr = SecretStr("")
+    access_token: SecretStr = SecretStr("")
     waba_id: str | None = None
     login: Literal["instagram", "facebook"] | None = None
     page_id: str | None = None
+    reply_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2000)] | None = None
+    """Generic only: where answers are POSTed, signed. Without it nothing can be sent."""
+    mark_read: bool = False
+    """Show the customer that the message was read, and that somebody types, before an answer leaves."""
+    max_per_s: int = Field(default=80, ge=1, le=1000)
+    """Messages a second that the channel lets this account send; 20 for a number that also lives in the WhatsApp Business app."""
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind != "generic":
+            if not re.fullmatch(r"[0-9]{3,32}", self.account_id):
+                message = "account_id must be the 3 to 32 digits that Meta shows"
+                raise ValueError(message)
+            missing = [name for name in ("verify_token", "access_token") if not getattr(self, name).get_secret_value()]
+            if missing:
+                message = f'kind = "{self.kind}" needs {", ".join(missing)}'
+                raise ValueError(message)
+        if self.kind != "generic" and self.reply_url:
+            message = 'reply_url is for kind = "generic" only'
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _login_belongs_to_instagram(self) -> Self:
-        if self.kind == "whatsapp" and (self.login or self.page_id):
+        if self.kind != "instagram" and (self.login or self.page_id):
             message = 'login and page_id are for kind = "instagram" only'
             raise ValueError(message)
         if self.login == "facebook" and not self.page_id:
@@ -88,6 +110,24 @@ class Thresholds(_Part):
     escalate: float = Field(default=0.70, ge=0, le=1)
     unsure: float = Field(default=0.50, ge=0, le=1)
     debounce_s: float = Field(default=0, ge=0, le=60)
+    """A burst of one customer within this many seconds becomes one analysis; 0: every message has its own."""
+    debounce_urgent: bool = False
+    """Let messages wait too that hold an urgent word."""
+
+
+class TemplateConfig(_Part):
+    """A WhatsApp template of the tenant's that says the same when the 24-hour window is over."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    languages: dict[str, Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2,3})?$")]] = Field(min_length=1)
+    """Customer's language code to the template's: `{ en = "en_US", tr = "tr" }`; the first one serves all others."""
+
+
+def _fits_instagram(text: str) -> str:
+    if len(text.encode()) > MAX_ACTION_TEXT_BYTES:
+        message = f"is longer than {MAX_ACTION_TEXT_BYTES} bytes, which is all that Instagram takes"
+        raise ValueError(message)
+    return text
 
 
 class ActionConfig(_Part):
@@ -95,11 +135,15 @@ class ActionConfig(_Part):
 
     enabled: bool = False
     url: Annotated[str, Field(pattern=r"^https://\S+$", max_length=2000)] | None = None
-    texts: dict[str, Annotated[str, Field(min_length=1, max_length=1000)]] = {}
+    texts: dict[str, Annotated[str, Field(min_length=1), AfterValidator(_fits_instagram)]] = {}
     """Wording by language code ("en", "tr", …); a language without one uses Earshot's own wording."""
     per_customer_per_day: int = Field(default=1, ge=1, le=100)
     max_age_min: int = Field(default=30, ge=1, le=24 * 60)
-    """Older than this when it would leave: expired, and a person decides instead."""
+    """The customer's message is older than this when it would leave: expired, and a person decides instead."""
+    template: TemplateConfig | None = None
+    """WhatsApp: what leaves when the 24-hour window is over. Without it: expired."""
+    on_comments: Literal["auto", "private", "public", "never"] = "auto"
+    """How a comment is answered. auto: thanks for praise in public, everything else in private."""
 
 
 class HighValue(_Part):

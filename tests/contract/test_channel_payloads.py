@@ -18,7 +18,9 @@ from channels.registry import HINTS, PARSERS
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 FILES = [(kind, path) for kind in PARSERS for path in sorted((PAYLOADS / kind).glob("*.json"))]
-NOT_IN_FILES = {"channel", "raw", "key_source"}
+NOT_IN_FILES = {"channel", "raw", "key_source", "ad_twin"}
+# Stands in a file only where it says something.
+SAID_WHEN_UNUSUAL = {"author": ("customer", "human"), "group_id": (None,), "is_history": (False,)}
 
 
 def load(path):
@@ -37,24 +39,65 @@ def sample(request):
     return kind, *load(path)
 
 
+def time_of(moment):
+    return moment.isoformat() if moment else None
+
+
+def people_of(identities):
+    return [[identity.kind, identity.value] for identity in identities]
+
+
+def message_in_file(message):
+    fields = {name: value for name, value in asdict(message).items() if name not in NOT_IN_FILES}
+    for name, usual in SAID_WHEN_UNUSUAL.items():
+        if fields[name] in usual:
+            del fields[name]
+    return fields | {"identities": people_of(message.identities), "sent_at": time_of(message.sent_at)}
+
+
 def as_expected(parsed):
-    messages = [
-        {name: value for name, value in asdict(message).items() if name not in NOT_IN_FILES}
-        | {
-            "identities": [[identity.kind, identity.value] for identity in message.identities],
-            "sent_at": message.sent_at.isoformat() if message.sent_at else None,
-        }
-        for message in parsed.messages
-    ]
-    statuses = [
-        {name: value for name, value in asdict(status).items() if name != "channel"} for status in parsed.statuses
-    ]
-    return {"messages": messages, "statuses": statuses, "dropped": parsed.dropped}
+    said = {
+        "messages": [message_in_file(message) for message in parsed.messages],
+        "statuses": [
+            {name: value for name, value in asdict(status).items() if name != "channel"} for status in parsed.statuses
+        ],
+        "dropped": parsed.dropped,
+        "edits": [
+            {"message": message_in_file(edit.message), "edited_at": time_of(edit.edited_at)} for edit in parsed.edits
+        ],
+        "erasures": [message_in_file(erasure.message) for erasure in parsed.erasures],
+        "reactions": [
+            {name: value for name, value in asdict(reaction).items() if name != "channel"}
+            | {"reacted_at": time_of(reaction.reacted_at)}
+            for reaction in parsed.reactions
+        ],
+        "identity_changes": [
+            {
+                "account_id": change.account_id,
+                "before": people_of(change.before),
+                "after": people_of(change.after),
+                "changed_at": time_of(change.changed_at),
+                "replaces": change.replaces,
+            }
+            for change in parsed.identity_changes
+        ],
+        "marketing_choices": [
+            {
+                "account_id": choice.account_id,
+                "identities": people_of(choice.identities),
+                "accepts": choice.accepts,
+                "chosen_at": time_of(choice.chosen_at),
+            }
+            for choice in parsed.marketing_choices
+        ],
+    }
+    always = {"messages", "statuses", "dropped"}
+    return {name: value for name, value in said.items() if name in always or value}
 
 
 def assert_storable(parsed):
     """What Postgres, a metric's label and the dedupe key can take."""
-    for message in parsed.messages:
+    for message in (*parsed.messages, *(item.message for item in (*parsed.edits, *parsed.erasures))):
         texts = [message.text, message.display_name, message.message_type, message.reply_to_provider_id]
         texts += [message.account_id, message.provider_message_id, message.key_source]
         texts += [identity.value for identity in message.identities]
@@ -63,6 +106,11 @@ def assert_storable(parsed):
         assert message.text is None or len(message.text) <= MAX_TEXT_CHARS
         assert message.sent_at is None or message.sent_at.utcoffset().total_seconds() == 0
         json.loads(message.raw.decode("ascii"), parse_constant=pytest.fail)
+    for reaction in parsed.reactions:
+        texts = [reaction.target_source, reaction.actor, reaction.emoji]
+        assert all("\x00" not in text and text.encode() for text in texts if text is not None)
+    for change in parsed.identity_changes:
+        assert change.before and change.after and all(one.value.encode() for one in (*change.before, *change.after))
     assert all(count > 0 and len(reason) <= 64 and reason.isascii() for reason, count in parsed.dropped.items())
 
 

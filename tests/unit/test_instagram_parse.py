@@ -122,7 +122,7 @@ def test_a_shared_posts_title_is_never_the_customers_words(kind, title):
     assert (message.text, message.message_type) == (None, kind)
 
 
-@pytest.mark.parametrize("name", ["read", "delivery", "reaction", "message_edit", "referral", "optin"])
+@pytest.mark.parametrize("name", ["read", "delivery", "referral", "optin"])
 def test_what_is_no_message_is_counted_by_name_and_never_hides_one(name):
     assert parse(body(messaging=[event(**{name: {"mid": "m"}})])).dropped == {name: 1}
     beside = event(message={"mid": "m", "text": "x"}, **{name: None})
