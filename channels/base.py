@@ -103,12 +103,22 @@ class MessageEdit:
     message: InboundMessage
     edited_at: datetime | None
 
+    @property
+    def account_id(self) -> str:
+        """The account it came to."""
+        return self.message.account_id
+
 
 @dataclass(frozen=True)
 class MessageErasure:
     """Somebody took a message back. message: the original's id, key and people, without words: a tombstone when it comes first."""
 
     message: InboundMessage
+
+    @property
+    def account_id(self) -> str:
+        """The account it came to."""
+        return self.message.account_id
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from config.industries import industry_names
 
@@ -208,6 +217,8 @@ class RuleWhen(_Part):
     topics: tuple[str, ...] | None = None
     surface: tuple[Surface, ...] | None = None
     language: tuple[str, ...] | None = None
+    message_type: tuple[str, ...] | None = None
+    """The channel's word for what came ("image", "audio", "order" …). The one condition that also fits messages without words."""
     high_value: bool | None = None
     min_score: float | None = Field(default=None, ge=0, le=1)
     max_score: float | None = Field(default=None, ge=0, le=1)

@@ -17,6 +17,14 @@ def holds(rule: Rule, facts: RoutingFacts, *, label: Label) -> bool:
     return _label_holds(rule.when, label) and _rest_holds(rule.when, facts)
 
 
+def holds_without_words(rule: Rule, facts: RoutingFacts) -> bool:
+    """Whether the rule is about a message that nobody can read a feeling from: it names the kind, and asks for no label."""
+    when = rule.when
+    asks_for_label = when.sentiment or when.intent or when.topics or when.language
+    asks_for_score = when.min_score is not None or when.max_score is not None
+    return when.message_type is not None and not asks_for_label and not asks_for_score and _rest_holds(when, facts)
+
+
 def _label_holds(when: RuleWhen, label: Label) -> bool:
     return (
         (when.sentiment is None or label.sentiment in when.sentiment)
@@ -30,6 +38,7 @@ def _rest_holds(when: RuleWhen, facts: RoutingFacts) -> bool:
     return (
         (when.topics is None or not set(when.topics).isdisjoint(facts.topics))
         and (when.surface is None or facts.surface in when.surface)
+        and (when.message_type is None or facts.message_type in when.message_type)
         and (when.language is None or facts.language in when.language)
         and (when.high_value is None or facts.high_value == when.high_value)
     )

@@ -30,6 +30,8 @@ class RoutingFacts:
     provisional: the labels are a keyword reading, not the model's.
     recent_actions: how many of each action this customer had in the last 24 hours.
     allow_actions: False for re-analyze and sweeps, which never message a customer again.
+    message_type: the channel's word for what came: "text", "image", "audio" …
+    in_group: written where others read it, so nothing is answered in private by itself.
     open_priority: where the conversation stood before this message; None when it was not open.
     """
 
@@ -51,6 +53,8 @@ class RoutingFacts:
     floor_hits: tuple[str, ...] = ()
     recent_actions: dict[str, int] = field(default_factory=dict[str, int])
     open_priority: Priority | None = None
+    message_type: str = "text"
+    in_group: bool = False
 
     def label(self) -> Label | None:
         """The label when there is a whole one, else None."""

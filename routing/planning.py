@@ -44,6 +44,8 @@ def _forbidden_to_everybody(kind: ActionKind, facts: RoutingFacts, *, label: Lab
         return "the text seems to give instructions to the model"
     if kind in THANKFUL and (because := _no_reason_for_thanks(facts, label=label)):
         return because
+    if kind in CUSTOMER_FACING and facts.in_group:
+        return "it was written in a group, where a private answer would surprise"
     if kind in CUSTOMER_FACING and facts.human_took_over:
         return "a person has taken the conversation over"
     if kind in CUSTOMER_FACING and "safety" in facts.floor_hits:

@@ -2,7 +2,8 @@
 
 from config.tenant import ActionKind, Priority, Rule, RuleThen, RuleWhen, Thresholds
 from routing import reasons
-from routing.conditions import holds
+from routing.actions import INTERNAL
+from routing.conditions import holds, holds_without_words
 from routing.facts import (
     COMMENT_SURFACES,
     Decision,
@@ -57,6 +58,9 @@ def _place(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
         # A keyword reading may place a message and no more.
         return _without_rule("not_yet_analysed", "P3", queue="not_yet_analysed", reason=reasons.WAITS_FOR_ANALYSIS)
     if facts.outcome == "no_text":
+        rule = next((rule for rule in policy.rules if holds_without_words(rule, facts)), None)
+        if rule:
+            return Decision(rule.then.priority, rule.then.queue, rule.name, (rule.because,), actions=_silent(rule.then))
         return _without_rule("no_text", "P3", queue="support", reason=reasons.no_text(facts.surface))
     label = facts.label()
     if label is None:
@@ -66,6 +70,11 @@ def _place(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
         return _without_rule("unsure", "P3", queue="review", reason=reason)
     rule = next((rule for rule in policy.rules if holds(rule, facts, label=label)), DEFAULT_RULE)
     return _by_rule(rule, facts, label=label, policy=policy)
+
+
+def _silent(then: RuleThen) -> tuple[PlannedAction, ...]:
+    """Of a rule's actions those that say nothing to the customer: nobody knows what a picture or a voice message says."""
+    return tuple(PlannedAction(kind, "pending") for kind in then.actions if kind in INTERNAL)
 
 
 def _without_rule(name: str, priority: Priority, *, queue: Queue, reason: str) -> Decision:

@@ -1,13 +1,9 @@
-"""Who wrote: customers by their identities, and the conversation they are in."""
+"""Customers and their conversations."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from store.db import Connection
-
-# Stable handles of one person, most trustworthy first. A username can pass to another person, so it never finds a customer.
-RESOLVING_KINDS = ("phone", "igsid", "bsuid", "parent_bsuid")
+from store.db import Connection, StoreError
 
 
 @dataclass(frozen=True)
@@ -26,53 +22,6 @@ class Conversation:
     routed_sent_at: datetime | None
     routed_message_id: str | None
     high_value: bool
-
-
-def _find_customer(conn: Connection, tenant_id: int, identities: list[list[str]]) -> str | None:
-    row = conn.execute(
-        """
-        SELECT customer_id
-        FROM customer_identity
-        WHERE tenant_id = %s AND kind || ':' || value = ANY(%s) AND kind = ANY(%s)
-        ORDER BY array_position(%s, kind)
-        LIMIT 1
-        """,
-        (tenant_id, [f"{kind}:{value}" for kind, value in identities], list(RESOLVING_KINDS), list(RESOLVING_KINDS)),
-    ).fetchone()
-    return str(row[0]) if row else None
-
-
-def resolve_customer(conn: Connection, tenant_id: int, sender: dict[str, Any]) -> str:
-    """The customer of these identities, created when none is known. Identities are added, customers never merged on a guess.
-
-    sender: {"identities": [[kind, value], …], "display_name": text or None}.
-    """
-    identities: list[list[str]] = sender["identities"]
-    customer_id = _find_customer(conn, tenant_id, identities)
-    if customer_id is None:
-        # One customer's first messages may be handled by two workers at once.
-        for kind, value in sorted(map(tuple, identities)):
-            conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
-        customer_id = _find_customer(conn, tenant_id, identities)
-    if customer_id is None:
-        row = conn.execute("INSERT INTO customer (tenant_id) VALUES (%s) RETURNING id", (tenant_id,)).fetchone()
-        assert row is not None
-        customer_id = str(row[0])
-    for kind, value in sorted(map(tuple, identities)):
-        conn.execute(
-            """
-            INSERT INTO customer_identity (tenant_id, kind, value, customer_id)
-            VALUES (%s, %s, %s, %s)
-            ON CONFLICT DO NOTHING
-            """,
-            (tenant_id, kind, value, customer_id),
-        )
-    if sender.get("display_name"):
-        conn.execute(
-            "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
-            (sender["display_name"], customer_id, sender["display_name"]),
-        )
-    return customer_id
 
 
 def resolve_conversation(
@@ -95,8 +44,28 @@ def resolve_conversation(
     return str(row[0])
 
 
+def find_or_add_conversation(
+    conn: Connection, tenant_id: int, *, customer_id: str, channel: str, account_id: str
+) -> str:
+    """The customer's conversation with this account for what needs no answer (an echo, history): nothing opens by it."""
+    row = conn.execute(
+        """
+        INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, state)
+        VALUES (%s, %s, %s, %s, 'resolved')
+        ON CONFLICT (tenant_id, customer_id, channel, account_id) DO UPDATE SET state = c.state
+        RETURNING id
+        """,
+        (tenant_id, customer_id, channel, account_id),
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
-    """Lock the conversation until the transaction ends, so that its messages are decided one after another."""
+    """Lock the conversation until the transaction ends, so that its messages are decided one after another.
+
+    Raises: StoreError to be tried again when it was merged into another one a moment ago.
+    """
     row = conn.execute(
         """
         SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
@@ -107,7 +76,9 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
         """,
         (conversation_id,),
     ).fetchone()
-    assert row is not None, "a message points at a conversation that is gone"
+    if row is None:
+        message = "conversation_merged"
+        raise StoreError(message, permanent=False, retry_after_s=0.5)
     return Conversation(*row)
 
 

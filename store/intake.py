@@ -1,25 +1,36 @@
-"""What the receiver writes: new messages with their open runs, delivery statuses, bodies that could not be read."""
+"""What the receiver writes first: new messages with their open runs, and bodies that could not be read."""
 
 import hashlib
 import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Literal
 
-from channels.base import DeliveryStatus, InboundMessage
+from channels.base import InboundMessage
 from store.db import Connection
 from store.migrate import DEDUPE_PEPPER
 from store.secrets import Keyring
 
+# The two deliveries of one comment on a boosted post come within seconds; the same words days later are a new comment.
+TWIN_WINDOW_S = 600
+
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A message that is new and has a pass to make."""
+    """A message that has a pass to make."""
 
     tenant_id: int
     message_id: str
     run_id: str
+
+
+@dataclass(frozen=True)
+class AddedMessages:
+    """What was new. message_ids: by message key. runs: those to start now, in the order of the body."""
+
+    message_ids: dict[bytes, str]
+    runs: list[StartedRun]
 
 
 def get_dedupe_pepper(conn: Connection, *, keyring: Keyring) -> bytes:
@@ -29,9 +40,14 @@ def get_dedupe_pepper(conn: Connection, *, keyring: Keyring) -> bytes:
     return keyring.decrypt(row[0], tenant_id=0, table="installation_secret", column=DEDUPE_PEPPER)
 
 
+def key_of(pepper: bytes, *, channel: str, source: str) -> bytes:
+    """What recognises a message for ever without keeping its provider id, which holds a phone number."""
+    return hmac.digest(pepper, f"{channel}\x1f{source}".encode(), hashlib.sha256)
+
+
 def message_key(pepper: bytes, message: InboundMessage) -> bytes:
-    """What recognises the message for ever without keeping its provider id, which holds a phone number."""
-    return hmac.digest(pepper, f"{message.channel}\x1f{message.key_source}".encode(), hashlib.sha256)
+    """See `key_of`."""
+    return key_of(pepper, channel=message.channel, source=message.key_source)
 
 
 def _sender(message: InboundMessage) -> str:
@@ -43,17 +59,33 @@ def _sender(message: InboundMessage) -> str:
     )
 
 
+def find_message_ids(conn: Connection, tenant_id: int, *, account_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
+    """The messages that are known by these keys."""
+    rows = conn.execute(
+        """
+        SELECT key, message_id::text
+        FROM message_key
+        WHERE tenant_id = %s AND account_id = %s AND key = ANY(%s)
+        """,
+        (tenant_id, account_id, list(keys)),
+    ).fetchall()
+    return {bytes(key): message_id for key, message_id in rows}
+
+
 def add_messages(
-    conn: Connection, tenant_id: int, messages: Sequence[InboundMessage], *, pepper: bytes
-) -> list[StartedRun]:
+    conn: Connection, tenant_id: int, messages: Sequence[InboundMessage], *, pepper: bytes, tombstones: bool = False
+) -> AddedMessages:
     """Insert what is new, in one statement however many there are; duplicates add nothing.
 
-    Inbound messages get an open run; echoes are stored as `ignored`. Returns the new runs in the order of `messages`.
+    Inbound messages get an open run; echoes and history are stored as `ignored` and get a run that only finds their place.
+    tombstones: the messages were taken back before they came: nothing is kept but that they existed.
     The transaction must act for `tenant_id`.
     """
     unique = {message_key(pepper, message): message for message in messages}
+    if not tombstones:
+        unique = _without_ad_twins(conn, tenant_id, unique, pepper=pepper)
     if not unique:
-        return []
+        return AddedMessages({}, [])
     rows = conn.execute(
         """
         WITH item AS MATERIALIZED (
@@ -61,10 +93,10 @@ def add_messages(
             SELECT *, uuidv7() AS message_id
             FROM unnest(
                 %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::timestamptz[], %s::jsonb[], %s::text[], %s::bytea[]
+                %s::timestamptz[], %s::jsonb[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::boolean[], %s::text[]
             ) WITH ORDINALITY AS item (
                 key, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                sent_at, sender, reply_to, raw, position
+                sent_at, sender, reply_to, raw, author, group_id, is_history, state, position
             )
         ), fresh AS (
             INSERT INTO message_key (tenant_id, account_id, key, message_id)
@@ -74,22 +106,27 @@ def add_messages(
         ), added AS (
             INSERT INTO message (
                 id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                sent_at, state, sender, reply_to_provider_id
+                sent_at, state, sender, reply_to_provider_id, author, group_id, is_history,
+                erased_at
             )
             SELECT message_id, %s, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                   coalesce(sent_at, now()), CASE direction WHEN 'inbound' THEN 'received' ELSE 'ignored' END, sender, reply_to
+                   coalesce(sent_at, now()), state, sender, reply_to, author, group_id, is_history,
+                   CASE state WHEN 'erased' THEN now() END
             FROM item JOIN fresh USING (message_id)
             ORDER BY position
         ), kept AS (
             INSERT INTO message_raw (message_id, tenant_id, item)
-            SELECT message_id, %s, raw FROM item JOIN fresh USING (message_id)
+            SELECT message_id, %s, raw FROM item JOIN fresh USING (message_id) WHERE state <> 'erased'
         ), started AS (
-            INSERT INTO run (tenant_id, message_id)
-            SELECT %s, message_id FROM item JOIN fresh USING (message_id) WHERE direction = 'inbound' ORDER BY position
-            RETURNING id, message_id
+            INSERT INTO run (tenant_id, message_id, kind)
+            SELECT %s, message_id, CASE state WHEN 'received' THEN 'initial' ELSE 'place' END
+            FROM item JOIN fresh USING (message_id)
+            WHERE state <> 'erased'
+            ORDER BY position
+            RETURNING id, message_id, kind
         )
-        SELECT started.message_id, started.id
-        FROM started JOIN item USING (message_id)
+        SELECT item.key, fresh.message_id::text, started.id::text, started.kind
+        FROM fresh JOIN item USING (message_id) LEFT JOIN started USING (message_id)
         ORDER BY item.position
         """,
         (
@@ -105,82 +142,72 @@ def add_messages(
             [_sender(message) for message in unique.values()],
             [message.reply_to_provider_id for message in unique.values()],
             [message.raw for message in unique.values()],
+            [message.author for message in unique.values()],
+            [message.group_id for message in unique.values()],
+            [message.is_history for message in unique.values()],
+            ["erased" if tombstones else _first_state(message) for message in unique.values()],
             *[tenant_id] * 4,
         ),
     ).fetchall()
-    return [StartedRun(tenant_id, str(message_id), str(run_id)) for message_id, run_id in rows]
+    return AddedMessages(
+        message_ids={bytes(key): message_id for key, message_id, _, _ in rows},
+        runs=[StartedRun(tenant_id, message_id, run_id) for _, message_id, run_id, kind in rows if kind == "initial"],
+    )
 
 
-def _as_uuid(callback: str | None) -> UUID | None:
-    """Our own callbacks are action ids; another program's on the same number are not."""
-    try:
-        return UUID(callback) if callback else None
-    except ValueError:
-        return None
+def _first_state(message: InboundMessage) -> Literal["received", "ignored"]:
+    return "received" if message.direction == "inbound" and not message.is_history else "ignored"
 
 
-# What a status makes of one of our sends: "sent" and later prove that it arrived at the channel.
-_SETTLED_STATE = {"sent": "sent", "delivered": "sent", "read": "sent", "failed": "failed"}
-
-
-def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliveryStatus]) -> int:
-    """Apply delivery statuses to our own actions: an uncertain send becomes sent or failed. Returns how many changed.
-
-    A later "failed" wins over "sent": acceptance is not delivery. The transaction must act for `tenant_id`.
-    """
-    changed = 0
-    for status in statuses:
-        action_id = _as_uuid(status.callback)
-        if action_id is None:
-            continue
-        state = _SETTLED_STATE[status.state]
-        changed += conn.execute(
-            """
-            UPDATE action
-            SET state = %s, error_code = CASE WHEN %s = 'failed' THEN %s END,
-                provider_message_id = coalesce(provider_message_id, %s), settled_at = now(), lease_until = NULL
-            WHERE id = %s
-              AND tenant_id = %s
-              AND (state IN ('sending', 'uncertain') OR (state = 'sent' AND %s = 'failed'))
-            """,
-            (state, state, status.error_code, status.provider_message_id, action_id, tenant_id, state),
-        ).rowcount
-    return changed
-
-
-def note_human_answers(conn: Connection, tenant_id: int, echoes: Sequence[InboundMessage]) -> None:
-    """An answer typed in the channel's own app: the conversation is taken over and its clock stops.
-
-    An echo of one of our own sends changes nothing; nor does one that comes while such a send is under way, because the echo can be
-    faster than the answer that tells us its id. The transaction must act for `tenant_id`.
-    """
-    for echo in echoes:
-        conn.execute(
-            """
-            UPDATE conversation AS c
-            SET taken_over = true,
-                last_human_answer_at = greatest(c.last_human_answer_at, coalesce(%(sent_at)s, now()))
-            FROM customer_identity AS i
-            WHERE i.tenant_id = %(tenant_id)s
-              AND i.kind || ':' || i.value = ANY(%(identities)s)
-              AND c.customer_id = i.customer_id
-              AND c.channel = %(channel)s
-              AND c.account_id = %(account_id)s
-              AND NOT EXISTS (
-                  SELECT FROM action AS a
-                  WHERE a.conversation_id = c.id
-                    AND (a.provider_message_id = %(provider_message_id)s OR a.state IN ('sending', 'uncertain'))
-              )
-            """,
-            {
-                "tenant_id": tenant_id,
-                "identities": [f"{identity.kind}:{identity.value}" for identity in echo.identities],
-                "channel": echo.channel,
-                "account_id": echo.account_id,
-                "sent_at": echo.sent_at,
-                "provider_message_id": echo.provider_message_id,
-            },
+def _without_ad_twins(
+    conn: Connection, tenant_id: int, unique: dict[bytes, InboundMessage], *, pepper: bytes
+) -> dict[bytes, InboundMessage]:
+    """Without comments whose other delivery, for the ad or for the post, is here already or stands earlier in the body."""
+    twins = {
+        (
+            message.account_id,
+            key_of(pepper, channel="twin", source=message.ad_twin.source),
+            message.ad_twin.from_ad,
+        ): key
+        for key, message in unique.items()
+        if message.ad_twin
+    }
+    if not twins:
+        return unique
+    rows = conn.execute(
+        """
+        WITH item AS (
+            SELECT * FROM unnest(%s::text[], %s::bytea[], %s::boolean[], %s::bytea[]) AS item (account_id, twin_key, from_ad, key)
+        ), seen AS (
+            INSERT INTO comment_twin AS t (tenant_id, account_id, twin_key, from_ad, message_key)
+            SELECT %s, account_id, twin_key, from_ad, key FROM item ORDER BY account_id, twin_key, from_ad
+            -- The newest delivery of each side counts; the same comment again changes nothing.
+            ON CONFLICT (tenant_id, account_id, twin_key, from_ad) DO UPDATE
+                SET message_key = EXCLUDED.message_key, seen_at = now()
+                WHERE t.message_key <> EXCLUDED.message_key
         )
+        SELECT item.key
+        FROM item JOIN comment_twin AS other
+          ON other.tenant_id = %s AND other.account_id = item.account_id AND other.twin_key = item.twin_key
+         AND other.from_ad <> item.from_ad AND other.message_key <> item.key
+         AND other.seen_at > now() - make_interval(secs => %s)
+        """,
+        (
+            [account_id for account_id, _, _ in twins],
+            [twin_key for _, twin_key, _ in twins],
+            [from_ad for _, _, from_ad in twins],
+            list(twins.values()),
+            tenant_id,
+            tenant_id,
+            TWIN_WINDOW_S,
+        ),
+    ).fetchall()
+    doubled = {bytes(key) for (key,) in rows}
+    # Both in one body: the ad's goes.
+    for account_id, twin_key, from_ad in twins:
+        if from_ad and (account_id, twin_key, False) in twins:
+            doubled.add(twins[(account_id, twin_key, True)])
+    return {key: message for key, message in unique.items() if key not in doubled}
 
 
 def keep_unparsed_body(conn: Connection, *, channel: str, reason: str, body: bytes) -> None:

@@ -11,9 +11,18 @@ from store.db import Connection
 
 @dataclass(frozen=True)
 class StoredMessage:
-    """One inbound message. sender: {"identities": [[kind, value], …], "display_name": …}."""
+    """One message. sender: {"identities": [[kind, value], …], "display_name": …}.
+
+    joined_to: the message that is analyzed for this one too. edits: how often its words were changed.
+    """
 
     id: str
+    direction: str
+    author: str
+    is_history: bool
+    group_id: str | None = field(repr=False)
+    joined_to: str | None
+    edits: int
     channel: str
     surface: str
     account_id: str
@@ -32,7 +41,7 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
     """The message of the transaction's tenant. Raises: LookupError when there is none."""
     row = conn.execute(
         """
-        SELECT id::text, channel, surface, account_id, provider_message_id, message_type, text, sent_at, state, sender,
+        SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id, provider_message_id, message_type, text, sent_at, state, sender,
                customer_id::text, conversation_id::text, minimized_text
         FROM message
         WHERE id = %s
@@ -62,7 +71,7 @@ def store_minimized(conn: Connection, message_id: str, *, text: str, stripped: d
 
 @dataclass(frozen=True)
 class EarlierTurn:
-    """A turn before the one at hand. minimized_text is None for what was never minimized (answers typed by people)."""
+    """A turn before the one at hand. minimized_text is None for what has not been minimized yet."""
 
     direction: str
     text: str | None = field(repr=False)
@@ -72,15 +81,42 @@ class EarlierTurn:
 def list_earlier_turns(
     conn: Connection, *, conversation_id: str, sent_at: datetime, message_id: str, limit: int
 ) -> list[EarlierTurn]:
-    """Up to `limit` turns of the conversation before this message by provider time, oldest first."""
+    """Up to `limit` turns of the conversation before this message by provider time, oldest first.
+
+    The parts of the message's own burst are not among them.
+    """
     rows = conn.execute(
         """
         SELECT direction, text, minimized_text
         FROM message
         WHERE conversation_id = %s AND (sent_at, id) < (%s, %s) AND text IS NOT NULL AND state <> 'erased'
+          AND joined_to IS DISTINCT FROM %s
         ORDER BY sent_at DESC, id DESC
         LIMIT %s
         """,
-        (conversation_id, sent_at, message_id, limit),
+        (conversation_id, sent_at, message_id, message_id, limit),
     ).fetchall()
     return [EarlierTurn(*row) for row in reversed(rows)]
+
+
+@dataclass(frozen=True)
+class BurstPart:
+    """A message that is analyzed together with a later one of the same burst."""
+
+    id: str
+    text: str | None = field(repr=False)
+    minimized_text: str | None = field(repr=False)
+
+
+def list_burst_parts(conn: Connection, message_id: str) -> list[BurstPart]:
+    """The messages that were joined to this one, oldest first by provider time."""
+    rows = conn.execute(
+        """
+        SELECT id::text, text, minimized_text
+        FROM message
+        WHERE joined_to = %s AND state <> 'erased' AND text IS NOT NULL
+        ORDER BY sent_at, id
+        """,
+        (message_id,),
+    ).fetchall()
+    return [BurstPart(*row) for row in rows]

@@ -1,6 +1,7 @@
 """Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
@@ -29,7 +30,7 @@ class RunRef:
 class LockedRun:
     """A run whose row this transaction holds."""
 
-    kind: Literal["initial", "reanalyze", "sweep"]
+    kind: Literal["initial", "reanalyze", "sweep", "place"]
     state: RunState
     outcome: Outcome | None
     answer: dict[str, Any] | None
@@ -37,6 +38,8 @@ class LockedRun:
     provisional_done: bool
     crashes: int
     leased: bool
+    gathers: bool
+    """More of the same burst may come: not to be analyzed yet."""
 
 
 def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
@@ -44,7 +47,7 @@ def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
     row = conn.execute(
         """
         SELECT kind, state, outcome, answer, error_code, provisional_at IS NOT NULL, crashes,
-               coalesce(lease_until > clock_timestamp(), false)
+               coalesce(lease_until > clock_timestamp(), false), coalesce(gathers_until > clock_timestamp(), false)
         FROM run
         WHERE id = %s AND tenant_id = %s
         FOR UPDATE
@@ -87,7 +90,8 @@ def take_lease(conn: Connection, ref: RunRef) -> str:
     row = conn.execute(
         """
         UPDATE run
-        SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %s), crashes = crashes + 1
+        SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %s), crashes = crashes + 1,
+            gathers_until = NULL
         WHERE id = %s
         RETURNING lease_token
         """,
@@ -145,6 +149,71 @@ def postpone(conn: Connection, ref: RunRef, *, seconds: float, error_code: str) 
     )
 
 
+def gather(conn: Connection, ref: RunRef, *, seconds: float, max_wait_s: float) -> None:
+    """Leave a minimized run alone while more of the same burst may come, but never longer than max_wait_s since it began."""
+    conn.execute(
+        """
+        UPDATE run
+        SET gathers_until = least(now() + make_interval(secs => %s), created_at + make_interval(secs => %s)),
+            next_at = least(now() + make_interval(secs => %s), created_at + make_interval(secs => %s))
+        WHERE id = %s
+        """,
+        (seconds, max_wait_s, seconds, max_wait_s, ref.run_id),
+    )
+
+
+def stop_gathering(conn: Connection, run_id: str) -> None:
+    """The burst is not to be waited for any longer."""
+    conn.execute("UPDATE run SET gathers_until = NULL, next_at = now() WHERE id = %s", (run_id,))
+
+
+@dataclass(frozen=True)
+class GatheringRun:
+    """An initial run that waits for more of its burst, locked."""
+
+    run_id: str
+    message_id: str
+    sent_at: datetime
+
+
+def lock_gathering_runs(conn: Connection, *, conversation_id: str, surface: str, except_run: str) -> list[GatheringRun]:
+    """The conversation's waiting runs of one surface, oldest first by provider time. One that somebody works on is left out:
+    waiting for it could be waiting for somebody who waits for us.
+    """
+    rows = conn.execute(
+        """
+        SELECT r.id::text, r.message_id::text, m.sent_at
+        FROM message AS m JOIN run AS r ON r.message_id = m.id
+        WHERE m.conversation_id = %s AND m.surface = %s AND r.id <> %s AND r.kind = 'initial' AND r.state = 'minimized'
+          AND r.gathers_until IS NOT NULL
+        ORDER BY m.sent_at, m.id
+        FOR UPDATE OF r SKIP LOCKED
+        """,
+        (conversation_id, surface, except_run),
+    ).fetchall()
+    return [GatheringRun(*row) for row in rows]
+
+
+def join_burst(conn: Connection, *, run_id: str, message_id: str, to_message_id: str) -> None:
+    """The run's message, and what was joined to it, is analyzed with a later one: its own pass ends."""
+    conn.execute("DELETE FROM run WHERE id = %s", (run_id,))
+    conn.execute(
+        "UPDATE message SET joined_to = %s, state = CASE WHEN id = %s THEN 'done' ELSE state END WHERE id = %s OR joined_to = %s",
+        (to_message_id, message_id, message_id, message_id),
+    )
+
+
+def has_newer_run(conn: Connection, ref: RunRef) -> bool:
+    """Whether a later pass of the same message is open: its words were changed since this one began."""
+    return (
+        conn.execute(
+            "SELECT FROM run WHERE message_id = %s AND id > %s AND kind = 'reanalyze' LIMIT 1",
+            (ref.message_id, ref.run_id),
+        ).fetchone()
+        is not None
+    )
+
+
 def bury(conn: Connection, ref: RunRef, *, error_code: str) -> None:
     """Park a run that cannot go on, with the reason, until someone replays it. Nothing is deleted."""
     row = conn.execute(
@@ -182,7 +251,7 @@ def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
         WITH due AS (
             SELECT id
             FROM run
-            WHERE state <> 'dead' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
+            WHERE state <> 'dead' AND kind <> 'place' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
             ORDER BY next_at
             LIMIT %s
             FOR UPDATE SKIP LOCKED
@@ -201,7 +270,11 @@ def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
 def hasten_all(conn: Connection) -> int:
     """Make every open run due now: the broker has lost its queues. Needs the system scope."""
     return conn.execute(
-        "UPDATE run SET next_at = now(), rings = 0 WHERE state <> 'dead' AND next_at > now() AND error_code IS NULL"
+        """
+        UPDATE run
+        SET next_at = now(), rings = 0
+        WHERE state <> 'dead' AND kind <> 'place' AND next_at > now() AND error_code IS NULL AND gathers_until IS NULL
+        """
     ).rowcount
 
 
@@ -211,6 +284,7 @@ def count_open_runs(conn: Connection) -> tuple[dict[str, int], float]:
         """
         SELECT state, count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
         FROM run
+        WHERE kind <> 'place'
         GROUP BY state
         """
     ).fetchall()
@@ -237,6 +311,21 @@ def list_runs_without_reading(conn: Connection, *, older_than_s: float, limit: i
 def mark_provisional(conn: Connection, ref: RunRef) -> None:
     """The run has its provisional reading."""
     conn.execute("UPDATE run SET provisional_at = now() WHERE id = %s", (ref.run_id,))
+
+
+def take_place_runs(conn: Connection, *, limit: int) -> list[RunRef]:
+    """Echoes and history that have no customer yet, oldest first. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id, message_id, id
+        FROM run
+        WHERE kind = 'place' AND state = 'received'
+        ORDER BY id
+        LIMIT %s
+        """,
+        (limit,),
+    ).fetchall()
+    return [RunRef(tenant_id, str(message), str(run)) for tenant_id, message, run in rows]
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,33 @@
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import structlog
 
-from channels.base import ChannelError, ChannelKind, DeliveryStatus, InboundMessage, ParsedWebhook
+from channels.base import (
+    ChannelError,
+    ChannelKind,
+    DeliveryStatus,
+    IdentityChange,
+    InboundMessage,
+    MarketingChoice,
+    MessageEdit,
+    MessageErasure,
+    ParsedWebhook,
+    Reaction,
+)
 from channels.body import decode_body
 from channels.registry import HINTS, PARSERS
 from channels.signature import first_matching_secret
-from store.db import Database, StoreError, act_for_tenant
-from store.intake import StartedRun, add_messages, keep_unparsed_body, note_human_answers, settle_sends
+from store.db import Connection, Database, StoreError, act_for_tenant
+from store.edits import apply_edits, apply_reactions
+from store.erasure import erase_messages
+from store.identities import apply_identity_changes, note_marketing_choices
+from store.intake import StartedRun, add_messages, keep_unparsed_body
+from store.outbound import settle_sends, take_echoes
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
 
@@ -32,8 +49,26 @@ class NotSigned(Exception):
 class Accepted:
     """One tenant's share of a body."""
 
-    messages: list[InboundMessage]
-    statuses: list[DeliveryStatus]
+    messages: list[InboundMessage] = field(default_factory=list[InboundMessage])
+    statuses: list[DeliveryStatus] = field(default_factory=list[DeliveryStatus])
+    edits: list[MessageEdit] = field(default_factory=list[MessageEdit])
+    erasures: list[MessageErasure] = field(default_factory=list[MessageErasure])
+    reactions: list[Reaction] = field(default_factory=list[Reaction])
+    identity_changes: list[IdentityChange] = field(default_factory=list[IdentityChange])
+    marketing_choices: list[MarketingChoice] = field(default_factory=list[MarketingChoice])
+
+    @classmethod
+    def of(cls, parsed: ParsedWebhook) -> "Accepted":
+        """All of a body, for one tenant."""
+        return cls(
+            messages=list(parsed.messages),
+            statuses=list(parsed.statuses),
+            edits=list(parsed.edits),
+            erasures=list(parsed.erasures),
+            reactions=list(parsed.reactions),
+            identity_changes=list(parsed.identity_changes),
+            marketing_choices=list(parsed.marketing_choices),
+        )
 
 
 class Intake:
@@ -89,37 +124,81 @@ class Intake:
 
     def _store_once(self, shares: dict[int, Accepted], directory: Directory) -> list[StartedRun]:
         runs: list[StartedRun] = []
+        added = 0
         with self._database.system_transaction() as conn:
             for tenant_id, share in sorted(shares.items()):
                 act_for_tenant(conn, tenant_id)
-                fresh = add_messages(conn, tenant_id, share.messages, pepper=directory.pepper)
-                runs.extend(fresh)
-                note_human_answers(conn, tenant_id, [m for m in share.messages if m.direction == "outbound"])
-                settle_sends(conn, tenant_id, share.statuses)
-        self._count(shares, runs)
+                started = store_share(conn, tenant_id, share, pepper=directory.pepper)
+                added += started.new_messages
+                runs.extend(started.runs)
+        self._count(shares, added)
         return runs
 
     @staticmethod
-    def _count(shares: dict[int, Accepted], runs: list[StartedRun]) -> None:
-        inbound = [m for share in shares.values() for m in share.messages if m.direction == "inbound"]
-        if inbound:
-            RECEIVED.labels(inbound[0].channel).inc(len(runs))
-            DUPLICATES.labels(inbound[0].channel).inc(len(inbound) - len(runs))
+    def _count(shares: dict[int, Accepted], added: int) -> None:
+        live = [
+            message
+            for share in shares.values()
+            for message in share.messages
+            if message.direction == "inbound" and not message.is_history
+        ]
+        if live:
+            RECEIVED.labels(live[0].channel).inc(added)
+            DUPLICATES.labels(live[0].channel).inc(len(live) - added)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What storing a share came to: runs to start, and how many messages were new."""
+
+    runs: list[StartedRun]
+    new_messages: int
+
+
+def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: bytes) -> Stored:
+    """Store one tenant's share: messages first, then what is said about messages and people. Erasures win over all else.
+
+    The transaction must act for `tenant_id`. Raises: StoreError through the transaction.
+    """
+    added = add_messages(conn, tenant_id, share.messages, pepper=pepper)
+    apply_identity_changes(conn, tenant_id, share.identity_changes)
+    note_marketing_choices(conn, tenant_id, share.marketing_choices)
+    echoes = [message for message in share.messages if message.direction == "outbound"]
+    take_echoes(conn, tenant_id, echoes, pepper=pepper)
+    settle_sends(conn, tenant_id, share.statuses)
+    apply_reactions(conn, tenant_id, share.reactions, pepper=pepper)
+    edited = apply_edits(conn, tenant_id, share.edits, pepper=pepper)
+    rejudged = erase_messages(conn, tenant_id, share.erasures, pepper=pepper)
+    return Stored([*added.runs, *edited, *rejudged], len(added.runs))
+
+
+class _OfAccount(Protocol):
+    @property
+    def account_id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=_OfAccount)
 
 
 def _share_out(parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory) -> dict[int, Accepted]:
     """Items by tenant. An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
     else one tenant could forge another's customers.
     """
-    shares: dict[int, Accepted] = defaultdict(lambda: Accepted([], []))
-    for item in (*parsed.messages, *parsed.statuses):
-        account = directory.find(kind, item.account_id)
-        if account is None or secret not in account.app_secrets:
-            DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
-            continue
-        share = shares[account.tenant_id]
-        if isinstance(item, InboundMessage):
-            share.messages.append(item)
-        else:
-            share.statuses.append(item)
+    shares: dict[int, Accepted] = defaultdict(Accepted)
+
+    def share_out(items: Iterable[Item], kept: Callable[[Accepted], list[Item]]) -> None:
+        for item in items:
+            account = directory.find(kind, item.account_id)
+            if account is None or secret not in account.app_secrets:
+                DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
+            else:
+                kept(shares[account.tenant_id]).append(item)
+
+    share_out(parsed.messages, lambda share: share.messages)
+    share_out(parsed.statuses, lambda share: share.statuses)
+    share_out(parsed.edits, lambda share: share.edits)
+    share_out(parsed.erasures, lambda share: share.erasures)
+    share_out(parsed.reactions, lambda share: share.reactions)
+    share_out(parsed.identity_changes, lambda share: share.identity_changes)
+    share_out(parsed.marketing_choices, lambda share: share.marketing_choices)
     return dict(shares)

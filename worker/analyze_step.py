@@ -19,13 +19,15 @@ from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.analyses import add_egress, settle_egress
 from store.db import Connection
-from store.messages import StoredMessage, get_message, list_earlier_turns
+from store.messages import StoredMessage, get_message, list_burst_parts, list_earlier_turns
 from store.runs import MAX_CRASHES, RunRef, advance, bury, lock_run, postpone, release_lease, store_answer, take_lease
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
+# Of a longer burst the newest words count.
+MAX_BURST_CHARS = 8192
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> 
     )
 
 
+def _burst_text(conn: Connection, message: StoredMessage) -> MinimizedText:
+    """The stripped words of the message, after those of its burst that are analyzed with it."""
+    assert message.minimized_text is not None
+    parts = [part.minimized_text for part in list_burst_parts(conn, message.id) if part.minimized_text]
+    return MinimizedText("\n".join([*parts, message.minimized_text])[-MAX_BURST_CHARS:])
+
+
 def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAnalysis | Next:
     tenant = deps.tenants.get(ref.tenant_id)
     industry = load_industry(tenant.industry)
@@ -67,7 +76,7 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
         if verdict:
             return verdict
         assert run is not None
-        if run.leased:
+        if run.leased or run.gathers:
             return Next.STOP
         if run.crashes >= MAX_CRASHES:
             bury(conn, ref, error_code="poison")
@@ -75,7 +84,7 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
         message = get_message(conn, ref.message_id)
         assert message.minimized_text is not None
         request = AnalysisRequest(
-            text=MinimizedText(message.minimized_text),
+            text=_burst_text(conn, message),
             context=_context(conn, message, tenant),
             topics=topics,
             industry=industry.description,

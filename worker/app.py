@@ -14,6 +14,7 @@ from worker.metrics import serve
 from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
+PLACE_EVERY_S = 2.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -68,6 +69,7 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
+        "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
         "partitions": {
             "task": "earshot.ensure_partitions",
             "schedule": 6 * 3600.0,

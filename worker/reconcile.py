@@ -27,6 +27,7 @@ from store.runs import (
     lock_run,
     mark_provisional,
     take_due_runs,
+    take_place_runs,
 )
 from worker.app import app
 from worker.deps import Deps
@@ -34,7 +35,7 @@ from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAI
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.roles import ROLES
 from worker.routing_step import is_newest, stands_higher
-from worker.steps import ensure_place
+from worker.steps import ensure_place, place
 
 log = structlog.get_logger()
 
@@ -42,6 +43,8 @@ log = structlog.get_logger()
 MAX_WAITING = 2000
 READINGS_PER_TICK = 200
 ADVISORY_LOCK = "earshot reconcile"
+PLACING_LOCK = "earshot place"
+PLACED_PER_TICK = 300
 # Lives in the broker: when it is gone, so are the queues.
 BROKER_MARK = "earshot:queues-alive"
 
@@ -182,6 +185,21 @@ def _place_provisionally(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+
+
+def place_waiting(deps: Deps) -> int:
+    """Give echoes and history their customers; returns how many. One worker at a time does it. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (PLACING_LOCK,)).fetchone()
+        if not row or not row[0]:
+            return 0
+        refs = take_place_runs(conn, limit=PLACED_PER_TICK)
+        for ref in refs:
+            try:
+                place(deps, ref)
+            except StoreError as error:
+                log.warning("not_placed", code=error.code, message_id=ref.message_id)
+    return len(refs)
 
 
 def make_partitions(deps: Deps, *, now: datetime) -> None:

@@ -13,8 +13,8 @@ from store.crm import NewEvent, add_event
 from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
-from store.messages import StoredMessage
-from store.runs import LockedRun, RunRef
+from store.messages import StoredMessage, list_burst_parts
+from store.runs import LockedRun, RunRef, has_newer_run
 from store.tenants import has_crm
 
 NOTE_PRIORITY = "P1"
@@ -27,18 +27,22 @@ def build_facts(
     conversation: Conversation,
     analysis: StoredAnalysis | None,
     run: LockedRun,
+    words: str,
+    allow_actions: bool,
     recent_actions: dict[str, int],
 ) -> RoutingFacts:
-    """All that the decision looks at, from rows."""
+    """All that the decision looks at, from rows. words: the message's own and those of its burst."""
     if analysis is None:
         return RoutingFacts(
             outcome="no_text" if run.outcome == "no_text" else "unanalyzed",
             surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
             high_value=conversation.high_value,
             human_took_over=conversation.taken_over,
-            floor_hits=floor_hits(message.text or ""),
-            allow_actions=run.kind == "initial",
+            floor_hits=floor_hits(words),
+            allow_actions=allow_actions,
             recent_actions=recent_actions,
+            message_type=message.message_type,
+            in_group=message.group_id is not None,
         )
     return RoutingFacts(
         outcome="analyzed",
@@ -55,9 +59,11 @@ def build_facts(
         high_value=conversation.high_value,
         human_took_over=conversation.taken_over,
         open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
-        allow_actions=run.kind == "initial",
-        floor_hits=floor_hits(message.text or ""),
+        allow_actions=allow_actions,
+        floor_hits=floor_hits(words),
         recent_actions=recent_actions,
+        message_type=message.message_type,
+        in_group=message.group_id is not None,
     )
 
 
@@ -106,11 +112,15 @@ def decide_and_store(
     assert message.conversation_id is not None and message.customer_id is not None
     conversation = lock_conversation(conn, message.conversation_id)
     analysis = find_analysis(conn, ref) if run.outcome == "analyzed" else None
+    parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
     facts = build_facts(
         message=message,
         conversation=conversation,
         analysis=analysis,
         run=run,
+        words="\n".join([*parts, message.text or ""]),
+        # Words that were changed meanwhile are judged by a pass of their own, which plans nothing.
+        allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),
         recent_actions=count_recent_actions(conn, message.customer_id),
     )
     decision = decide(facts, policy_for(tenant))

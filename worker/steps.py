@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analysis.minimize import minimize as strip_personal_data
+from config.tenant import TenantConfig
 from store.analyses import NewAnalysis, add_analysis
 from store.crm import mark_dirty
-from store.customers import list_known_names, resolve_conversation, resolve_customer
+from store.customers import find_or_add_conversation, list_known_names, lock_conversation, resolve_conversation
 from store.db import Connection
-from store.messages import StoredMessage, get_message, place_message, store_minimized
+from store.identities import resolve_customer
+from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
+from store.outbound import note_human_answer
 from store.runs import (
     RunRef,
     advance,
@@ -21,6 +24,7 @@ from store.runs import (
     lock_run,
 )
 from store.tenants import has_crm
+from worker.bursts import gather_burst
 from worker.deps import Deps
 from worker.routing_step import decide_and_store
 from worker.stage import Next, after
@@ -30,38 +34,81 @@ def ensure_place(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple
     """(customer_id, conversation_id) of the message, found or made on first need."""
     if message.customer_id and message.conversation_id:
         return message.customer_id, message.conversation_id
-    customer_id = resolve_customer(conn, ref.tenant_id, message.sender)
-    conversation_id = resolve_conversation(
+    customer_id = resolve_customer(
         conn,
         ref.tenant_id,
-        customer_id=customer_id,
+        message.sender,
         channel=message.channel,
         account_id=message.account_id,
-        sent_at=message.sent_at,
+        at=message.sent_at,
     )
+    if message.direction == "inbound" and not message.is_history:
+        conversation_id = resolve_conversation(
+            conn,
+            ref.tenant_id,
+            customer_id=customer_id,
+            channel=message.channel,
+            account_id=message.account_id,
+            sent_at=message.sent_at,
+        )
+    else:
+        conversation_id = find_or_add_conversation(
+            conn, ref.tenant_id, customer_id=customer_id, channel=message.channel, account_id=message.account_id
+        )
     place_message(conn, message.id, customer_id=customer_id, conversation_id=conversation_id)
     return customer_id, conversation_id
 
 
+def _strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
+    minimized = strip_personal_data(text, region=tenant.default_region, known_names=list_known_names(conn, customer_id))
+    store_minimized(conn, message_id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
+
+
 def minimize(deps: Deps, ref: RunRef) -> Next:
-    """Find the customer and conversation, strip personal data, keep the stripped text. Without text: on to routing."""
+    """Find the customer and conversation, strip personal data, keep the stripped text. Without text: on to routing.
+
+    Where the tenant joins bursts, the chain stops here until the burst is over; the reconciler goes on with it.
+    """
     tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="received")
         if verdict:
             return verdict
+        assert run is not None
         message = get_message(conn, ref.message_id)
-        customer_id, _ = ensure_place(conn, ref, message)
+        customer_id, conversation_id = ensure_place(conn, ref, message)
+        for part in list_burst_parts(conn, message.id):
+            if part.minimized_text is None and part.text:  # its words were changed
+                _strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
         if not message.text or not message.text.strip():
             advance(conn, ref, to="persisted", outcome="no_text")
             return Next.GO_ON
-        minimized = strip_personal_data(
-            message.text, region=tenant.default_region, known_names=list_known_names(conn, customer_id)
-        )
-        store_minimized(conn, message.id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
+        _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         advance(conn, ref, to="minimized")
+        if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
+            lock_conversation(conn, conversation_id)
+            return gather_burst(conn, ref, message, conversation_id=conversation_id, thresholds=tenant.thresholds)
     return Next.GO_ON
+
+
+def place(deps: Deps, ref: RunRef) -> None:
+    """Give an echo or a message from history its customer and conversation, and strip it for later context. No triage.
+
+    What a person typed in the channel's app takes the conversation over. Repeating it changes nothing.
+    """
+    tenant = deps.tenants.get(ref.tenant_id)
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        run = lock_run(conn, ref)
+        if run is None or run.kind != "place":
+            return
+        message = get_message(conn, ref.message_id)
+        customer_id, conversation_id = ensure_place(conn, ref, message)
+        if message.text:
+            _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
+        if message.direction == "outbound" and message.author == "human" and not message.is_history:
+            note_human_answer(conn, [conversation_id], answered_at=message.sent_at)
+        finish(conn, ref, kind=run.kind, outcome=None)
 
 
 def persist(deps: Deps, ref: RunRef) -> Next:

@@ -162,6 +162,12 @@ def reconcile_tick(**_: Any) -> None:
     _quietly(lambda: reconcile.tick(deps()), name="reconcile")
 
 
+@app.task(name="earshot.place_messages", queue="maintenance")
+def place_messages(**_: Any) -> None:
+    """Give echoes and history their customers."""
+    _quietly(lambda: reconcile.place_waiting(deps()), name="place_messages")
+
+
 @app.task(name="earshot.ensure_partitions", queue="maintenance")
 def ensure_partitions(**_: Any) -> None:
     """Make the coming months' partitions."""

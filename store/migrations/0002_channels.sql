@@ -47,12 +47,13 @@ CREATE INDEX message_joined ON message (joined_to) WHERE joined_to IS NOT NULL;
 -- Written before there was an author.
 UPDATE message SET author = 'human' WHERE direction = 'outbound';
 
--- What a message said before it was edited, oldest first by version.
+-- What a message said before it was edited, oldest first by version. item: the raw item it came in.
 CREATE TABLE message_version (
     message_id uuid NOT NULL,
     version integer NOT NULL,
     tenant_id bigint NOT NULL,
     text text,
+    item bytea,
     replaced_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (message_id, version)
 );
@@ -86,6 +87,7 @@ ALTER TABLE run
     ADD CONSTRAINT run_kind_check CHECK (kind IN ('initial', 'reanalyze', 'sweep', 'place')),
     -- Until then more of the same burst may come.
     ADD COLUMN gathers_until timestamptz;
+CREATE INDEX run_place ON run (id) WHERE kind = 'place';
 
 ALTER TABLE channel_account
     ADD COLUMN reply_url text,

@@ -10,9 +10,10 @@ import pytest
 from channels.body import decode_body
 from channels.registry import PARSERS
 from store.db import Database
-from store.intake import add_messages, get_dedupe_pepper, note_human_answers
+from store.intake import get_dedupe_pepper
 from store.runs import MAX_CRASHES, RunRef, list_dead, replay_dead
 from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
+from webhook_receiver.intake import Accepted, store_share
 from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm
 from worker.delivery import deliver_action
@@ -47,9 +48,8 @@ def receive(deps, tenant_ids):
         with deps.database.system_transaction() as conn:
             pepper = get_dedupe_pepper(conn, keyring=deps.keyring)
         with deps.database.tenant_transaction(tenant_ids[slug]) as conn:
-            fresh = add_messages(conn, tenant_ids[slug], parsed.messages, pepper=pepper)
-            note_human_answers(conn, tenant_ids[slug], [m for m in parsed.messages if m.direction == "outbound"])
-        return [RunRef(run.tenant_id, run.message_id, run.run_id) for run in fresh]
+            stored = store_share(conn, tenant_ids[slug], Accepted.of(parsed), pepper=pepper)
+        return [RunRef(run.tenant_id, run.message_id, run.run_id) for run in stored.runs]
 
     return store
 
@@ -478,7 +478,7 @@ def test_thanks_do_not_leave_when_the_customer_is_angry_by_now(deps, receive, ow
 
 def test_status_webhooks_settle_an_uncertain_send(deps, receive, owner, tenant_ids):
     from channels.base import DeliveryStatus
-    from store.intake import settle_sends
+    from store.outbound import settle_sends
 
     (ref,) = receive(whatsapp_body(message(REFUND)))
     (action_id,) = run_all(deps, ref)

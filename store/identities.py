@@ -1,0 +1,271 @@
+"""Who a message is from: identities of one customer, and merges when the channel itself says that two are one.
+
+The rules and why they are as they are: docs/adr/0008-one-customer-many-identities.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from channels.base import IdentityChange, MarketingChoice
+from store.db import Connection
+from store.merging import merge_customers
+
+# What finds a customer, most trustworthy first. A web form's e-mail or phone is what a visitor claims, so it finds nobody.
+_TRUSTED: dict[str, tuple[str, ...]] = {
+    "whatsapp": ("bsuid", "parent_bsuid", "phone"),
+    "instagram": ("igsid",),
+    "generic": ("external",),
+}
+# Found only when nothing better is there: a handle can pass to another person, but it names its holder of the moment.
+_HANDLE = "username"
+# How much earlier than Meta's notice of a new number a message from that number may have been written.
+_NOTICE_LAG = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class _Known:
+    kind: str
+    value: str
+    customer_id: str
+    account_id: str | None
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who wrote, as stored with the message: [[kind, value], …] and the name the channel shows."""
+
+    identities: tuple[tuple[str, str], ...]
+    display_name: str | None
+
+
+def read_sender(stored: dict[str, Any]) -> Sender:
+    """The `sender` column as a record."""
+    pairs = tuple((kind, value) for kind, value in stored.get("identities", []))
+    return Sender(pairs, stored.get("display_name"))
+
+
+def _find_known(
+    conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime | None
+) -> list[_Known]:
+    """Whose these identities were at that moment. Phones are compared by their match key."""
+    pairs = list(identities)
+    rows = conn.execute(
+        """
+        SELECT i.kind, i.value, i.customer_id::text, i.account_id
+        FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
+        JOIN customer_identity AS i
+          ON i.tenant_id = %s AND i.kind = given.kind
+         AND i.match_key = CASE given.kind WHEN 'phone' THEN phone_match_key(given.value) ELSE given.value END
+        WHERE i.retired_at IS NULL OR i.retired_at >= coalesce(%s, now())
+        """,
+        ([kind for kind, _ in pairs], [value for _, value in pairs], tenant_id, at),
+    ).fetchall()
+    return [_Known(*row) for row in rows]
+
+
+def resolve_customer(
+    conn: Connection,
+    tenant_id: int,
+    stored_sender: dict[str, Any],
+    *,
+    channel: str,
+    account_id: str,
+    at: datetime | None = None,
+) -> str:
+    """The customer of a message, created when none is known. at: the provider's time of the message.
+
+    A message that carries a phone and a business-scoped id is Meta's word that both are one person: what was known apart
+    is merged, unless the phone's customer has another such id at the same account, which means that the number has a new owner.
+    """
+    sender = read_sender(stored_sender)
+    trusted = [pair for pair in sender.identities if pair[0] in _TRUSTED[channel]]
+    finding = trusted or [pair for pair in sender.identities if pair[0] == _HANDLE]
+    known = _find_known(conn, tenant_id, finding, at=at)
+    if not _is_plain(known, finding):
+        # One customer's first messages may be handled by two workers at once.
+        for kind, value in sorted(finding):
+            conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
+        known = _find_known(conn, tenant_id, finding, at=at)
+    bsuids = {value for kind, value in finding if kind == "bsuid"}
+    customer_id = _settle(conn, tenant_id, known, bsuids=bsuids, account_id=account_id, order=_TRUSTED[channel])
+    kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
+    _attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
+    if sender.display_name:
+        conn.execute(
+            "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
+            (sender.display_name, customer_id, sender.display_name),
+        )
+    return customer_id
+
+
+def _is_plain(known: Sequence[_Known], finding: Sequence[tuple[str, str]]) -> bool:
+    """Whether everything that was asked for belongs to one customer already: by far the most messages."""
+    return len({one.customer_id for one in known}) == 1 and set(finding) <= {(one.kind, one.value) for one in known}
+
+
+def _settle(
+    conn: Connection,
+    tenant_id: int,
+    known: Sequence[_Known],
+    *,
+    bsuids: set[str],
+    account_id: str,
+    order: Sequence[str],
+) -> str:
+    """The one customer that these identities come to: the most trusted one's, merged with the others', or a new one."""
+    ranked = sorted(known, key=lambda one: order.index(one.kind) if one.kind in order else len(order))
+    customer_id: str | None = None
+    for one in ranked:
+        if one.customer_id == customer_id:
+            continue
+        if one.kind == "phone" and _has_another_bsuid(conn, one.customer_id, bsuids=bsuids, account_id=account_id):
+            # The number has a new owner; its history stays with the old one.
+            continue
+        customer_id = (
+            one.customer_id if customer_id is None else merge_customers(conn, tenant_id, customer_id, one.customer_id)
+        )
+    return customer_id or _add_customer(conn, tenant_id)
+
+
+def _has_another_bsuid(conn: Connection, customer_id: str, *, bsuids: set[str], account_id: str) -> bool:
+    """Whether the customer is known at this account by a business-scoped id that the message contradicts."""
+    if not bsuids:
+        return False
+    row = conn.execute(
+        """
+        SELECT
+        FROM customer_identity
+        WHERE customer_id = %s AND kind = 'bsuid' AND account_id = %s AND retired_at IS NULL AND NOT (value = ANY(%s))
+        LIMIT 1
+        """,
+        (customer_id, account_id, list(bsuids)),
+    ).fetchone()
+    return row is not None
+
+
+def _add_customer(conn: Connection, tenant_id: int) -> str:
+    row = conn.execute("INSERT INTO customer (tenant_id) VALUES (%s) RETURNING id::text", (tenant_id,)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _attach(
+    conn: Connection,
+    tenant_id: int,
+    customer_id: str,
+    identities: Iterable[tuple[str, str]],
+    *,
+    account_id: str,
+    known: Sequence[_Known] = (),
+) -> None:
+    """Make the identities this customer's. One that was somebody else's is theirs no longer."""
+    have = {(one.kind, one.value) for one in known if one.customer_id == customer_id}
+    missing = sorted(set(identities) - have)
+    if not missing:
+        return
+    conn.execute(
+        """
+        INSERT INTO customer_identity AS i (tenant_id, kind, value, customer_id, account_id)
+        SELECT %s, kind, value, %s, %s FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
+        ON CONFLICT (tenant_id, kind, value) DO UPDATE
+            SET customer_id = EXCLUDED.customer_id, account_id = EXCLUDED.account_id, retired_at = NULL
+            WHERE i.customer_id <> EXCLUDED.customer_id OR i.retired_at IS NOT NULL
+        """,
+        (tenant_id, customer_id, account_id, [kind for kind, _ in missing], [value for _, value in missing]),
+    )
+
+
+def apply_identity_changes(conn: Connection, tenant_id: int, changes: Sequence[IdentityChange]) -> None:
+    """What the channel says about who is who. Changes about nobody we know are no-ops. Must act for `tenant_id`."""
+    for change in _news(conn, tenant_id, changes):
+        _apply_change(conn, tenant_id, change)
+
+
+def _news(conn: Connection, tenant_id: int, changes: Sequence[IdentityChange]) -> list[IdentityChange]:
+    """Without what is known already: a body may hold a thousand statuses that each name a phone and its other id."""
+    links = [change for change in changes if not change.replaces]
+    named = {(one.kind, one.value) for change in links for one in (*change.before, *change.after)}
+    owner = (
+        {(one.kind, one.value): one.customer_id for one in _find_known(conn, tenant_id, named, at=None)}
+        if named
+        else {}
+    )
+
+    def says_something_new(change: IdentityChange) -> bool:
+        owners = {owner.get((one.kind, one.value)) for one in (*change.before, *change.after)}
+        return change.replaces or (len(owners) > 1 and any(owner.get((one.kind, one.value)) for one in change.before))
+
+    return [change for change in changes if says_something_new(change)]
+
+
+def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> None:
+    order = _TRUSTED[change.channel]
+    before = [(one.kind, one.value) for one in change.before]
+    after = [(one.kind, one.value) for one in change.after]
+    for kind, value in sorted({*before, *after}):
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
+    old = _find_known(conn, tenant_id, before, at=change.changed_at)
+    if not old:
+        return
+    bsuids = {value for kind, value in before if kind == "bsuid"} or {value for kind, value in after if kind == "bsuid"}
+    # With a change the old ids are the customer's own; with a link the phone's customer may have another id already.
+    customer_id = _settle(
+        conn, tenant_id, old, bsuids=set() if change.replaces else bsuids, account_id=change.account_id, order=order
+    )
+    for one in _find_known(conn, tenant_id, after, at=None):
+        if one.customer_id != customer_id and _is_same_person(conn, one, change):
+            customer_id = merge_customers(conn, tenant_id, customer_id, one.customer_id)
+    if change.replaces:
+        gone = sorted(set(before) - set(after))
+        conn.execute(
+            """
+            UPDATE customer_identity AS i
+            SET retired_at = coalesce(%s, now())
+            FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
+            WHERE i.tenant_id = %s AND i.kind = given.kind AND i.value = given.value AND i.customer_id = %s
+              AND i.retired_at IS NULL
+            """,
+            (change.changed_at, [kind for kind, _ in gone], [value for _, value in gone], tenant_id, customer_id),
+        )
+    _attach(conn, tenant_id, customer_id, after, account_id=change.account_id)
+
+
+def _is_same_person(conn: Connection, other: _Known, change: IdentityChange) -> bool:
+    """Whether who holds a customer's new identity is that customer, already met under it, and not its former owner."""
+    if not change.replaces:
+        return not _has_another_bsuid(
+            conn,
+            other.customer_id,
+            bsuids={one.value for one in change.after if one.kind == "bsuid"},
+            account_id=change.account_id,
+        )
+    if change.changed_at is None:
+        return False
+    row = conn.execute(
+        "SELECT min(sent_at) >= %s FROM message WHERE customer_id = %s AND direction = 'inbound'",
+        (change.changed_at - _NOTICE_LAG, other.customer_id),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def note_marketing_choices(conn: Connection, tenant_id: int, choices: Sequence[MarketingChoice]) -> None:
+    """Remember who wants marketing messages; an older choice never undoes a newer one. Must act for `tenant_id`."""
+    for choice in choices:
+        customer_id = resolve_customer(
+            conn,
+            tenant_id,
+            {"identities": [[one.kind, one.value] for one in choice.identities], "display_name": None},
+            channel=choice.channel,
+            account_id=choice.account_id,
+            at=choice.chosen_at,
+        )
+        conn.execute(
+            """
+            UPDATE customer
+            SET marketing_accepted = %s, marketing_chosen_at = coalesce(%s, now())
+            WHERE id = %s AND (marketing_chosen_at IS NULL OR marketing_chosen_at <= coalesce(%s, now()))
+            """,
+            (choice.accepts, choice.chosen_at, customer_id, choice.chosen_at),
+        )

@@ -1,0 +1,113 @@
+"""Two customers that turned out to be one person: everything of the younger record moves to the older one."""
+
+from store.db import Connection
+
+
+def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> str:
+    """Merge two customers of a tenant; returns the id that stays. Their messages, actions and CRM work move with them.
+
+    Locks in the same order as routing (conversation before message), so that neither waits for the other for ever.
+    """
+    keep, gone = sorted((one, other))  # ids carry their time: the smaller is the older
+    locked = conn.execute(
+        "SELECT id::text FROM customer WHERE tenant_id = %s AND id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE",
+        (tenant_id, [keep, gone]),
+    ).fetchall()
+    if len(locked) < 2:  # merged by somebody else while we waited
+        return locked[0][0] if locked else keep
+    conn.execute("SELECT FROM conversation WHERE customer_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", ([keep, gone],))
+    _merge_conversations(conn, keep=keep, gone=gone)
+    conn.execute("UPDATE message SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    conn.execute("UPDATE action SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    conn.execute("UPDATE crm_event SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    conn.execute("UPDATE customer_identity SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    _merge_crm_rows(conn, tenant_id, keep=keep, gone=gone)
+    conn.execute(
+        """
+        UPDATE customer AS k
+        SET display_name = coalesce(g.display_name, k.display_name), high_value = k.high_value OR g.high_value,
+            marketing_accepted = CASE
+                WHEN k.marketing_chosen_at IS NULL OR g.marketing_chosen_at > k.marketing_chosen_at THEN g.marketing_accepted
+                ELSE k.marketing_accepted
+            END,
+            marketing_chosen_at = greatest(k.marketing_chosen_at, g.marketing_chosen_at)
+        FROM customer AS g
+        WHERE k.id = %s AND g.id = %s
+        """,
+        (keep, gone),
+    )
+    conn.execute("DELETE FROM customer WHERE id = %s", (gone,))
+    return keep
+
+
+def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
+    pairs = conn.execute(
+        """
+        SELECT g.id::text, k.id::text
+        FROM conversation AS g
+        LEFT JOIN conversation AS k
+          ON k.customer_id = %s AND k.tenant_id = g.tenant_id AND k.channel = g.channel AND k.account_id = g.account_id
+        WHERE g.customer_id = %s
+        ORDER BY g.id
+        """,
+        (keep, gone),
+    ).fetchall()
+    for moved, stays in pairs:
+        if stays is None:
+            conn.execute("UPDATE conversation SET customer_id = %s WHERE id = %s", (keep, moved))
+            continue
+        conn.execute("UPDATE message SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
+        conn.execute("UPDATE action SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
+        conn.execute("UPDATE alert SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
+        # Open if either is; where the newest message put it, unless an open one stands higher.
+        conn.execute(
+            """
+            WITH compared AS (
+                SELECT g.*,
+                       coalesce(g.routed_sent_at, '-infinity') > coalesce(k.routed_sent_at, '-infinity') AS is_newer,
+                       CASE
+                           WHEN k.state <> g.state THEN g.state = 'open'
+                           WHEN k.state = 'open' AND k.priority IS DISTINCT FROM g.priority
+                           THEN coalesce(g.priority, 'P9') < coalesce(k.priority, 'P9')
+                           ELSE coalesce(g.routed_sent_at, '-infinity') > coalesce(k.routed_sent_at, '-infinity')
+                       END AS stands_higher
+                FROM conversation AS g, conversation AS k
+                WHERE g.id = %(moved)s AND k.id = %(stays)s
+            )
+            UPDATE conversation AS k
+            SET state = CASE WHEN 'open' IN (k.state, g.state) THEN 'open' ELSE k.state END,
+                taken_over = k.taken_over OR g.taken_over,
+                last_inbound_at = greatest(k.last_inbound_at, g.last_inbound_at),
+                last_human_answer_at = greatest(k.last_human_answer_at, g.last_human_answer_at),
+                queue = CASE WHEN g.stands_higher THEN g.queue ELSE k.queue END,
+                priority = CASE WHEN g.stands_higher THEN g.priority ELSE k.priority END,
+                routed_message_id = CASE WHEN g.is_newer THEN g.routed_message_id ELSE k.routed_message_id END,
+                routed_sent_at = CASE WHEN g.is_newer THEN g.routed_sent_at ELSE k.routed_sent_at END
+            FROM compared AS g
+            WHERE k.id = %(stays)s
+            """,
+            {"stays": stays, "moved": moved},
+        )
+        conn.execute("DELETE FROM conversation WHERE id = %s", (moved,))
+
+
+def _merge_crm_rows(conn: Connection, tenant_id: int, *, keep: str, gone: str) -> None:
+    """The kept customer keeps its CRM record; without one it takes over the other's. Its labels are written anew."""
+    conn.execute(
+        """
+        UPDATE crm_link
+        SET customer_id = %s
+        WHERE customer_id = %s AND NOT EXISTS (SELECT FROM crm_link AS l WHERE l.customer_id = %s)
+        """,
+        (keep, gone, keep),
+    )
+    dirty = conn.execute("DELETE FROM crm_state WHERE customer_id = %s", (gone,)).rowcount
+    if dirty:
+        conn.execute(
+            """
+            INSERT INTO crm_state AS s (customer_id, tenant_id, next_at)
+            VALUES (%s, %s, now())
+            ON CONFLICT (customer_id) DO UPDATE SET version = s.version + 1, next_at = now()
+            """,
+            (keep, tenant_id),
+        )
