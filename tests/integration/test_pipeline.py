@@ -7,13 +7,9 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from channels.body import decode_body
-from channels.registry import PARSERS
 from store.db import Database
-from store.intake import get_dedupe_pepper
-from store.runs import MAX_CRASHES, RunRef, list_dead, replay_dead
+from store.runs import MAX_CRASHES, list_dead, replay_dead
 from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
-from webhook_receiver.intake import Accepted, store_share
 from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm
 from worker.delivery import deliver_action
@@ -27,31 +23,6 @@ PRAISE = "Thank you so much, this is wonderful"
 
 def now():
     return datetime.now(UTC)
-
-
-@pytest.fixture
-def deps(settings, standins):
-    for url in standins.values():
-        httpx2.delete(f"{url}/_received")
-        httpx2.delete(f"{url}/_script")
-    deps = build_deps(settings)
-    yield deps
-    deps.database.close()
-
-
-@pytest.fixture
-def receive(deps, tenant_ids):
-    """Store a webhook as the receiver does; returns the new runs."""
-
-    def store(body, *, kind="whatsapp", slug="acme"):
-        parsed = PARSERS[kind](decode_body(body))
-        with deps.database.system_transaction() as conn:
-            pepper = get_dedupe_pepper(conn, keyring=deps.keyring)
-        with deps.database.tenant_transaction(tenant_ids[slug]) as conn:
-            stored = store_share(conn, tenant_ids[slug], Accepted.of(parsed), pepper=pepper)
-        return [RunRef(run.tenant_id, run.message_id, run.run_id) for run in stored.runs]
-
-    return store
 
 
 def fresh_times():

@@ -1,0 +1,46 @@
+"""What the pipeline's tests share: dependencies with real clients, and webhooks stored as the receiver does."""
+
+import itertools
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+
+from channels.body import decode_body
+from channels.registry import PARSERS
+from store.intake import get_dedupe_pepper
+from store.runs import RunRef
+from webhook_receiver.intake import Accepted, store_share
+from worker.deps import build_deps
+
+
+@pytest.fixture
+def deps(settings, standins):
+    for url in standins.values():
+        httpx2.delete(f"{url}/_received")
+        httpx2.delete(f"{url}/_script")
+    deps = build_deps(settings)
+    yield deps
+    deps.database.close()
+
+
+@pytest.fixture
+def receive(deps, tenant_ids):
+    """Store a webhook as the receiver does; returns the runs to start."""
+
+    def store(body, *, kind="whatsapp", slug="acme"):
+        parsed = PARSERS[kind](decode_body(body))
+        with deps.database.system_transaction() as conn:
+            pepper = get_dedupe_pepper(conn, keyring=deps.keyring)
+        with deps.database.tenant_transaction(tenant_ids[slug]) as conn:
+            stored = store_share(conn, tenant_ids[slug], Accepted.of(parsed), pepper=pepper)
+        return [RunRef(run.tenant_id, run.message_id, run.run_id) for run in stored.runs]
+
+    return store
+
+
+@pytest.fixture
+def times():
+    """Provider times as WhatsApp writes them, a second apart, from a minute ago."""
+    start = int(datetime.now(UTC).timestamp()) - 60
+    return (str(start + number) for number in itertools.count())
