@@ -17,6 +17,8 @@ HINTS: dict[ChannelKind, Callable[[bytes], set[str]]] = {
     "instagram": instagram.account_hints,
     "generic": generic.account_hints,
 }
+# Where the far side recognises a repeated send, so that an interrupted one is simply tried again.
+REPEATABLE: tuple[ChannelKind, ...] = ("generic",)
 
 
 def build_channels(

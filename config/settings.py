@@ -51,6 +51,8 @@ class Settings(BaseModel):
     analyze_timeout_s: float = Field(default=20.0, gt=0, le=120)
     provisional_after_s: float = Field(default=3.0, gt=0)
     """A message without an analysis after this long gets a provisional reading."""
+    allow_private_urls: bool = False
+    """Let a tenant's own URLs (generic channel) lead into this network, and be http: for development and closed networks."""
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

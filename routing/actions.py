@@ -19,8 +19,8 @@ MONEY_LIKE = frozenset({"send_refund_form"})
 THANKFUL = frozenset({"close_with_thanks", "send_nps_invite"})
 # A task for a person in the tenant's CRM.
 CRM_TASKS = frozenset({"schedule_callback"})
-# WhatsApp and Instagram take free-form messages for this long after the customer's last one.
-CUSTOMER_SERVICE_WINDOW = timedelta(hours=24)
+# What somebody waits for: when it can't be sent any more, a person has to answer.
+WAITED_FOR = frozenset({"send_refund_form", "request_screenshot", "follow_up"})
 FALLBACK_LANGUAGE = "en"
 
 
@@ -59,17 +59,16 @@ def refusal(
     kind: str,
     *,
     now: datetime,
-    created_at: datetime,
-    last_inbound_at: datetime | None,
+    received_at: datetime,
     human_took_over: bool,
     config: ActionConfig,
     contradicted: bool = False,
 ) -> str | None:
-    """Why a planned action must not leave now, or None when it may.
+    """Why a planned action must not leave now, or None when it may. In which form is routing.reply_forms' business.
 
-    contradicted: a later message or a person's correction says the opposite of what the action was planned on.
-    "not_enabled", "human_took_over" and "contradicted" are for good; "too_old" and "window_closed" mean that its time
-    is over and a person decides.
+    received_at: when the message it answers came to us. contradicted: a later message or a person's correction says the
+    opposite of what the action was planned on.
+    "not_enabled", "human_took_over" and "contradicted" are for good; "too_old" means that its time is over.
     """
     if kind not in CUSTOMER_FACING:
         return None
@@ -79,8 +78,4 @@ def refusal(
         return "human_took_over"
     if contradicted:
         return "contradicted"
-    if now - created_at > timedelta(minutes=config.max_age_min):
-        return "too_old"
-    if last_inbound_at is None or now - last_inbound_at >= CUSTOMER_SERVICE_WINDOW:
-        return "window_closed"
-    return None
+    return "too_old" if now - received_at > timedelta(minutes=config.max_age_min) else None

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from routing.rules import PlannedAction
 from store.db import Connection
 from store.runs import RunRef
 
 SENDING_LEASE_S = 60
+# A status or an echo settles a send within seconds; after this long a person must look.
+UNCERTAIN_FOR_S = 600
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class NewAction:
     planned: PlannedAction
     conversation_id: str
     customer_id: str
+    channel: str
     idempotency_key: str
     language: str
     settled: bool
@@ -29,9 +34,9 @@ def add_action(conn: Connection, ref: RunRef, new: NewAction) -> str | None:
     row = conn.execute(
         """
         INSERT INTO action (
-            tenant_id, conversation_id, customer_id, message_id, kind, idempotency_key, state, language, settled_at
+            tenant_id, conversation_id, customer_id, message_id, channel, kind, idempotency_key, state, language, settled_at
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s <> 'pending' THEN now() END)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s <> 'pending' THEN now() END)
         ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
         RETURNING id
         """,
@@ -40,6 +45,7 @@ def add_action(conn: Connection, ref: RunRef, new: NewAction) -> str | None:
             new.conversation_id,
             new.customer_id,
             ref.message_id,
+            new.channel,
             new.planned.kind,
             new.idempotency_key,
             state,
@@ -117,6 +123,13 @@ def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
     )
 
 
+def note_departure(conn: Connection, action_id: str, *, form: str, sent_hash: bytes) -> None:
+    """Write down what is about to leave, in the transaction that claims it: an echo or a person can then tell what it was."""
+    conn.execute(
+        "UPDATE action SET form = %s, sent_hash = %s, sent_at = now() WHERE id = %s", (form, sent_hash, action_id)
+    )
+
+
 def settle_action(
     conn: Connection,
     action_id: str,
@@ -142,26 +155,88 @@ def settle_action(
         )
 
 
-def put_back_action(conn: Connection, action_id: str, *, retry_in_s: float, error_code: str) -> None:
-    """Nothing left the building: try again later."""
+def put_back_action(
+    conn: Connection, action_id: str, *, retry_in_s: float, error_code: str, counts_as_try: bool = True
+) -> None:
+    """Nothing left the building: try again later. counts_as_try: False when it only waited for its turn."""
     conn.execute(
         """
         UPDATE action
-        SET state = 'pending', error_code = %s, lease_until = NULL, next_at = now() + make_interval(secs => %s)
+        SET state = 'pending', error_code = %s, lease_until = NULL, sent_hash = NULL, sent_at = NULL,
+            next_at = now() + make_interval(secs => %s), tries = tries - CASE WHEN %s THEN 0 ELSE 1 END
         WHERE id = %s AND state = 'sending'
         """,
-        (error_code, retry_in_s, action_id),
+        (error_code, retry_in_s, counts_as_try, action_id),
     )
 
 
-def doubt_interrupted_sends(conn: Connection) -> int:
-    """Sends whose worker died under way become `uncertain`: a status webhook or a person settles them. Needs the system scope."""
+def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str) -> None:
+    """An answer that somebody waits for can't leave any more: the conversation stands open before a person, with an alert."""
+    conn.execute(
+        """
+        UPDATE conversation
+        SET state = 'open', queue = CASE WHEN coalesce(queue, 'auto') = 'auto' THEN 'support' ELSE queue END,
+            priority = coalesce(priority, 'P3')
+        WHERE id = %s
+        """,
+        (action.conversation_id,),
+    )
+    conn.execute(
+        """
+        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
+        VALUES (%s, 'needs_person', %s, %s, %s, %s)
+        ON CONFLICT (tenant_id, key) DO NOTHING
+        """,
+        (
+            action.tenant_id,
+            f"needs_person:{action.id}",
+            action.conversation_id,
+            action.message_id,
+            Jsonb({"action": action.kind, "because": because}),
+        ),
+    )
+
+
+def alert_about_sends(conn: Connection) -> int:
+    """Show people the sends whose fate is unknown for 10 minutes, and those that failed after they were accepted; take the
+    alert back when a status settles one. Returns how many are new. Needs the system scope.
+    """
+    conn.execute(
+        """
+        UPDATE alert
+        SET resolved_at = now()
+        FROM action AS a
+        WHERE alert.kind = 'send_uncertain' AND alert.resolved_at IS NULL AND alert.tenant_id = a.tenant_id
+          AND alert.key = 'send_uncertain:' || a.id::text AND a.state <> 'uncertain'
+        """
+    )
+    return conn.execute(
+        """
+        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
+        SELECT tenant_id, 'send_' || state, 'send_' || state || ':' || id::text, conversation_id, message_id,
+               jsonb_build_object('action', kind, 'error_code', error_code)
+        FROM action
+        WHERE (state = 'uncertain' AND created_at < now() - make_interval(secs => %s))
+           OR (state = 'failed' AND settled_at > now() - interval '1 day')
+        ON CONFLICT (tenant_id, key) DO NOTHING
+        """,
+        (UNCERTAIN_FOR_S,),
+    ).rowcount
+
+
+def doubt_interrupted_sends(conn: Connection, *, repeatable_channels: list[str]) -> int:
+    """Sends whose worker died under way become `uncertain`: a status webhook, an echo or a person settles them.
+
+    Where the channel recognises a repeated send, it is simply tried again. Needs the system scope.
+    """
     return conn.execute(
         """
         UPDATE action
-        SET state = 'uncertain', error_code = 'interrupted', lease_until = NULL
+        SET state = CASE WHEN channel = ANY(%s) THEN 'pending' ELSE 'uncertain' END,
+            error_code = 'interrupted', lease_until = NULL, next_at = now()
         WHERE state = 'sending' AND lease_until < now()
-        """
+        """,
+        (repeatable_channels,),
     ).rowcount
 
 

@@ -157,3 +157,18 @@ def find_analysis(conn: Connection, ref: RunRef) -> StoredAnalysis | None:
         (ref.message_id, ref.run_id),
     ).fetchone()
     return StoredAnalysis(*row) if row else None
+
+
+def find_newest_sentiment(conn: Connection, message_id: str) -> str | None:
+    """The sentiment of the message's newest valid analysis, None when it has none."""
+    row = conn.execute(
+        """
+        SELECT sentiment
+        FROM message_analysis
+        WHERE message_id = %s AND id > %s AND NOT provisional
+        ORDER BY id DESC
+        LIMIT 1
+        """,
+        (message_id, message_id),
+    ).fetchone()
+    return row[0] if row else None

@@ -49,16 +49,26 @@ def list_receiving_accounts(conn: Connection, *, keyring: Keyring) -> list[Recei
     ]
 
 
+@dataclass(frozen=True)
+class SenderAccount:
+    """An account to send from, and how the tenant wants it used. blocked_because: None while it may send."""
+
+    account: SendingAccount
+    blocked_because: str | None
+    mark_read: bool
+    max_per_s: int
+
+
 def get_sending_account(
     conn: Connection, tenant_id: int, *, kind: str, account_id: str, keyring: Keyring
-) -> tuple[SendingAccount, str | None]:
-    """The account with its token, and why its sends are blocked (None: they are not).
+) -> SenderAccount:
+    """The account with its token and its newest secret.
 
     Raises: StoreError when the tenant has no such account (any more).
     """
     row = conn.execute(
         """
-        SELECT access_token, login, page_id, sends_blocked_because
+        SELECT access_token, app_secrets, login, page_id, waba_id, reply_url, sends_blocked_because, mark_read, max_per_s
         FROM channel_account
         WHERE tenant_id = %s AND kind = %s AND account_id = %s
         """,
@@ -67,8 +77,17 @@ def get_sending_account(
     if row is None:
         message = "no_such_account"
         raise StoreError(message, permanent=True)
-    token = _open(keyring, row[0], tenant_id=tenant_id, column="access_token")
-    return SendingAccount(account_id=account_id, access_token=token, login=row[1], page_id=row[2]), row[3]
+    token, secrets, login, page_id, waba_id, reply_url, blocked_because, mark_read, max_per_s = row
+    account = SendingAccount(
+        account_id=account_id,
+        access_token=_open(keyring, token, tenant_id=tenant_id, column="access_token"),
+        login=login,
+        page_id=page_id,
+        waba_id=waba_id,
+        signing_secret=json.loads(_open(keyring, secrets, tenant_id=tenant_id, column="app_secrets"))[0],
+        reply_url=reply_url,
+    )
+    return SenderAccount(account, blocked_because, mark_read, max_per_s)
 
 
 def block_sends(conn: Connection, tenant_id: int, *, kind: str, account_id: str, because: str) -> None:

@@ -102,9 +102,15 @@ def close_conversation(conn: Connection, conversation_id: str) -> None:
 
 
 def list_identities(conn: Connection, customer_id: str) -> list[tuple[str, str]]:
-    """(kind, value) of one customer."""
+    """(kind, value) of one customer as they are now, newest first within a kind."""
     return conn.execute(
-        "SELECT kind, value FROM customer_identity WHERE customer_id = %s ORDER BY kind, value", (customer_id,)
+        """
+        SELECT kind, value
+        FROM customer_identity
+        WHERE customer_id = %s AND retired_at IS NULL
+        ORDER BY kind, seen_at DESC, value
+        """,
+        (customer_id,),
     ).fetchall()
 
 

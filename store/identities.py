@@ -170,7 +170,7 @@ def _attach(
         INSERT INTO customer_identity AS i (tenant_id, kind, value, customer_id, account_id)
         SELECT %s, kind, value, %s, %s FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
         ON CONFLICT (tenant_id, kind, value) DO UPDATE
-            SET customer_id = EXCLUDED.customer_id, account_id = EXCLUDED.account_id, retired_at = NULL
+            SET customer_id = EXCLUDED.customer_id, account_id = EXCLUDED.account_id, retired_at = NULL, seen_at = now()
             WHERE i.customer_id <> EXCLUDED.customer_id OR i.retired_at IS NOT NULL
         """,
         (tenant_id, customer_id, account_id, [kind for kind, _ in missing], [value for _, value in missing]),

@@ -30,6 +30,7 @@ class StoredMessage:
     message_type: str
     text: str | None = field(repr=False)
     sent_at: datetime
+    received_at: datetime
     state: str
     sender: dict[str, Any] = field(repr=False)
     customer_id: str | None
@@ -41,8 +42,9 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
     """The message of the transaction's tenant. Raises: LookupError when there is none."""
     row = conn.execute(
         """
-        SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id, provider_message_id, message_type, text, sent_at, state, sender,
-               customer_id::text, conversation_id::text, minimized_text
+        SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id,
+               provider_message_id, message_type, text, sent_at, received_at, state, sender, customer_id::text,
+               conversation_id::text, minimized_text
         FROM message
         WHERE id = %s
         """,

@@ -1,23 +1,66 @@
-"""Carry out one planned action: claim it, check that it is still right, send it once, settle it."""
+"""Carry out one planned action: claim it, check that it is still right, choose its form, send it once, settle it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
-from channels.base import Channel, ChannelError, ChannelKind, Identity, OutboundMessage, SendingAccount
+from channels.base import (
+    Channel,
+    ChannelError,
+    ChannelKind,
+    Choice,
+    Identity,
+    OutboundMessage,
+    SendingAccount,
+    Template,
+)
 from config.tenant import ActionConfig
-from routing.actions import link_for, outbound_text, refusal
-from routing.rules import COMMENT_SURFACES
-from store.actions import ClaimedAction, claim_action, is_contradicted, put_back_action, settle_action
-from store.channel_accounts import block_sends, get_sending_account
-from store.customers import list_identities, lock_conversation
+from routing.actions import WAITED_FOR, link_for, outbound_text, refusal
+from routing.reply_forms import NPS_SCORES, Form, Occasion, choose_form, template_language
+from store.actions import (
+    ClaimedAction,
+    claim_action,
+    hand_to_person,
+    is_contradicted,
+    note_departure,
+    put_back_action,
+    settle_action,
+)
+from store.analyses import find_newest_sentiment
+from store.channel_accounts import SenderAccount, block_sends, get_sending_account
+from store.customers import Conversation, list_identities, lock_conversation
 from store.db import Connection
-from store.messages import get_message
+from store.intake import key_of
+from store.messages import StoredMessage, get_message
+from store.outbound import OwnMessage, add_own_message, hash_of_sent
 from worker.deps import Deps
+from worker.rate_budget import Bucket
 
 log = structlog.get_logger()
 
 MAX_TRIES = 6
+# Meta's limits: one message in 6 s to one person, some at once; a number's messages a second, in and out together.
+PAIR_PER_S, PAIR_BURST = 1 / 6, 3
+SHARE_FOR_SENDING = 0.5
+PAIR_LIMITED = "graph_131056"
+# A private reply is limited to 750 an hour and account.
+PRIVATE_REPLIES_PER_S, PRIVATE_REPLIES_BURST = 750 / 3600, 50
+
+
+@dataclass(frozen=True)
+class _Departure:
+    """A message that is ready to leave."""
+
+    channel: Channel
+    kind: ChannelKind
+    account: SendingAccount
+    outbound: OutboundMessage
+    form: Form
+    marks_read: str | None
+    """The customer's message to mark as read first."""
+    conversation: Conversation
+    message: StoredMessage
 
 
 def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime) -> None:
@@ -31,75 +74,191 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
         if action is None:
             return
         config = next((config for kind, config in tenant.actions.items() if kind == action.kind), ActionConfig())
-        prepared = _prepare(conn, deps, action, config=config, now=now)
-    if prepared is not None:
-        _send(deps, action, *prepared)
+        departure = _prepare(conn, deps, action, config=config, now=now)
+    if departure is not None:
+        _send(deps, action, departure, now=now)
 
 
 def _prepare(
     conn: Connection, deps: Deps, action: ClaimedAction, *, config: ActionConfig, now: datetime
-) -> tuple[Channel, OutboundMessage, SendingAccount, ChannelKind] | None:
-    """What to send and from where; None when it was settled without sending."""
+) -> _Departure | None:
+    """What to send and from where; None when it was settled, or put back, without sending."""
     conversation = lock_conversation(conn, action.conversation_id)
+    message = get_message(conn, action.message_id)
     reason = refusal(
         action.kind,
         now=now,
-        created_at=action.created_at,
-        last_inbound_at=conversation.last_inbound_at,
+        received_at=min(message.received_at, action.created_at),
         human_took_over=conversation.taken_over,
         config=config,
         contradicted=is_contradicted(conn, action),
     )
-    if reason:
-        state = "expired" if reason in {"too_old", "window_closed"} else "cancelled"
-        settle_action(conn, action.id, state=state, error_code=reason)
-        return None
-    kind: ChannelKind = conversation.channel  # pyright: ignore[reportAssignmentType]
-    account, blocked = get_sending_account(
-        conn, action.tenant_id, kind=kind, account_id=conversation.account_id, keyring=deps.keyring
+    occasion = Occasion(
+        channel=conversation.channel,
+        surface=message.surface,
+        now=now,
+        written_at=message.sent_at,
+        last_inbound_at=conversation.last_inbound_at,
+        sentiment=find_newest_sentiment(conn, message.id),
     )
-    if blocked:
-        put_back_action(conn, action.id, retry_in_s=300, error_code=f"account_blocked:{blocked}")
+    form = choose_form(action.kind, occasion, config=config)
+    if reason or form is None:
+        _withdraw(conn, action, reason=reason or "window_closed")
         return None
-    message = get_message(conn, action.message_id)
-    outbound = OutboundMessage(
-        recipient=tuple(
-            Identity(identity_kind, value)  # pyright: ignore[reportArgumentType]
-            for identity_kind, value in list_identities(conn, action.customer_id)
-        ),
-        text=outbound_text(action.kind, language=action.language, config=config),
-        link=link_for(action.kind, language=action.language, config=config),
-        reply_to_comment_id=message.provider_message_id if message.surface in COMMENT_SURFACES else None,
+    sender = get_sending_account(
+        conn, action.tenant_id, kind=conversation.channel, account_id=conversation.account_id, keyring=deps.keyring
+    )
+    if sender.blocked_because:
+        because = f"account_blocked:{sender.blocked_because}"
+        put_back_action(conn, action.id, retry_in_s=300, error_code=because, counts_as_try=False)
+        return None
+    wait_s = deps.rate_budget.take(_buckets(conversation, sender, form=form))
+    if wait_s > 0:
+        put_back_action(conn, action.id, retry_in_s=wait_s, error_code="rate_budget", counts_as_try=False)
+        return None
+    outbound = _write(conn, action, form, config=config, conversation=conversation, message=message)
+    note_departure(conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text))
+    kind: ChannelKind = conversation.channel  # pyright: ignore[reportAssignmentType]
+    return _Departure(
+        channel=deps.channels[kind],
+        kind=kind,
+        account=sender.account,
+        outbound=outbound,
+        form=form,
+        marks_read=message.provider_message_id if sender.mark_read and form in {"text", "link", "choices"} else None,
+        conversation=conversation,
+        message=message,
+    )
+
+
+def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str) -> None:
+    is_over = reason in {"too_old", "window_closed"}
+    settle_action(conn, action.id, state="expired" if is_over else "cancelled", error_code=reason)
+    if is_over and action.kind in WAITED_FOR:
+        hand_to_person(conn, action, because=reason)
+
+
+def _buckets(conversation: Conversation, sender: SenderAccount, *, form: Form) -> list[Bucket]:
+    """The limits a send counts against: the channel's account, and the pair of account and customer."""
+    account = f"{conversation.channel}:{conversation.account_id}"
+    buckets = [Bucket(account, per_s=sender.max_per_s * SHARE_FOR_SENDING, burst=max(1, sender.max_per_s // 4))]
+    if conversation.channel != "generic":
+        buckets.append(Bucket(f"{account}:{conversation.customer_id}", per_s=PAIR_PER_S, burst=PAIR_BURST))
+    if form == "private_reply":
+        buckets.append(Bucket(f"{account}:private", per_s=PRIVATE_REPLIES_PER_S, burst=PRIVATE_REPLIES_BURST))
+    return buckets
+
+
+def _write(
+    conn: Connection,
+    action: ClaimedAction,
+    form: Form,
+    *,
+    config: ActionConfig,
+    conversation: Conversation,
+    message: StoredMessage,
+) -> OutboundMessage:
+    """The message in its form. Words and links are the tenant's or ours, never the model's."""
+    text = outbound_text(action.kind, language=action.language, config=config)
+    link = link_for(action.kind, language=action.language, config=config)
+    if form == "private_reply" and link:  # no buttons there
+        text, link = f"{text}\n{link[1]}", None
+    template = None
+    if form == "template" and config.template:
+        template = Template(config.template.name, template_language(action.language, config=config))
+    return OutboundMessage(
+        recipient=_recipient(conn, action, message),
+        text=text,
+        link=link if form == "link" else None,
+        choices=tuple(Choice(f"nps:{score}", str(score)) for score in NPS_SCORES) if form == "choices" else (),
+        template=template,
+        # The generic channel's receiver needs to know what is answered; elsewhere a quote would only be noise.
+        quotes_provider_id=message.provider_message_id if conversation.channel == "generic" else None,
+        reply_to_comment_id=message.provider_message_id if form in {"private_reply", "public_reply"} else None,
+        in_public=form == "public_reply",
+        last_inbound_at=conversation.last_inbound_at,
         callback=action.id,
     )
-    return deps.channels[kind], outbound, account, kind
 
 
-def _send(
-    deps: Deps,
-    action: ClaimedAction,
-    channel: Channel,
-    outbound: OutboundMessage,
-    account: SendingAccount,
-    kind: ChannelKind,
-) -> None:
+def _recipient(conn: Connection, action: ClaimedAction, message: StoredMessage) -> tuple[Identity, ...]:
+    """What the customer is known by now, that of the answered message first; a web form's claims last."""
+    current = list_identities(conn, action.customer_id)
+    wrote = [(kind, value) for kind, value in message.sender["identities"]]
+    claims = [pair for pair in wrote if message.channel == "generic" and pair not in current]
+    ordered = [pair for pair in wrote if pair in current] + [pair for pair in current if pair not in wrote] + claims
+    return tuple(Identity(kind, value) for kind, value in ordered)  # pyright: ignore[reportArgumentType]
+
+
+def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: datetime) -> None:
+    if departure.marks_read:
+        try:
+            departure.channel.mark_read(
+                departure.marks_read, recipient=departure.outbound.recipient, account=departure.account
+            )
+        except ChannelError as error:  # a courtesy: the answer leaves without it
+            log.info("not_marked_read", action_id=action.id, code=error.code)
     failure: ChannelError | None = None
-    provider_message_id: str | None = None
+    provider_message_id = ""
     try:
-        provider_message_id = channel.send(outbound, account=account)
+        provider_message_id = departure.channel.send(departure.outbound, account=departure.account)
     except ChannelError as error:
         failure = error
     with deps.database.tenant_transaction(action.tenant_id) as conn:
         if failure is None:
             settle_action(conn, action.id, state="sent", provider_message_id=provider_message_id)
-            return
-        log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
-        if failure.account_blocked:
-            block_sends(conn, action.tenant_id, kind=kind, account_id=account.account_id, because=failure.code)
-        if failure.uncertain:
-            settle_action(conn, action.id, state="uncertain", error_code=failure.code)
-        elif failure.permanent or action.tries >= MAX_TRIES:
-            settle_action(conn, action.id, state="failed", error_code=failure.code)
+            _keep_own_message(conn, deps, action, departure, provider_message_id=provider_message_id, now=now)
         else:
-            wait_s = failure.retry_after_s or 2.0 * 2**action.tries
-            put_back_action(conn, action.id, retry_in_s=wait_s, error_code=failure.code)
+            log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
+            _settle_failure(conn, action, departure, failure)
+
+
+def _settle_failure(conn: Connection, action: ClaimedAction, departure: _Departure, failure: ChannelError) -> None:
+    if failure.account_blocked:
+        account_id = departure.account.account_id
+        block_sends(conn, action.tenant_id, kind=departure.kind, account_id=account_id, because=failure.code)
+    if failure.uncertain:
+        settle_action(conn, action.id, state="uncertain", error_code=failure.code)
+    elif failure.permanent or action.tries >= MAX_TRIES:
+        settle_action(conn, action.id, state="failed", error_code=failure.code)
+        if failure.window_closed and action.kind in WAITED_FOR:
+            hand_to_person(conn, action, because="window_closed")
+    else:
+        wait_s = failure.retry_after_s or 2.0 * 2**action.tries
+        if failure.code == PAIR_LIMITED:  # Meta asks for 4^X seconds at the Xth try
+            wait_s = 4.0**action.tries
+        put_back_action(conn, action.id, retry_in_s=wait_s, error_code=failure.code)
+
+
+def _keep_own_message(
+    conn: Connection,
+    deps: Deps,
+    action: ClaimedAction,
+    departure: _Departure,
+    *,
+    provider_message_id: str,
+    now: datetime,
+) -> None:
+    """What we sent stands in the conversation too, and its echo is recognised as ours."""
+    source = provider_message_id
+    if departure.form == "public_reply":
+        source = f"comment:{provider_message_id}"
+    elif departure.kind == "generic":
+        source = f"generic:{departure.account.account_id}:{provider_message_id}"
+    add_own_message(
+        conn,
+        action.tenant_id,
+        OwnMessage(
+            key=key_of(deps.dedupe_pepper, channel=departure.kind, source=source),
+            channel=departure.kind,
+            account_id=departure.account.account_id,
+            surface=departure.message.surface if departure.form == "public_reply" else "dm",
+            provider_message_id=provider_message_id,
+            text=departure.outbound.text,
+            message_type="template" if departure.form == "template" else "text",
+            customer_id=departure.conversation.customer_id,
+            conversation_id=departure.conversation.id,
+            action_id=action.id,
+            sent_at=now,
+        ),
+    )

@@ -13,9 +13,11 @@ from channels.registry import build_channels
 from config.settings import Settings, load_settings
 from config.tenant import TenantConfig
 from store.db import Database
+from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
 from store.tenants import get_tenant_config
 from worker.leases import LeaseKeeper
+from worker.rate_budget import RateBudget
 
 # An applied tenant file is live within 5 s.
 TENANT_CACHE_S = 2.0
@@ -61,7 +63,19 @@ class Deps:
             graph_url=self.settings.graph_api_url,
             instagram_url=self.settings.instagram_api_url,
             version=self.settings.graph_api_version,
+            allow_private_addresses=self.settings.allow_private_urls,
         )
+
+    @cached_property
+    def rate_budget(self) -> RateBudget:
+        """What outside services take, shared by all workers."""
+        return RateBudget(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def dedupe_pepper(self) -> bytes:
+        """The installation's key for message keys. Raises: StoreError."""
+        with self.database.system_transaction() as conn:
+            return get_dedupe_pepper(conn, keyring=self.keyring)
 
 
 def build_deps(settings: Settings) -> Deps:

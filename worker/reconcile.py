@@ -7,10 +7,11 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from analysis.lexicon import LEXICON_MODEL, LEXICON_NAME, LEXICON_VERSION, floor_hits, read
+from channels.registry import REPEATABLE
 from config.industries import load_industry
 from routing.playbooks import policy_for
 from routing.rules import RoutingFacts, decide
-from store.actions import doubt_interrupted_sends, take_due_actions
+from store.actions import alert_about_sends, doubt_interrupted_sends, take_due_actions
 from store.analyses import NewAnalysis, add_analysis
 from store.crm import list_tenants_with_work, mark_counts_dirty
 from store.customers import lock_conversation, place_conversation
@@ -62,7 +63,8 @@ def tick(deps: Deps) -> None:
 
 def _ring(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
-        doubt_interrupted_sends(conn)
+        doubt_interrupted_sends(conn, repeatable_channels=list(REPEATABLE))
+        alert_about_sends(conn)
         _measure(conn)
     try:
         waiting = _count_waiting_or_notice_loss(deps)

@@ -162,6 +162,7 @@ def _plan_actions(
                 planned=planned,
                 conversation_id=conversation.id,
                 customer_id=conversation.customer_id,
+                channel=conversation.channel,
                 idempotency_key=idempotency_key(ref.message_id, planned.kind),
                 language=language,
                 settled=settled,

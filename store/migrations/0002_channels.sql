@@ -25,7 +25,8 @@ ALTER TABLE customer_identity
     ADD COLUMN match_key text NOT NULL
         GENERATED ALWAYS AS (CASE kind WHEN 'phone' THEN phone_match_key(value) ELSE value END) STORED,
     -- The channel said that it is this customer's no longer: what comes later under it is from somebody else.
-    ADD COLUMN retired_at timestamptz;
+    ADD COLUMN retired_at timestamptz,
+    ADD COLUMN seen_at timestamptz NOT NULL DEFAULT now();
 CREATE INDEX customer_identity_match ON customer_identity (tenant_id, kind, match_key);
 
 ALTER TABLE customer
@@ -123,6 +124,7 @@ CREATE TABLE channel_activity (
 );
 
 ALTER TABLE action
+    ADD COLUMN channel text NOT NULL DEFAULT '',
     -- How it left: text, link, choices, template, private_reply, public_reply.
     ADD COLUMN form text,
     -- SHA-256 of what was sent, so that an echo can settle a send whose answer never came.
@@ -130,6 +132,7 @@ ALTER TABLE action
     ADD COLUMN sent_at timestamptz;
 CREATE INDEX action_provider_message ON action (tenant_id, provider_message_id) WHERE provider_message_id IS NOT NULL;
 CREATE INDEX action_uncertain ON action (created_at) WHERE state = 'uncertain';
+CREATE INDEX action_failed ON action (settled_at) WHERE state = 'failed';
 
 ALTER TABLE alert
     ADD COLUMN resolved_at timestamptz;

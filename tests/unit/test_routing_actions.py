@@ -108,6 +108,12 @@ class TestGuards:
             "schedule_callback",
         )
 
+    def test_what_was_written_in_a_group_gets_no_private_answer(self):
+        decision = decide(facts("positive", "compliment", in_group=True), POLICY)
+
+        assert decision.actions == ()
+        assert any("written in a group" in reason for reason in decision.reasons)
+
     def test_a_danger_is_answered_by_people_only(self):
         decision = decide(facts("negative", "technical_support", floor_hits=("safety",)), POLICY)
 
@@ -256,8 +262,7 @@ class TestRefusal:
     def ask(kind="follow_up", **changes):
         given = {
             "now": NOW,
-            "created_at": NOW - timedelta(minutes=1),
-            "last_inbound_at": NOW - timedelta(minutes=2),
+            "received_at": NOW - timedelta(minutes=1),
             "human_took_over": False,
             "config": ActionConfig(enabled=True),
         }
@@ -273,9 +278,7 @@ class TestRefusal:
             ({"config": ActionConfig(enabled=False)}, "not_enabled"),
             ({"human_took_over": True}, "human_took_over"),
             ({"contradicted": True}, "contradicted"),
-            ({"created_at": NOW - timedelta(minutes=30, seconds=1)}, "too_old"),
-            ({"last_inbound_at": NOW - timedelta(hours=24)}, "window_closed"),
-            ({"last_inbound_at": None}, "window_closed"),
+            ({"received_at": NOW - timedelta(minutes=30, seconds=1)}, "too_old"),
         ],
     )
     def test_each_reason_to_stay(self, changes, code):
@@ -284,9 +287,8 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"created_at": NOW - timedelta(minutes=30)},
-            {"last_inbound_at": NOW - timedelta(hours=23, minutes=59)},
-            {"created_at": NOW - timedelta(minutes=90), "config": ActionConfig(enabled=True, max_age_min=120)},
+            {"received_at": NOW - timedelta(minutes=30)},
+            {"received_at": NOW - timedelta(minutes=90), "config": ActionConfig(enabled=True, max_age_min=120)},
         ],
     )
     def test_the_last_moment_still_counts(self, changes):
@@ -294,7 +296,7 @@ class TestRefusal:
 
     @pytest.mark.parametrize("kind", sorted(INTERNAL | CRM_TASKS))
     def test_what_reaches_no_customer_is_never_refused(self, kind):
-        assert self.ask(kind, human_took_over=True, last_inbound_at=None, config=ActionConfig()) is None
+        assert self.ask(kind, human_took_over=True, config=ActionConfig()) is None
 
 
 def test_the_playbooks_want_no_action_that_nobody_carries_out():

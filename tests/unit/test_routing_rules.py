@@ -322,3 +322,26 @@ class TestExplain:
         assert explain(decide(facts(), POLICY)) == (
             "P3, support queue. Neutral (0.93) without a particular request. No rule holds, so it goes to the ordinary queue."
         )
+
+
+class TestMessagesWithoutWords:
+    VOICE = Rule(
+        name="voice_notes",
+        because="Somebody has to listen.",
+        when=RuleWhen(message_type=("audio",)),
+        then=RuleThen(queue="senior", priority="P2", actions=("assign", "follow_up")),
+    )
+
+    def test_a_rule_that_names_the_kind_places_it_and_says_nothing_to_the_customer(self):
+        policy = replace(POLICY, rules=(self.VOICE, *POLICY.rules))
+        decision = decide(RoutingFacts(outcome="no_text", surface="dm", message_type="audio"), policy)
+
+        assert (decision.queue, decision.priority, decision.rule) == ("senior", "P2", "voice_notes")
+        assert decision.actions == (PlannedAction("assign", "pending"),)
+
+    @pytest.mark.parametrize("when", [RuleWhen(), RuleWhen(message_type=("audio",), sentiment=("negative",))])
+    def test_a_rule_that_asks_for_a_feeling_or_names_no_kind_does_not_fit(self, when):
+        policy = replace(POLICY, rules=(self.VOICE.model_copy(update={"when": when}),))
+        decision = decide(RoutingFacts(outcome="no_text", surface="dm", message_type="audio"), policy)
+
+        assert decision.rule == "no_text"

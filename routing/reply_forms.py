@@ -1,0 +1,73 @@
+"""In which form an action's words leave: chosen when they leave, by surface, window, channel and feeling."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from config.tenant import ActionConfig
+from routing.actions import FALLBACK_LANGUAGE, THANKFUL
+from routing.facts import COMMENT_SURFACES
+
+# WhatsApp and Instagram take free-form messages for this long after the customer's last one.
+CUSTOMER_SERVICE_WINDOW = timedelta(hours=24)
+# Instagram takes one private reply to a comment for this long after the comment.
+PRIVATE_REPLY_WINDOW = timedelta(days=7)
+NPS_SCORES = tuple(range(11))
+
+Form = Literal["text", "link", "choices", "template", "private_reply", "public_reply"]
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What the choice looks at. written_at: the provider's time of the message that the action answers."""
+
+    channel: str
+    surface: str
+    now: datetime
+    written_at: datetime
+    last_inbound_at: datetime | None
+    sentiment: str | None
+
+
+def choose_form(kind: str, occasion: Occasion, *, config: ActionConfig) -> Form | None:
+    """The form in which this kind of action may leave now; None when there is none: a person decides instead.
+
+    Thanks for praise under a post are said where the praise stands; everything else is said in private. When the
+    customer's window is over, WhatsApp takes the tenant's template, Instagram takes nothing. The generic channel has no window.
+    """
+    if occasion.surface in COMMENT_SURFACES and occasion.channel == "instagram":
+        return _form_for_comment(kind, occasion, config=config)
+    if occasion.surface in COMMENT_SURFACES:
+        return None if config.on_comments == "never" else "link" if config.url else "text"
+    if occasion.channel != "generic" and not _window_is_open(occasion):
+        return "template" if occasion.channel == "whatsapp" and config.template else None
+    if config.url:
+        return "link"
+    # WhatsApp has room for ten answers in a list: the eleven scores are asked for as a number there.
+    return "choices" if kind == "send_nps_invite" and occasion.channel != "whatsapp" else "text"
+
+
+def _window_is_open(occasion: Occasion) -> bool:
+    return occasion.last_inbound_at is not None and occasion.now - occasion.last_inbound_at < CUSTOMER_SERVICE_WINDOW
+
+
+def _form_for_comment(kind: str, occasion: Occasion, *, config: ActionConfig) -> Form | None:
+    if config.on_comments == "never":
+        return None
+    may_be_public = occasion.surface != "live_comment" and not config.url
+    is_thanks_for_praise = kind in THANKFUL and kind != "send_nps_invite" and occasion.sentiment == "positive"
+    if may_be_public and (config.on_comments == "public" or (config.on_comments == "auto" and is_thanks_for_praise)):
+        return "public_reply"
+    return "private_reply" if occasion.now - occasion.written_at < PRIVATE_REPLY_WINDOW else None
+
+
+def template_language(language: str, *, config: ActionConfig) -> str:
+    """The template's code for the customer's language, else English, else the first that the tenant has.
+
+    Raises: KeyError when the tenant has set no template.
+    """
+    if config.template is None:
+        message = "no template"
+        raise KeyError(message)
+    languages = config.template.languages
+    return languages.get(language) or languages.get(FALLBACK_LANGUAGE) or next(iter(languages.values()))

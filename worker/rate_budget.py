@@ -1,0 +1,76 @@
+"""One budget for all workers of what an outside service takes: token buckets in the broker's server, checked together.
+
+Keys hold ids of ours and of accounts, never of customers. When the server does not answer, everything may leave: the
+service's own limits still hold, and its refusals are handled.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import redis
+import structlog
+
+log = structlog.get_logger()
+
+_TIMEOUT_S = 0.5
+# While the server is away, ask it again this often instead of waiting for each time-out.
+_RETRY_AFTER_S = 5.0
+# Generic cell rate algorithm: a key holds the time when the bucket is full again. Either every bucket gives or none does.
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local wait = 0
+local full_at = {}
+for i, key in ipairs(KEYS) do
+    local interval = tonumber(ARGV[2 * i - 1])
+    local burst = tonumber(ARGV[2 * i])
+    full_at[i] = math.max(tonumber(redis.call('GET', key) or now), now)
+    wait = math.max(wait, full_at[i] - interval * (burst - 1) - now)
+end
+if wait > 0 then return wait end
+for i, key in ipairs(KEYS) do
+    local next_full = full_at[i] + tonumber(ARGV[2 * i - 1])
+    redis.call('SET', key, string.format('%.0f', next_full), 'PX', math.ceil((next_full - now) / 1000) + 1000)
+end
+return 0
+"""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A limit: `per_s` on average, up to `burst` at once. name: what it is the limit of."""
+
+    name: str
+    per_s: float
+    burst: int
+
+
+class RateBudget:
+    """Buckets shared by all processes that use the same server."""
+
+    def __init__(self, redis_url: str) -> None:
+        """redis_url: another kind of broker has no buckets; then everything may leave."""
+        self._take = None
+        self._away_until = 0.0
+        self._lock = threading.Lock()
+        if redis_url.startswith(("redis://", "rediss://", "unix://")):
+            client = redis.Redis.from_url(
+                redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, max_connections=32
+            )
+            self._take = client.register_script(_TAKE)
+
+    def take(self, buckets: Sequence[Bucket]) -> float:
+        """Take one from every bucket. 0 when that was possible, else the seconds to wait; nothing is taken then."""
+        if self._take is None or time.monotonic() < self._away_until:
+            return 0.0
+        arguments = [number for bucket in buckets for number in (round(1e6 / bucket.per_s), bucket.burst)]
+        try:
+            wait_us = self._take(keys=[f"earshot:budget:{bucket.name}" for bucket in buckets], args=arguments)
+        except redis.RedisError as error:
+            with self._lock:
+                self._away_until = time.monotonic() + _RETRY_AFTER_S
+            log.warning("rate_budget_unreachable", code=type(error).__name__)
+            return 0.0
+        return float(wait_us) / 1e6
