@@ -119,7 +119,7 @@ class _Collector:
             self._dropped["no_account"] += 1
             return
         if field == "history":
-            self._read_history(value, account_id=account_id, own_number=metadata.get("display_phone_number"))
+            self._read_history(value, account_id=account_id, own=as_wa_id(metadata.get("display_phone_number")))
             return
         for name in _BESIDE_MESSAGES:
             if name in value:
@@ -234,27 +234,42 @@ class _Collector:
             )
         )
 
-    def _read_history(self, value: dict[str, Any], *, account_id: str, own_number: Any) -> None:
-        """Up to 180 days of old chat, uploaded when a number is connected: thousands of messages in one body."""
-        own = as_wa_id(own_number)
+    def _read_history(self, value: dict[str, Any], *, account_id: str, own: str | None) -> None:
+        """Up to 180 days of old chat, uploaded when a number is connected: thousands of messages in one body.
+
+        Pictures of old messages come in a value of their own, shaped like live ones.
+        """
         for chunk in list_items(value.get("history"), dropped=self._dropped):
             if "errors" in chunk:  # the business declined to share its history
                 self._dropped["errors"] += 1
             for thread in list_items(chunk.get("threads"), dropped=self._dropped):
-                customer = as_wa_id(thread.get("id"))
-                contact = as_object(thread.get("context"))
+                customer, contact = as_wa_id(thread.get("id")), as_object(thread.get("context"))
                 for item in list_items(thread.get("messages"), dropped=self._dropped):
-                    self._read_old_message(item, account_id=account_id, own=own, customer=customer, contact=contact)
+                    named = {} if customer is None else {"from": customer}
+                    self._read_old_message(item, named, account_id=account_id, own=own, contact=contact)
+        contacts = Contacts(list(as_objects(value.get("contacts"))), people=2)
+        for item in list_items(value.get("messages"), dropped=self._dropped):
+            contact = contacts.find(*customer_ids(item, role="from"))
+            self._read_old_message(item, {}, account_id=account_id, own=own, contact=contact)
+        for item in list_items(value.get("message_echoes"), dropped=self._dropped):
+            self._read_old_message(item, {}, account_id=account_id, own=own, contact={}, is_echo=True)
 
     def _read_old_message(
-        self, item: dict[str, Any], *, account_id: str, own: str | None, customer: str | None, contact: dict[str, Any]
+        self,
+        item: dict[str, Any],
+        named: dict[str, Any],
+        *,
+        account_id: str,
+        own: str | None,
+        contact: dict[str, Any],
+        is_echo: bool = False,
     ) -> None:
-        sender, provider_id = as_wa_id(item.get("from")), as_id(item.get("id"))
-        is_ours = "to" in item or (sender is not None and sender == own)
-        named = {"from": customer or (as_wa_id(item.get("to")) if is_ours else sender)}
-        if not is_ours:
-            named["from_user_id"] = item.get("from_user_id")
-        people = identities(named, contact, role="from")
+        """named: the customer, where the thread says who that is."""
+        sender, to, provider_id = as_wa_id(item.get("from")), as_wa_id(item.get("to")), as_id(item.get("id"))
+        is_ours = is_echo or (own is not None and sender == own and bool(named or to))
+        is_ours = is_ours or (to is not None and to != own and "from_user_id" not in item)
+        role = "to" if is_ours else "from"
+        people = identities({**item, role: named["from"]} if named else item, contact, role=role)
         kind = message_type(item)
         if provider_id is None or not people or kind in {"system", "reaction", "edit", "revoke"}:
             self._dropped["history"] += 1

@@ -3,6 +3,7 @@
 Rules: Meta's page on business-scoped user ids, 2026. A phone number may be missing anywhere since usernames came.
 """
 
+import re
 from typing import Any
 
 from channels.base import Identity, IdentityChange, IdentityKind
@@ -17,10 +18,16 @@ _CHANGES = {
 }
 
 
+_BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]+")
+_WRITTEN_PHONE = re.compile(r"[+(]?[0-9][0-9 ()/.-]*")
+
+
 def as_wa_id(value: Any) -> str | None:
-    """A phone number's digits without the plus that some senders write, or a business-scoped id."""
+    """A phone number's digits, however somebody has written them, or a business-scoped id."""
     wa_id = as_id(value)
-    return wa_id.removeprefix("+") or None if wa_id else None
+    if wa_id and wa_id.isascii() and _WRITTEN_PHONE.fullmatch(wa_id):
+        return re.sub(r"[^0-9]", "", wa_id)
+    return wa_id
 
 
 def customer_ids(item: dict[str, Any], *, role: str) -> tuple[str | None, str | None]:
@@ -65,13 +72,19 @@ def _phone_or_bsuid(wa_id: str | None) -> tuple[IdentityKind, str | None]:
 
 
 def identities(item: dict[str, Any], contact: dict[str, Any], *, role: str) -> tuple[Identity, ...]:
-    """What names the customer, most direct first. role: see `customer_ids`."""
-    return _distinct(
+    """What names the customer, most direct first. role: see `customer_ids`.
+
+    What is neither a phone nor of a business-scoped id's form counts only when nothing better is there: such ids are made up by
+    programs in between, and a wrong one would tie two customers together.
+    """
+    named = _distinct(
         _phone_or_bsuid(as_wa_id(item.get(role)) or as_wa_id(contact.get("wa_id"))),
         ("bsuid", as_id(item.get(f"{role}_user_id")) or as_id(contact.get("user_id"))),
         ("parent_bsuid", as_id(item.get(f"{role}_parent_user_id")) or as_id(contact.get("parent_user_id"))),
-        ("username", as_username(as_object(contact.get("profile")).get("username"))),
+        ("username", as_username(as_object(contact.get("profile")).get("username") or contact.get("username"))),
     )
+    sound = tuple(one for one in named if one.kind != "bsuid" or _BSUID.fullmatch(one.value))
+    return sound if any(one.kind != "username" for one in sound) else named
 
 
 def preference_identities(item: dict[str, Any]) -> tuple[Identity, ...]:
@@ -91,7 +104,7 @@ def announced_change(item: dict[str, Any], *, account_id: str) -> IdentityChange
         _phone_or_bsuid(as_wa_id(item.get("from"))),
         _phone_or_bsuid(as_wa_id(system.get("customer"))),
         ("bsuid", old_user_id),
-        ("parent_bsuid", as_id(system.get("previous_parent_user_id"))),
+        ("parent_bsuid", as_id(system.get("previous_parent_user_id")) or as_id(item.get("from_parent_user_id"))),
     )
     after = _distinct(_phone_or_bsuid(new_phone), ("bsuid", new_user_id), ("parent_bsuid", new_parent))
     return _change(before, after, item=item, account_id=account_id)

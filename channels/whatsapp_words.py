@@ -1,11 +1,14 @@
 """Where the customer's own words are in a WhatsApp message, and only those."""
 
 import json
+import re
 from typing import Any
 
 from channels.reading import as_object, as_text, as_word
 
 _MEDIA_WITH_CAPTION = ("image", "video", "document")
+# Flow tokens and ids of chosen options.
+_IS_TECHNICAL = re.compile(r".*(token|_id)|id").fullmatch
 _WITH_WORDS = ("text", *_MEDIA_WITH_CAPTION, "button", "order", "interactive")
 
 
@@ -24,11 +27,15 @@ def message_text(item: dict[str, Any]) -> str | None:
         return as_text(content.get("body"))
     if kind in _MEDIA_WITH_CAPTION:
         caption = as_text(content.get("caption"))
-        # Many clients send a document's file name as its caption.
-        return None if caption is not None and caption == content.get("filename") else caption
+        return None if _is_file_name(caption, of=content.get("filename")) else caption
     if kind in {"button", "order"}:
         return as_text(content.get("text"))
     return _interactive_text(content) if kind == "interactive" else None
+
+
+def _is_file_name(caption: str | None, *, of: Any) -> bool:
+    """Many clients send a document's file name, with or without its ending, as its caption."""
+    return caption is not None and isinstance(of, str) and caption in {of, of.rpartition(".")[0]}
 
 
 def _interactive_text(content: dict[str, Any]) -> str | None:
@@ -37,14 +44,16 @@ def _interactive_text(content: dict[str, Any]) -> str | None:
         reply = as_object(content.get(key))
         if reply:
             return as_text(reply.get("title"))
-    form = as_object(content.get("nfm_reply")).get("response_json")
-    if not isinstance(form, str):
+    reply = as_object(content.get("nfm_reply"))
+    form = reply.get("response_json")
+    # An address that was asked for is data about a person, not what the person says.
+    if not isinstance(form, str) or reply.get("name") == "address_message":
         return None
     try:
         answers = as_object(json.loads(form))
     except (ValueError, RecursionError):
         return None
     words = [
-        value for key, value in answers.items() if isinstance(value, str) and value.strip() and key != "flow_token"
+        value for key, value in answers.items() if isinstance(value, str) and value.strip() and not _IS_TECHNICAL(key)
     ]
     return as_text("\n".join(words))

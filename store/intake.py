@@ -81,7 +81,9 @@ def add_messages(
     tombstones: the messages were taken back before they came: nothing is kept but that they existed.
     The transaction must act for `tenant_id`.
     """
-    unique = {message_key(pepper, message): message for message in messages}
+    unique: dict[bytes, InboundMessage] = {}
+    for message in messages:
+        unique.setdefault(message_key(pepper, message), message)
     if not tombstones:
         unique = _without_ad_twins(conn, tenant_id, unique, pepper=pepper)
     if not unique:
