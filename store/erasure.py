@@ -61,8 +61,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
         return []
     ids = [one.id for one in erased]
     _forget_words(conn, ids)
-    for one in erased:
-        _forget_as_context(conn, one)
+    _forget_as_context(conn, [one for one in erased if one.conversation_id and one.minimized_text])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     return _judge_bursts_anew(conn, tenant_id, erased)
 
@@ -91,28 +90,44 @@ def _forget_words(conn: Connection, ids: list[str]) -> None:
     )
 
 
-def _forget_as_context(conn: Connection, erased: _Erased) -> None:
-    """The ledger of later messages shows the turns before them: this one's words go from there too."""
-    if not erased.conversation_id or not erased.minimized_text:
+def _forget_as_context(conn: Connection, erased: list[_Erased]) -> None:
+    """The ledger of later messages shows the turns before them: these words go from there too."""
+    if not erased:
         return
     rows = conn.execute(
         """
-        SELECT e.id, e.minimized_text
-        FROM egress AS e
-        WHERE e.minimized_text <> %s AND e.message_id IN (
+        SELECT given.id::text, e.id::text, e.minimized_text
+        FROM unnest(%s::uuid[]) AS given (id)
+        JOIN message AS this ON this.id = given.id
+        CROSS JOIN LATERAL (
             SELECT later.id
-            FROM message AS later, message AS this
-            WHERE this.id = %s AND later.conversation_id = %s AND (later.sent_at, later.id) > (this.sent_at, this.id)
+            FROM message AS later
+            WHERE later.conversation_id = this.conversation_id AND (later.sent_at, later.id) > (this.sent_at, this.id)
             ORDER BY later.sent_at, later.id
             LIMIT %s
-        )
+        ) AS later
+        JOIN egress AS e ON e.message_id = later.id
+        WHERE e.minimized_text <> %s
         """,
-        (ERASED, erased.id, erased.conversation_id, _LATER_MESSAGES),
+        ([one.id for one in erased], _LATER_MESSAGES, ERASED),
     ).fetchall()
-    for egress_id, user_turn in rows:
-        without = _without_turn(user_turn, erased.minimized_text)
+    words_of = {one.id: one.minimized_text for one in erased}
+    turns = {egress_id: user_turn for _, egress_id, user_turn in rows}
+    changed: set[str] = set()
+    for message_id, egress_id, _ in rows:
+        without = _without_turn(turns[egress_id], words_of[message_id] or "")
         if without is not None:
-            conn.execute("UPDATE egress SET minimized_text = %s WHERE id = %s", (without, egress_id))
+            turns[egress_id] = without
+            changed.add(egress_id)
+    conn.execute(
+        """
+        UPDATE egress AS e
+        SET minimized_text = given.text
+        FROM unnest(%s::uuid[], %s::text[]) AS given (id, text)
+        WHERE e.id = given.id
+        """,
+        (sorted(changed), [turns[egress_id] for egress_id in sorted(changed)]),
+    )
 
 
 def _without_turn(user_turn: str, words: str) -> str | None:
@@ -140,12 +155,11 @@ def _mark_cards(conn: Connection, customer_ids: list[str]) -> None:
 
 def _judge_bursts_anew(conn: Connection, tenant_id: int, erased: list[_Erased]) -> list[StartedRun]:
     """The rest of a burst that lost a part, and the parts of one that lost its last message."""
-    started: list[StartedRun] = []
-    for survivor in sorted({one.joined_to for one in erased if one.joined_to}):
-        conn.execute("SELECT FROM run WHERE message_id = %s ORDER BY id FOR UPDATE", (survivor,))
-        conn.execute("UPDATE message_analysis SET summary = '' WHERE message_id = %s", (survivor,))
-        conn.execute("UPDATE egress SET minimized_text = %s WHERE message_id = %s", (ERASED, survivor))
-        started.append(look_again(conn, tenant_id, survivor))
+    survivors = sorted({one.joined_to for one in erased if one.joined_to})
+    conn.execute("SELECT FROM run WHERE message_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (survivors,))
+    conn.execute("UPDATE message_analysis SET summary = '' WHERE message_id = ANY(%s::uuid[])", (survivors,))
+    conn.execute("UPDATE egress SET minimized_text = %s WHERE message_id = ANY(%s::uuid[])", (ERASED, survivors))
+    started = look_again(conn, tenant_id, survivors)
     rows = conn.execute(
         """
         WITH orphan AS (

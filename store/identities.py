@@ -22,6 +22,8 @@ _TRUSTED: dict[str, tuple[str, ...]] = {
 _HANDLE = "username"
 # How much earlier than Meta's notice of a new number a message from that number may have been written.
 _NOTICE_LAG = timedelta(minutes=10)
+# Merging takes time, and the sender waits. What is left comes again with the next status of the same people.
+_MERGES_PER_BODY = 20
 
 
 @dataclass(frozen=True)
@@ -179,25 +181,70 @@ def _attach(
 
 def apply_identity_changes(conn: Connection, tenant_id: int, changes: Sequence[IdentityChange]) -> None:
     """What the channel says about who is who. Changes about nobody we know are no-ops. Must act for `tenant_id`."""
-    for change in _news(conn, tenant_id, changes):
-        _apply_change(conn, tenant_id, change)
-
-
-def _news(conn: Connection, tenant_id: int, changes: Sequence[IdentityChange]) -> list[IdentityChange]:
-    """Without what is known already: a body may hold a thousand statuses that each name a phone and its other id."""
     links = [change for change in changes if not change.replaces]
+    for change in _learn_links(conn, tenant_id, links)[:_MERGES_PER_BODY]:
+        _apply_change(conn, tenant_id, change)
+    for change in changes:
+        if change.replaces:
+            _apply_change(conn, tenant_id, change)
+
+
+def _learn_links(conn: Connection, tenant_id: int, links: Sequence[IdentityChange]) -> list[IdentityChange]:
+    """Add what is plainly new: a known customer's id that nobody has. Returns the links that need a closer look.
+
+    Every status names its recipient twice, and a body may hold a thousand: one query finds what they all say already.
+    """
+    if not links:
+        return []
     named = {(one.kind, one.value) for change in links for one in (*change.before, *change.after)}
-    owner = (
-        {(one.kind, one.value): one.customer_id for one in _find_known(conn, tenant_id, named, at=None)}
-        if named
-        else {}
+    owner = {(one.kind, one.value): one.customer_id for one in _find_known(conn, tenant_id, named, at=None)}
+    has_bsuid = _list_with_bsuid(conn, sorted(set(owner.values())))
+    plain: dict[tuple[str, str], tuple[str, str]] = {}
+    unclear: list[IdentityChange] = []
+    for change in links:
+        customer_id = next((owner[(b.kind, b.value)] for b in change.before if (b.kind, b.value) in owner), None)
+        owners = {owner.get((one.kind, one.value)) for one in change.after}
+        if customer_id is None or owners == {customer_id}:
+            continue
+        if owners <= {customer_id, None} and customer_id not in has_bsuid:
+            plain.update(
+                {
+                    (o.kind, o.value): (customer_id, change.account_id)
+                    for o in change.after
+                    if (o.kind, o.value) not in owner
+                }
+            )
+        else:
+            unclear.append(change)
+    conn.execute(
+        """
+        INSERT INTO customer_identity (tenant_id, kind, value, customer_id, account_id)
+        SELECT %s, kind, value, customer_id, account_id
+        FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[]) AS given (kind, value, customer_id, account_id)
+        ORDER BY kind, value
+        ON CONFLICT DO NOTHING
+        """,
+        (
+            tenant_id,
+            [kind for kind, _ in plain],
+            [value for _, value in plain],
+            [customer_id for customer_id, _ in plain.values()],
+            [account_id for _, account_id in plain.values()],
+        ),
     )
+    return unclear
 
-    def says_something_new(change: IdentityChange) -> bool:
-        owners = {owner.get((one.kind, one.value)) for one in (*change.before, *change.after)}
-        return change.replaces or (len(owners) > 1 and any(owner.get((one.kind, one.value)) for one in change.before))
 
-    return [change for change in changes if says_something_new(change)]
+def _list_with_bsuid(conn: Connection, customer_ids: list[str]) -> set[str]:
+    rows = conn.execute(
+        """
+        SELECT DISTINCT customer_id::text
+        FROM customer_identity
+        WHERE customer_id = ANY(%s::uuid[]) AND kind = 'bsuid' AND retired_at IS NULL
+        """,
+        (customer_ids,),
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> None:

@@ -1,7 +1,7 @@
 """What went out: our own sends, answers that people typed in the channel's app, and what became of either."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -80,96 +80,144 @@ def take_echoes(conn: Connection, tenant_id: int, echoes: Sequence[InboundMessag
 
     An echo is ours when its id is that of a send, or its words are those of a send to that customer whose answer has not
     come (yet): that send is settled by it. Any other echo by a person takes the conversation over and stops its clock.
-    The transaction must act for `tenant_id`.
+    Some statements, however many echoes there are. The transaction must act for `tenant_id`.
     """
-    for echo in echoes:
-        if echo.is_history:
+    live = [echo for echo in echoes if not echo.is_history]
+    if not live:
+        return
+    conversations = _list_conversations(conn, tenant_id, live)
+    ours = _settle_by_echoes(conn, tenant_id, live, conversations=conversations)
+    _claim_echoes(conn, tenant_id, [(live[number], action_id) for number, action_id in ours.items()], pepper=pepper)
+    answered: dict[str, datetime | None] = {}
+    for number, echo in enumerate(live):
+        if number in ours or echo.author != "human":
             continue
-        conversations = _list_conversations(conn, tenant_id, echo)
-        ours = _settle_by_echo(conn, tenant_id, echo, conversations=conversations)
-        if ours:
-            _claim_echo(conn, tenant_id, echo, action_id=ours, pepper=pepper)
-        elif echo.author == "human":
-            note_human_answer(conn, conversations, answered_at=echo.sent_at)
+        for conversation_id in conversations.get(number, ()):
+            known = answered.get(conversation_id)
+            answered[conversation_id] = max(known, echo.sent_at) if known and echo.sent_at else echo.sent_at
+    note_human_answers(conn, answered)
 
 
-def _list_conversations(conn: Connection, tenant_id: int, echo: InboundMessage) -> list[str]:
+def _list_conversations(conn: Connection, tenant_id: int, echoes: Sequence[InboundMessage]) -> dict[int, list[str]]:
+    """The conversations each echo (by its number) belongs to; those without any are left out."""
+    named = [
+        (number, identity.kind, identity.value, echo.channel, echo.account_id)
+        for number, echo in enumerate(echoes)
+        for identity in echo.identities
+    ]
     rows = conn.execute(
         """
-        SELECT DISTINCT c.id::text
-        FROM customer_identity AS i JOIN conversation AS c ON c.customer_id = i.customer_id
-        WHERE i.tenant_id = %s AND i.kind || ':' || i.value = ANY(%s) AND c.channel = %s AND c.account_id = %s
+        SELECT DISTINCT given.number, c.id::text
+        FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[])
+            AS given (number, kind, value, channel, account_id)
+        JOIN customer_identity AS i ON i.tenant_id = %s AND i.kind = given.kind AND i.value = given.value
+        JOIN conversation AS c
+          ON c.customer_id = i.customer_id AND c.channel = given.channel AND c.account_id = given.account_id
+        """,
+        (*([row[column] for row in named] for column in range(5)), tenant_id),
+    ).fetchall()
+    found: dict[int, list[str]] = {}
+    for number, conversation_id in rows:
+        found.setdefault(number, []).append(conversation_id)
+    return found
+
+
+def _settle_by_echoes(
+    conn: Connection, tenant_id: int, echoes: Sequence[InboundMessage], *, conversations: dict[int, list[str]]
+) -> dict[int, str]:
+    """Sends that these echo, settled: the send's id by the echo's number. An echo settles one send at most, and a send is
+    settled by one echo.
+    """
+    rows = conn.execute(
+        """
+        SELECT a.id::text, a.provider_message_id, a.conversation_id::text, a.sent_hash
+        FROM action AS a
+        WHERE a.tenant_id = %s AND a.provider_message_id = ANY(%s)
+        UNION ALL
+        SELECT a.id::text, NULL, a.conversation_id::text, a.sent_hash
+        FROM action AS a
+        WHERE a.conversation_id = ANY(%s::uuid[]) AND a.state IN ('sending', 'uncertain')
+          AND a.sent_at > now() - make_interval(secs => %s)
         """,
         (
             tenant_id,
-            [f"{identity.kind}:{identity.value}" for identity in echo.identities],
-            echo.channel,
-            echo.account_id,
+            [echo.provider_message_id for echo in echoes],
+            sorted({one for several in conversations.values() for one in several}),
+            ECHO_WINDOW_S,
         ),
     ).fetchall()
-    return [row[0] for row in rows]
-
-
-def _settle_by_echo(conn: Connection, tenant_id: int, echo: InboundMessage, *, conversations: list[str]) -> str | None:
-    """The id of the send that this echoes, settled; None when no send of ours fits."""
-    row = conn.execute(
-        """
-        WITH ours AS (
-            SELECT a.id
-            FROM action AS a
-            WHERE a.tenant_id = %(tenant_id)s AND a.provider_message_id = %(provider_message_id)s
-            UNION ALL
-            (
-                SELECT a.id
-                FROM action AS a
-                WHERE a.conversation_id = ANY(%(conversations)s::uuid[])
-                  AND a.state IN ('sending', 'uncertain') AND a.sent_hash = %(sent_hash)s
-                  AND a.sent_at > now() - make_interval(secs => %(window_s)s)
-                ORDER BY a.sent_at
-                LIMIT 1
+    if not rows:
+        return {}
+    by_provider_id = {provider_id: action_id for action_id, provider_id, _, _ in rows if provider_id}
+    in_doubt = [
+        (action_id, place, bytes(sent_hash)) for action_id, known, place, sent_hash in rows if not known and sent_hash
+    ]
+    ours: dict[int, str] = {}
+    for number, echo in enumerate(echoes):
+        action_id = by_provider_id.get(echo.provider_message_id)
+        if action_id is None and echo.text:
+            words = hash_of_sent(echo.text)
+            places = conversations.get(number, ())
+            action_id = next(
+                (
+                    one
+                    for one, place, sent in in_doubt
+                    if place in places and sent == words and one not in ours.values()
+                ),
+                None,
             )
-            LIMIT 1
-        )
-        UPDATE action
-        SET state = CASE WHEN action.state IN ('sending', 'uncertain') THEN 'sent' ELSE action.state END,
-            provider_message_id = coalesce(action.provider_message_id, %(provider_message_id)s),
-            error_code = CASE WHEN action.state IN ('sending', 'uncertain') THEN NULL ELSE action.error_code END,
-            settled_at = coalesce(action.settled_at, now()), lease_until = NULL
-        FROM ours
-        WHERE action.id = ours.id
-        RETURNING action.id::text
-        """,
-        {
-            "tenant_id": tenant_id,
-            "provider_message_id": echo.provider_message_id,
-            "conversations": conversations,
-            "sent_hash": hash_of_sent(echo.text) if echo.text else None,
-            "window_s": ECHO_WINDOW_S,
-        },
-    ).fetchone()
-    return row[0] if row else None
-
-
-def _claim_echo(conn: Connection, tenant_id: int, echo: InboundMessage, *, action_id: str, pepper: bytes) -> None:
+        if action_id is not None:
+            ours[number] = action_id
     conn.execute(
         """
-        UPDATE message
-        SET author = 'earshot', action_id = %s
-        WHERE id = (SELECT message_id FROM message_key WHERE tenant_id = %s AND account_id = %s AND key = %s)
+        UPDATE action AS a
+        SET state = CASE WHEN a.state IN ('sending', 'uncertain') THEN 'sent' ELSE a.state END,
+            provider_message_id = coalesce(a.provider_message_id, given.provider_id),
+            error_code = CASE WHEN a.state IN ('sending', 'uncertain') THEN NULL ELSE a.error_code END,
+            settled_at = coalesce(a.settled_at, now()), lease_until = NULL
+        FROM unnest(%s::uuid[], %s::text[]) AS given (id, provider_id)
+        WHERE a.id = given.id
         """,
-        (action_id, tenant_id, echo.account_id, message_key(pepper, echo)),
+        (list(ours.values()), [echoes[number].provider_message_id for number in ours]),
+    )
+    return ours
+
+
+def _claim_echoes(
+    conn: Connection, tenant_id: int, ours: Sequence[tuple[InboundMessage, str]], *, pepper: bytes
+) -> None:
+    """The stored echoes are messages of ours, not of a person."""
+    if not ours:
+        return
+    conn.execute(
+        """
+        UPDATE message AS m
+        SET author = 'earshot', action_id = given.action_id
+        FROM unnest(%s::text[], %s::bytea[], %s::uuid[]) AS given (account_id, key, action_id)
+        JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.key
+        WHERE m.id = k.message_id
+        """,
+        (
+            [echo.account_id for echo, _ in ours],
+            [message_key(pepper, echo) for echo, _ in ours],
+            [action_id for _, action_id in ours],
+            tenant_id,
+        ),
     )
 
 
-def note_human_answer(conn: Connection, conversations: Sequence[str], *, answered_at: datetime | None) -> None:
-    """A person answered: the conversations are taken over and their clocks stop. answered_at None: just now."""
+def note_human_answers(conn: Connection, answered: Mapping[str, datetime | None]) -> None:
+    """A person answered: these conversations are taken over and their clocks stop. None: just now."""
+    if not answered:
+        return
     conn.execute(
         """
-        UPDATE conversation
-        SET taken_over = true, last_human_answer_at = greatest(last_human_answer_at, coalesce(%s, now()))
-        WHERE id = ANY(%s::uuid[])
+        UPDATE conversation AS c
+        SET taken_over = true, last_human_answer_at = greatest(c.last_human_answer_at, coalesce(given.at, now()))
+        FROM unnest(%s::uuid[], %s::timestamptz[]) AS given (id, at)
+        WHERE c.id = given.id
         """,
-        (answered_at, list(conversations)),
+        (sorted(answered), [answered[one] for one in sorted(answered)]),
     )
 
 

@@ -15,7 +15,7 @@ from store.customers import find_or_add_conversation, list_known_names, lock_con
 from store.db import Connection
 from store.identities import resolve_customer
 from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
-from store.outbound import note_human_answer
+from store.outbound import note_human_answers
 from store.runs import (
     RunRef,
     advance,
@@ -107,7 +107,7 @@ def place(deps: Deps, ref: RunRef) -> None:
         if message.text:
             _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:
-            note_human_answer(conn, [conversation_id], answered_at=message.sent_at)
+            note_human_answers(conn, {conversation_id: message.sent_at})
         finish(conn, ref, kind=run.kind, outcome=None)
 
 

@@ -71,6 +71,8 @@ CREATE TABLE message_reaction (
     PRIMARY KEY (tenant_id, account_id, target_key, actor_key)
 );
 
+CREATE INDEX message_key_message ON message_key (message_id);
+
 -- Comments on boosted posts: Meta may deliver one for the post and one for the ad, each with an id of its own.
 CREATE TABLE comment_twin (
     tenant_id bigint NOT NULL,
