@@ -175,7 +175,8 @@ class _Collector:
         if comment_id is None:
             self._dropped["no_id"] += 1
             return
-        if sender_id == account_id:  # our own replies come back
+        # Our own replies come back; with an id of the app's own they are known by this key alone.
+        if sender_id == account_id or "self_ig_scoped_id" in sender:
             self._dropped["own_comment"] += 1
             return
         if sender_id is None and username is None:
@@ -212,8 +213,9 @@ class _Collector:
         sender_id, recipient_id = (as_id(as_object(event.get(side)).get("id")) for side in ("sender", "recipient"))
         is_echo = content.get("is_echo") is True or (sender_id == account_id and kind != "postback")
         customer_id = recipient_id if is_echo else sender_id
-        if customer_id is None or customer_id == account_id:  # also what an account writes to itself
-            self._dropped["no_sender"] += 1
+        if customer_id is None or customer_id == account_id:
+            to_itself = customer_id is not None or content.get("is_self") is True
+            self._dropped["self_message" if to_itself else "no_sender"] += 1
             return
         at = as_time(event.get("timestamp"))
         if kind == "postback":

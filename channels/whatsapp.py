@@ -73,6 +73,16 @@ def parse(payload: Any) -> ParsedWebhook:
     return collector.collected()
 
 
+def _is_from_business(item: dict[str, Any], customer: str | None, *, own: str | None) -> bool:
+    """Who wrote an old message. The business's number can be spelled otherwise than as a sender (Brazil, Mexico)."""
+    sender, to = as_wa_id(item.get("from")), as_wa_id(item.get("to"))
+    if own is not None and sender == own:
+        return True
+    if customer is not None and customer in {sender, to}:
+        return customer == to
+    return to is not None and to != own and "from_user_id" not in item
+
+
 class _Collector:
     """Gathers what one body holds."""
 
@@ -245,32 +255,35 @@ class _Collector:
             for thread in list_items(chunk.get("threads"), dropped=self._dropped):
                 customer, contact = as_wa_id(thread.get("id")), as_object(thread.get("context"))
                 for item in list_items(thread.get("messages"), dropped=self._dropped):
-                    named = {} if customer is None else {"from": customer}
-                    self._read_old_message(item, named, account_id=account_id, own=own, contact=contact)
-        contacts = Contacts(list(as_objects(value.get("contacts"))), people=2)
-        for item in list_items(value.get("messages"), dropped=self._dropped):
+                    self._read_old_message(item, customer, account_id=account_id, own=own, contact=contact)
+        items = list_items(value.get("messages"), dropped=self._dropped)
+        people = {customer_ids(item, role="from") for item in items}
+        contacts = Contacts(list(as_objects(value.get("contacts"))), people=len(people))
+        for item in items:
             contact = contacts.find(*customer_ids(item, role="from"))
-            self._read_old_message(item, {}, account_id=account_id, own=own, contact=contact)
+            self._read_old_message(item, None, account_id=account_id, own=own, contact=contact)
         for item in list_items(value.get("message_echoes"), dropped=self._dropped):
-            self._read_old_message(item, {}, account_id=account_id, own=own, contact={}, is_echo=True)
+            self._read_old_message(item, None, account_id=account_id, own=own, contact={}, is_echo=True)
 
     def _read_old_message(
         self,
         item: dict[str, Any],
-        named: dict[str, Any],
+        customer: str | None,
         *,
         account_id: str,
         own: str | None,
         contact: dict[str, Any],
         is_echo: bool = False,
     ) -> None:
-        """named: the customer, where the thread says who that is."""
-        sender, to, provider_id = as_wa_id(item.get("from")), as_wa_id(item.get("to")), as_id(item.get("id"))
-        is_ours = is_echo or (own is not None and sender == own and bool(named or to))
-        is_ours = is_ours or (to is not None and to != own and "from_user_id" not in item)
+        """customer: whom the thread is with, where it says so. own: the business's number, never a customer's identity."""
+        is_ours = is_echo or _is_from_business(item, customer, own=own)
         role = "to" if is_ours else "from"
-        people = identities({**item, role: named["from"]} if named else item, contact, role=role)
-        kind = message_type(item)
+        named = {key: value for key, value in item.items() if not (key == role and as_wa_id(value) == own)}
+        if customer:
+            named[role] = customer
+        found = identities(named, contact, role=role)
+        people = tuple(one for one in found if one.value != own)
+        kind, provider_id = message_type(item), as_id(item.get("id"))
         if provider_id is None or not people or kind in {"system", "reaction", "edit", "revoke"}:
             self._dropped["history"] += 1
             return

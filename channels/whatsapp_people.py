@@ -99,13 +99,18 @@ def announced_change(item: dict[str, Any], *, account_id: str) -> IdentityChange
         return None
     new_phone = as_wa_id(system.get("wa_id")) or as_wa_id(system.get("new_wa_id"))
     new_user_id, new_parent = as_id(system.get("user_id")), as_id(system.get("parent_user_id"))
-    old_user_id = as_id(system.get("previous_user_id")) or as_id(item.get("from_user_id"))
+    sender_id = as_id(item.get("from_user_id"))
+    old_user_id = as_id(system.get("previous_user_id")) or (sender_id if sender_id != new_user_id else None)
     before = _distinct(
+        _phone_or_bsuid(as_wa_id(system.get("previous_wa_id"))),
         _phone_or_bsuid(as_wa_id(item.get("from"))),
         _phone_or_bsuid(as_wa_id(system.get("customer"))),
         ("bsuid", old_user_id),
         ("parent_bsuid", as_id(system.get("previous_parent_user_id")) or as_id(item.get("from_parent_user_id"))),
     )
+    if new_phone is None and old_user_id is None:
+        # Only a new scoped id is told, and no old one: the phone it came with is as good as before.
+        new_phone = as_wa_id(item.get("from"))
     after = _distinct(_phone_or_bsuid(new_phone), ("bsuid", new_user_id), ("parent_bsuid", new_parent))
     return _change(before, after, item=item, account_id=account_id)
 

@@ -8,7 +8,10 @@ from channels.reading import as_object, as_text, as_word
 
 _MEDIA_WITH_CAPTION = ("image", "video", "document")
 # Flow tokens and ids of chosen options.
-_IS_TECHNICAL = re.compile(r".*(token|_id)|id").fullmatch
+_IS_TECHNICAL = re.compile(r"(?i:.*token|.*_id|id)|.*Id").fullmatch
+# A chosen option's value carries its number before its words.
+_OPTION_NUMBER = re.compile(r"^\d+_")
+_HAS_LETTERS = re.compile(r"[^\W\d_]").search
 _WITH_WORDS = ("text", *_MEDIA_WITH_CAPTION, "button", "order", "interactive")
 
 
@@ -54,6 +57,8 @@ def _interactive_text(content: dict[str, Any]) -> str | None:
     except (ValueError, RecursionError):
         return None
     words = [
-        value for key, value in answers.items() if isinstance(value, str) and value.strip() and not _IS_TECHNICAL(key)
+        _OPTION_NUMBER.sub("", value)
+        for key, value in answers.items()
+        if isinstance(value, str) and _HAS_LETTERS(value) and value not in {"true", "false"} and not _IS_TECHNICAL(key)
     ]
     return as_text("\n".join(words))

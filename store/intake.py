@@ -14,6 +14,8 @@ from store.secrets import Keyring
 
 # The two deliveries of one comment on a boosted post come within seconds; the same words days later are a new comment.
 TWIN_WINDOW_S = 600
+# WhatsApp's type for a picture in a history upload that comes later.
+PLACEHOLDER = "media_placeholder"
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,41 @@ def add_messages(
     return AddedMessages(
         message_ids={bytes(key): message_id for key, message_id, _, _ in rows},
         runs=[StartedRun(tenant_id, message_id, run_id) for _, message_id, run_id, kind in rows if kind == "initial"],
+    )
+
+
+def fill_placeholders(conn: Connection, tenant_id: int, messages: Sequence[InboundMessage], *, pepper: bytes) -> None:
+    """Give old pictures their captions: history uploads name a picture first and bring it, with its words, in a later body.
+
+    The transaction must act for `tenant_id`.
+    """
+    late = [message for message in messages if message.is_history and message.message_type != PLACEHOLDER]
+    if not late:
+        return
+    conn.execute(
+        """
+        WITH given AS (
+            SELECT *
+            FROM unnest(%s::text[], %s::bytea[], %s::text[], %s::text[], %s::bytea[])
+                AS given (account_id, key, message_type, text, item)
+        ), filled AS (
+            UPDATE message AS m
+            SET message_type = given.message_type, text = given.text
+            FROM given JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.key
+            WHERE m.id = k.message_id AND m.message_type = %s AND m.state <> 'erased'
+            RETURNING m.id, given.item
+        )
+        UPDATE message_raw AS r SET item = filled.item FROM filled WHERE r.message_id = filled.id
+        """,
+        (
+            [message.account_id for message in late],
+            [message_key(pepper, message) for message in late],
+            [message.message_type for message in late],
+            [message.text for message in late],
+            [message.raw for message in late],
+            tenant_id,
+            PLACEHOLDER,
+        ),
     )
 
 

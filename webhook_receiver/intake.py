@@ -27,7 +27,7 @@ from store.db import Connection, Database, StoreError, act_for_tenant
 from store.edits import apply_edits, apply_reactions
 from store.erasure import erase_messages
 from store.identities import apply_identity_changes, note_marketing_choices
-from store.intake import StartedRun, add_messages, keep_unparsed_body
+from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body
 from store.outbound import settle_sends, take_echoes
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
@@ -161,6 +161,7 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     The transaction must act for `tenant_id`. Raises: StoreError through the transaction.
     """
     added = add_messages(conn, tenant_id, share.messages, pepper=pepper)
+    fill_placeholders(conn, tenant_id, share.messages, pepper=pepper)
     apply_identity_changes(conn, tenant_id, share.identity_changes)
     note_marketing_choices(conn, tenant_id, share.marketing_choices)
     echoes = [message for message in share.messages if message.direction == "outbound"]
