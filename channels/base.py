@@ -229,11 +229,11 @@ class OutboundMessage:
     recipient: the identities known for the customer, preferred first within a kind; the adapter picks the one it can send to.
     text: the words; beside a template they are not sent.
     link: (label of at most 20 characters, https URL) shown as a button where the channel has one, else below the text.
-    choices: answers to tap, where the channel has such; at most one of link, choices and template.
+    choices: answers to tap, where the channel has such. Of template, choices and link the first that is given counts.
     quotes_provider_id: the message this one answers, shown as a quote where the channel can.
     reply_to_comment_id: Instagram: answer this comment, in private unless `in_public`.
-    written_by: "human" for what a person typed. Only that may use Instagram's HUMAN_AGENT tag.
-    last_inbound_at: the customer's newest message, which opens the channel's window; None when there is none.
+    written_by: "human" for what a person typed.
+    human_agent: Instagram: the 24-hour window is over, and what leaves was written by a person, never by an automation.
     callback: opaque, at most 512 characters; comes back in status webhooks where the channel supports it, and is the
     idempotency key where the channel takes one.
     """
@@ -247,7 +247,7 @@ class OutboundMessage:
     reply_to_comment_id: str | None = field(default=None, repr=False)
     in_public: bool = False
     written_by: Literal["automation", "human"] = "automation"
-    last_inbound_at: datetime | None = None
+    human_agent: bool = False
     callback: str | None = None
 
 

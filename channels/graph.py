@@ -1,9 +1,10 @@
-"""One POST to Meta's Graph API, and one place where its errors become ours.
+"""One request to Meta's Graph API, and one place where its errors become ours.
 
 Error table: Meta's WhatsApp error codes and Graph API error reference, 2026.
 """
 
 import json
+import logging
 import re
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,8 @@ _REFUSED = {100, 131008, 131009, 131026, 131049, 131050, 130472, 131062, 131063,
 _WINDOW_CLOSED = {131047, 1545041}
 _WINDOW_CLOSED_SUBCODES = {2534022, 2018278}
 _ALREADY_ANSWERED_SUBCODE = 2534014
+# It writes every address it calls at INFO, and the one of a token's refresh holds the token.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 _BLOCKED_FOR_S = 300.0
 # An action is too old after half an hour; asking again then costs nothing.
 _MAX_WAIT_S = 3600.0
@@ -37,6 +40,7 @@ class GraphClient:
     """
 
     def __init__(self, base_url: str, *, version: str, timeout_s: float) -> None:
+        self._host = base_url
         self._base = f"{base_url}/{version}"
         self._client = httpx2.Client(
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, 3.0)),
@@ -44,31 +48,51 @@ class GraphClient:
             trust_env=False,
         )
 
-    def send(self, node: str, payload: dict[str, Any], *, token: str) -> dict[str, Any]:
-        """The decoded answer to a message sent from `node`, the id of a number, account or Page.
+    def post(self, node: str, edge: str, payload: dict[str, Any], *, token: str) -> dict[str, Any]:
+        """The decoded answer to a POST to an edge ("messages", "replies") of a node, the id of a number, account or comment.
 
-        Raises: ChannelError.
+        Raises: ChannelError, `uncertain` when it may have had its effect.
         """
+        request = self._client.build_request(
+            "POST",
+            f"{self._base}/{quote(node, safe='')}/{edge}",
+            content=json.dumps(payload),  # in ASCII, so that no text can fail to be encoded
+            headers={"Content-Type": "application/json"},
+        )
+        return self._exchange(request, token=token, has_effect=True)
+
+    def get(self, path: str, *, token: str, parameters: dict[str, str] | None = None) -> dict[str, Any]:
+        """The decoded answer to a GET below the version path. Raises: ChannelError, never `uncertain`."""
+        request = self._client.build_request("GET", f"{self._base}/{path}", params=parameters or {})
+        return self._exchange(request, token=token, has_effect=False)
+
+    def refresh_instagram_token(self, token: str) -> dict[str, Any]:
+        """The decoded answer to Instagram Login's token refresh, whose path has no version. Raises: ChannelError."""
+        request = self._client.build_request(
+            "GET",
+            f"{self._host}/refresh_access_token",
+            params={"grant_type": "ig_refresh_token", "access_token": token},
+        )
+        return self._exchange(request, token=token, has_effect=False)
+
+    def _exchange(self, request: httpx2.Request, *, token: str, has_effect: bool) -> dict[str, Any]:
         if not _USABLE_TOKEN.fullmatch(token):  # it can't stand in a header, and the client's error would quote it
             raise ChannelError("token_unusable", permanent=False, retry_after_s=_BLOCKED_FOR_S, account_blocked=True)
+        request.headers["Authorization"] = f"Bearer {token}"
         failure: ChannelError
         try:
-            response = self._client.post(
-                f"{self._base}/{quote(node, safe='')}/messages",
-                content=json.dumps(payload),  # in ASCII, so that no text can fail to be encoded
-                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-            )
+            response = self._client.send(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             failure = ChannelError("no_connection", permanent=False, retry_after_s=5.0)
         except httpx2.HTTPError:
             # The request may have arrived: the customer may have the message already.
-            failure = ChannelError("no_answer", permanent=True, uncertain=True)
+            failure = ChannelError("no_answer", permanent=has_effect, uncertain=has_effect)
         else:
-            return _read(response)
+            return _read(response, has_effect=has_effect)
         raise failure  # outside the handler, so that no exception with the request in it hangs on ours
 
 
-def _read(response: httpx2.Response) -> dict[str, Any]:
+def _read(response: httpx2.Response, *, has_effect: bool) -> dict[str, Any]:
     try:
         body = as_object(response.json())
     except (ValueError, RecursionError):
@@ -77,7 +101,7 @@ def _read(response: httpx2.Response) -> dict[str, Any]:
         error = as_object(body.get("error"))
         raise error_from(response.status_code, error, asked_wait_s=_asked_wait_s(response.headers))
     if not body:
-        raise ChannelError("answer_not_json", permanent=True, uncertain=True)
+        raise ChannelError("answer_not_json", permanent=True, uncertain=has_effect)
     return body
 
 

@@ -36,7 +36,8 @@ def build_channels(
     from channels.generic_sending import Generic
     from channels.graph import GraphClient
     from channels.guarded_http import GuardedHttp
-    from channels.sending import Instagram, WhatsApp
+    from channels.instagram_sending import Instagram
+    from channels.whatsapp_sending import WhatsApp
 
     graph = GraphClient(graph_url, version=version, timeout_s=timeout_s)
     instagram_graph = GraphClient(instagram_url, version=version, timeout_s=timeout_s)

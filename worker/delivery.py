@@ -44,6 +44,8 @@ MAX_TRIES = 6
 PAIR_PER_S, PAIR_BURST = 1 / 6, 3
 SHARE_FOR_SENDING = 0.5
 PAIR_LIMITED = "graph_131056"
+# Somebody has given the one private reply that a comment may have.
+ALREADY_ANSWERED = "already_answered"
 # A private reply is limited to 750 an hour and account.
 PRIVATE_REPLIES_PER_S, PRIVATE_REPLIES_BURST = 750 / 3600, 50
 
@@ -176,7 +178,6 @@ def _write(
         quotes_provider_id=message.provider_message_id if conversation.channel == "generic" else None,
         reply_to_comment_id=message.provider_message_id if form in {"private_reply", "public_reply"} else None,
         in_public=form == "public_reply",
-        last_inbound_at=conversation.last_inbound_at,
         callback=action.id,
     )
 
@@ -217,7 +218,9 @@ def _settle_failure(conn: Connection, action: ClaimedAction, departure: _Departu
     if failure.account_blocked:
         account_id = departure.account.account_id
         block_sends(conn, action.tenant_id, kind=departure.kind, account_id=account_id, because=failure.code)
-    if failure.uncertain:
+    if failure.code == ALREADY_ANSWERED:
+        settle_action(conn, action.id, state="cancelled", error_code=failure.code)
+    elif failure.uncertain:
         settle_action(conn, action.id, state="uncertain", error_code=failure.code)
     elif failure.permanent or action.tries >= MAX_TRIES:
         settle_action(conn, action.id, state="failed", error_code=failure.code)

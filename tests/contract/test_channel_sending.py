@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from channels.base import ChannelError, Identity, OutboundMessage, SendingAccount
-from channels.registry import PARSERS, build_channels
+from channels.base import AccountState, ChannelError, Choice, Identity, OutboundMessage, SendingAccount, Template
+from channels.registry import PARSERS, REPEATABLE, build_channels
 
 TOKEN = "token-of-acme"
 ACCEPTED = {"messaging_product": "whatsapp", "messages": [{"id": "id-1"}], "recipient_id": "9", "message_id": "id-1"}
@@ -30,9 +30,16 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self):
+                outer.received.append((self.path, dict(self.headers), None))
+                self.answer()
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.received.append((self.path, dict(self.headers), json.loads(body)))
+                self.answer()
+
+            def answer(self):
                 time.sleep(outer.delay_s)
                 if outer.drop:
                     self.close_connection = True
@@ -85,7 +92,7 @@ def channels(graph, instagram_host):
     return build_channels(graph_url=graph.url, instagram_url=instagram_host.url, version="v26.0", timeout_s=2.0)
 
 
-@pytest.fixture(params=sorted(PARSERS))
+@pytest.fixture(params=["instagram", "whatsapp"])
 def kind(request):
     return request.param
 
@@ -274,3 +281,171 @@ def test_a_linked_page_sends_through_facebook(channels, graph, instagram_host):
 def test_an_odd_page_id_stays_one_part_of_the_path(channels, graph):
     path, _, _ = sent(channels, "instagram", graph, message(), login="facebook", page_id="../1?x=#y")
     assert path == "/v26.0/..%2F1%3Fx%3D%23y/messages"
+
+
+CHOICES = tuple(Choice(f"c{number}", f"Choice {number}") for number in range(11))
+TEMPLATE = Template("sorry", "en_US", ("Ada", "42"))
+LINK = ("Form", "https://acme.example/form")
+
+
+def test_a_channel_says_whether_it_recognises_a_repeated_send(channels):
+    assert {kind for kind, channel in channels.items() if channel.sends_are_idempotent} == set(REPEATABLE)
+
+
+def test_a_whatsapp_template_carries_its_parameters_and_none_of_the_words(channels, graph):
+    _, _, body = sent(channels, "whatsapp", graph, message("free words", template=TEMPLATE, choices=CHOICES, link=LINK))
+    parameters = [{"type": "text", "text": "Ada"}, {"type": "text", "text": "42"}]
+    assert (body["type"], "free words" in json.dumps(body)) == ("template", False)
+    assert body["template"] == {
+        "name": "sorry",
+        "language": {"code": "en_US"},
+        "components": [{"type": "body", "parameters": parameters}],
+    }
+
+
+def test_a_whatsapp_template_without_parameters_has_no_components(channels, graph):
+    _, _, body = sent(channels, "whatsapp", graph, message(template=Template("sorry", "tr")))
+    assert body["template"] == {"name": "sorry", "language": {"code": "tr"}}
+
+
+def test_up_to_three_whatsapp_choices_are_buttons(channels, graph):
+    _, _, body = sent(channels, "whatsapp", graph, message(choices=CHOICES[:3], link=LINK))
+    buttons = [{"type": "reply", "reply": {"id": f"c{n}", "title": f"Choice {n}"}} for n in range(3)]
+    assert body["interactive"] == {"type": "button", "body": {"text": "Thank you!"}, "action": {"buttons": buttons}}
+
+
+def test_up_to_ten_whatsapp_choices_are_a_list(channels, graph):
+    _, _, body = sent(channels, "whatsapp", graph, message(choices=CHOICES[:10]))
+    interactive = body["interactive"]
+    assert (interactive["type"], len(interactive["action"]["sections"][0]["rows"])) == ("list", 10)
+    assert 1 <= len(interactive["action"]["button"]) <= 20
+
+
+@pytest.mark.parametrize(("kind", "number"), [("whatsapp", 11), ("instagram", 14)])
+def test_more_choices_than_the_channel_shows_are_an_error_and_send_nothing(kind, number, channels, host):
+    choices = tuple(Choice(str(n), str(n)) for n in range(number))
+    error = failure(channels[kind], message(choices=choices))
+    assert (error.code, error.permanent, host.received) == ("too_many_choices", True, [])
+
+
+def test_a_whatsapp_answer_can_quote_what_it_answers(channels, graph):
+    _, _, body = sent(channels, "whatsapp", graph, message(quotes_provider_id="wamid.Q"))
+    assert body["context"] == {"message_id": "wamid.Q"}
+
+
+def test_whatsapp_marks_as_read_and_shows_typing_in_one_request(channels, graph):
+    channels["whatsapp"].mark_read("wamid.R", recipient=EVERYONE, account=account())
+    ((path, _, body),) = graph.received
+    assert path.endswith("/messages")
+    assert body == {
+        "messaging_product": "whatsapp",
+        "status": "read",
+        "message_id": "wamid.R",
+        "typing_indicator": {"type": "text"},
+    }
+
+
+def test_instagram_shows_typing(channels, instagram_host):
+    channels["instagram"].mark_read("mid", recipient=EVERYONE, account=account())
+    assert instagram_host.received[0][2] == {"recipient": {"id": "9"}, "sender_action": "typing_on"}
+
+
+def test_instagram_choices_are_quick_replies(channels, instagram_host):
+    _, _, body = sent(channels, "instagram", instagram_host, message(choices=CHOICES))
+    first = {"content_type": "text", "title": "Choice 0", "payload": "c0"}
+    assert (body["message"]["quick_replies"][0], len(body["message"]["quick_replies"])) == (first, 11)
+
+
+@pytest.mark.parametrize("text", ["ü" * 900, "x", "😞" * 400])
+def test_a_private_reply_keeps_the_whole_address_within_the_limit(text, channels, instagram_host):
+    _, _, body = sent(channels, "instagram", instagram_host, message(text, link=LINK, reply_to_comment_id="179"))
+    said = body["message"]["text"]
+    assert said.endswith("\nhttps://acme.example/form") and len(said.encode()) <= 1000
+
+
+def test_a_comment_is_answered_in_public_below_it_and_nothing_else_is_asked_for(channels, instagram_host):
+    instagram_host.answers(200, {"id": "178"})
+    outbound = message(reply_to_comment_id="179", in_public=True)
+    assert channels["instagram"].send(outbound, account=account()) == "178"
+    ((path, _, body),) = instagram_host.received
+    assert (path, body) == ("/v26.0/179/replies", {"message": "Thank you!"})
+
+
+def test_instagram_has_no_templates_so_the_window_is_over_for_good(channels, instagram_host):
+    error = failure(channels["instagram"], message(template=TEMPLATE))
+    assert (error.window_closed, error.permanent, instagram_host.received) == (True, True, [])
+
+
+def test_only_what_a_person_wrote_leaves_as_human_agent(channels, instagram_host):
+    outbound = message(human_agent=True, written_by="human")
+    _, _, body = sent(channels, "instagram", instagram_host, outbound)
+    assert (body["messaging_type"], body["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
+    error = failure(channels["instagram"], message(human_agent=True))
+    assert (error.code, len(instagram_host.received)) == ("human_agent_by_automation", 1)
+
+
+class TestInspection:
+    @pytest.mark.parametrize(
+        ("status", "body", "token"),
+        [
+            (401, {"error": {"code": 190}}, "dead"),
+            (400, {"error": {"code": 190, "error_subcode": 463}}, "dead"),
+            (400, {"error": {"code": 102}}, "dead"),
+            (401, {}, "dead"),
+            (500, {}, "unknown"),
+            (429, {"error": {"code": 4}}, "unknown"),
+            (400, {"error": {"code": 100}}, "unknown"),
+        ],
+    )
+    def test_only_a_refused_token_is_dead(self, kind, status, body, token, channels, host):
+        host.answers(status, body)
+        state = channels[kind].inspect(account(waba_id="77"))
+        assert (state.token, state.subscribed, len(host.received)) == (token, None, 1)
+
+    @pytest.mark.parametrize(("apps", "subscribed"), [([{"id": "1"}], True), ([], False), (None, None)])
+    def test_an_account_without_apps_gets_no_webhooks(self, kind, apps, subscribed, channels, host):
+        host.answers(200, {"id": "1", "data": apps})
+        state = channels[kind].inspect(account(waba_id="77"))
+        assert state == AccountState("alive", subscribed)
+        assert [path.partition("?")[0].rpartition("/")[2] for path, _, _ in host.received][1] == "subscribed_apps"
+
+    def test_without_a_waba_nobody_is_asked_about_webhooks(self, channels, graph):
+        assert channels["whatsapp"].inspect(account()) == AccountState("alive", None)
+        assert len(graph.received) == 1
+
+    def test_a_silent_host_leaves_it_unknown(self, kind, channels, host):
+        host.drop = True
+        assert channels[kind].inspect(account()).token == "unknown"
+
+    def test_a_token_that_fits_no_header_is_dead(self, kind, channels, host):
+        state = channels[kind].inspect(SendingAccount(account_id="1", access_token="ümlaut"))
+        assert (state.token, host.received) == ("dead", [])
+
+
+class TestTokenRefresh:
+    def test_an_instagram_login_token_gets_a_new_lifetime(self, channels, instagram_host):
+        instagram_host.answers(200, {"access_token": "new", "token_type": "bearer", "expires_in": 5183944})
+        refreshed = channels["instagram"].refresh_token(account(login="instagram"))
+        assert (refreshed.access_token, refreshed.lifetime_s) == ("new", 5183944)
+        assert instagram_host.received[0][0].startswith("/refresh_access_token?grant_type=ig_refresh_token&")
+        assert "new" not in repr(refreshed)
+
+    def test_other_tokens_do_not_age(self, channels, graph, instagram_host):
+        assert channels["whatsapp"].refresh_token(account()) is None
+        assert channels["instagram"].refresh_token(account(login="facebook", page_id="4")) is None
+        assert graph.received == instagram_host.received == []
+
+    @pytest.mark.parametrize("body", [{}, {"access_token": "", "expires_in": 5}, {"access_token": "n"}, b"<html>"])
+    def test_an_answer_without_a_token_is_no_refresh(self, body, channels, instagram_host):
+        instagram_host.answers(200, body)
+        with pytest.raises(ChannelError) as caught:
+            channels["instagram"].refresh_token(account(login="instagram"))
+        assert not caught.value.uncertain
+
+    def test_the_token_in_the_address_is_in_no_log_and_no_error(self, channels, instagram_host, caplog):
+        caplog.set_level("DEBUG")
+        instagram_host.answers(400, {"error": {"code": 190, "message": TOKEN}})
+        with pytest.raises(ChannelError) as caught:
+            channels["instagram"].refresh_token(account(login="instagram"))
+        assert TOKEN not in "".join(traceback.format_exception(caught.value))
+        assert TOKEN not in caplog.text

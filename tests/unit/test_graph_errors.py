@@ -3,7 +3,7 @@
 import pytest
 
 from channels.graph import error_from
-from channels.sending import cut_to_bytes
+from channels.instagram_sending import cut_to_bytes
 
 REFUSED = {"permanent": True, "uncertain": False, "account_blocked": False, "window_closed": False}
 LATER = {"permanent": False, "uncertain": False, "account_blocked": False, "window_closed": False}
