@@ -96,8 +96,8 @@ def add_messages(
             -- Ids in the order of the body; keys are inserted in an order of their own, so that two bodies can't deadlock.
             SELECT *, uuidv7() AS message_id
             FROM unnest(
-                %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::timestamptz[], %s::jsonb[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::boolean[], %s::text[]
+                %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+                %s::timestamptz[], %b::text[]::jsonb[], %b::text[], %b::bytea[], %b::text[], %b::text[], %s::boolean[], %b::text[]
             ) WITH ORDINALITY AS item (
                 key, channel, surface, account_id, provider_message_id, direction, message_type, text,
                 sent_at, sender, reply_to, raw, author, group_id, is_history, state, position

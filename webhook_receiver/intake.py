@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import structlog
@@ -37,6 +37,7 @@ log = structlog.get_logger()
 # A large body is checked against the secrets of the accounts it names and a few more: 4 MiB × a thousand secrets is an attack.
 LARGE_BODY_BYTES = 64 * 1024
 MAX_SECRETS_FOR_LARGE_BODY = 32
+MESSAGES_AT_ONCE = 1000
 STORE_TRIES = 3
 TRY_AGAIN_FOR_S = 2.0
 
@@ -93,7 +94,8 @@ class Intake:
             return []
         for reason, count in parsed.dropped.items():
             DROPPED.labels(kind, reason).inc(count)
-        return self._store(_share_out(parsed, kind, secret=secret, directory=directory), directory)
+        shares = _share_out(parsed, kind, secret=secret, directory=directory)
+        return [run for part in _in_parts(shares) for run in self._store(part, directory)]
 
     @staticmethod
     def _verify(kind: ChannelKind, body: bytes, *, signature: str | None, directory: Directory) -> str:
@@ -145,6 +147,19 @@ class Intake:
         if live:
             RECEIVED.labels(live[0].channel).inc(added)
             DUPLICATES.labels(live[0].channel).inc(len(live) - added)
+
+
+def _in_parts(shares: dict[int, Accepted]) -> Iterator[dict[int, Accepted]]:
+    """Messages in handfuls, each stored for itself: when a huge body (an upload of history) can't be stored in time, what was
+    stored stays so, and the sender's next try has less to do. What is said about messages comes after all of them.
+    """
+    if all(len(share.messages) <= MESSAGES_AT_ONCE for share in shares.values()):
+        yield shares
+        return
+    for tenant_id, share in sorted(shares.items()):
+        for start in range(0, len(share.messages), MESSAGES_AT_ONCE):
+            yield {tenant_id: Accepted(messages=share.messages[start : start + MESSAGES_AT_ONCE])}
+    yield {tenant_id: replace(share, messages=[]) for tenant_id, share in shares.items()}
 
 
 @dataclass(frozen=True)

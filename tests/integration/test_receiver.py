@@ -110,6 +110,16 @@ def test_a_batch_of_a_thousand_is_stored_in_order(client, owner):
     assert [row[0] for row in stored(owner)] == [f"m{number}" for number in range(1000)]
 
 
+def test_more_messages_than_fit_one_transaction_keep_their_order(client, owner, started):
+    from webhook_receiver.intake import MESSAGES_AT_ONCE
+
+    items = [whatsapp_message(str(number)) for number in range(2 * MESSAGES_AT_ONCE + 1)]
+    assert post(client, whatsapp_body(*items)).status_code == 200
+    texts = [int(text) for (text,) in owner.execute("SELECT text FROM message ORDER BY id").fetchall()]
+    assert texts == list(range(2 * MESSAGES_AT_ONCE + 1))
+    assert len(started) == len(texts)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"nope", b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500, b"\xff\xfe", b'{"entry": NaN}', b"9" * 6000],
