@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from store.actions import UNCERTAIN_FOR_S
+from store.channel_health import all_are_silent, list_unwell
 from store.db import Connection
 
 OLD_RUN_S = 300
@@ -67,4 +69,43 @@ def list_findings(conn: Connection) -> list[Finding]:
     ).fetchall():
         fix = "Renew its credentials and apply the tenant file again; nothing is lost meanwhile."
         findings.append(Finding(slug, f"{kind} is paused ({because})", fix))
+    findings.extend(_list_channel_findings(conn))
+    for slug, count in conn.execute(
+        """
+        SELECT t.slug, count(*)
+        FROM action AS a JOIN tenant AS t ON t.id = a.tenant_id
+        WHERE a.state = 'uncertain' AND a.created_at < now() - make_interval(secs => %s)
+        GROUP BY t.slug
+        ORDER BY t.slug
+        """,
+        (UNCERTAIN_FOR_S,),
+    ).fetchall():
+        problem = f"{count} messages may or may not have reached their customers"
+        findings.append(Finding(slug, problem, "A person must look into the conversations; nothing is sent twice."))
+    return findings
+
+
+_CHANNEL_PROBLEMS = {
+    "channel_silent": (
+        "has got no webhook since {since}, longer than ever in two weeks",
+        "Check the app's webhooks at Meta.",
+    ),
+    "webhooks_disabled": ("gets no webhooks: no app is subscribed to it", "Subscribe the app to the account again."),
+    "token_dead": ("has a token that Meta refuses", "Make a new token and apply the tenant file with it."),
+    "token_expiring": (
+        "has a token that ends on {since} and could not be refreshed",
+        "Make a new token and apply the tenant file with it.",
+    ),
+}
+
+
+def _list_channel_findings(conn: Connection) -> list[Finding]:
+    findings: list[Finding] = []
+    if all_are_silent(conn):
+        problem = "no webhook has come to any account for longer than usual"
+        findings.append(Finding("receiver", problem, "Is the receiver reachable from outside?"))
+    for one in list_unwell(conn):
+        problem, fix = _CHANNEL_PROBLEMS[one.problem]
+        what = problem.format(since=f"{one.since:%Y-%m-%d %H:%M} UTC")
+        findings.append(Finding(one.tenant, f"the {one.kind} account {one.account_id} {what}", fix))
     return findings

@@ -1,5 +1,6 @@
 """Tenants and what they configure: applied from a checked file, secrets encrypted, read back by processes."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from config.tenant import ChannelConfig, CrmConfig, TenantConfig
+from store.channel_health import watch_account
 from store.db import Connection, StoreError
 from store.secrets import Keyring
 
@@ -74,15 +76,27 @@ def _apply_channels(conn: Connection, tenant_id: int, channels: tuple[ChannelCon
         def seal(value: str, column: str) -> bytes:
             return keyring.encrypt(value.encode(), tenant_id=tenant_id, table="channel_account", column=column)
 
-        conn.execute(
+        access_token = seal(channel.access_token.get_secret_value(), "access_token")
+        row = conn.execute(
             """
-            INSERT INTO channel_account
-                (tenant_id, kind, account_id, waba_id, login, page_id, app_secrets, verify_token, access_token)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            INSERT INTO channel_account AS a (
+                tenant_id, kind, account_id, waba_id, login, page_id, app_secrets, verify_token, access_token,
+                applied_token_hash, reply_url, mark_read, max_per_s
+            )
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (kind, account_id) DO UPDATE SET
                 waba_id = EXCLUDED.waba_id, login = EXCLUDED.login, page_id = EXCLUDED.page_id,
                 app_secrets = EXCLUDED.app_secrets, verify_token = EXCLUDED.verify_token,
-                access_token = EXCLUDED.access_token, sends_blocked_because = NULL
+                -- The file still holds the token that was refreshed meanwhile: the newer one stays, unless it is dead.
+                access_token = CASE
+                    WHEN a.applied_token_hash = EXCLUDED.applied_token_hash AND NOT EXISTS (
+                        SELECT FROM channel_health AS h WHERE h.channel_account_id = a.id AND h.token_state = 'dead'
+                    ) THEN a.access_token
+                    ELSE EXCLUDED.access_token
+                END,
+                applied_token_hash = EXCLUDED.applied_token_hash, reply_url = EXCLUDED.reply_url,
+                mark_read = EXCLUDED.mark_read, max_per_s = EXCLUDED.max_per_s, sends_blocked_because = NULL
+            RETURNING id, access_token = %s
             """,
             (
                 tenant_id,
@@ -93,9 +107,16 @@ def _apply_channels(conn: Connection, tenant_id: int, channels: tuple[ChannelCon
                 channel.page_id,
                 seal(app_secrets, "app_secrets"),
                 seal(channel.verify_token.get_secret_value(), "verify_token"),
-                seal(channel.access_token.get_secret_value(), "access_token"),
+                access_token,
+                hashlib.sha256(channel.access_token.get_secret_value().encode()).digest(),
+                channel.reply_url,
+                channel.mark_read,
+                channel.max_per_s,
+                access_token,
             ),
-        )
+        ).fetchone()
+        assert row is not None
+        watch_account(conn, tenant_id, row[0], has_new_token=row[1])
     conn.execute(
         "DELETE FROM channel_account WHERE tenant_id = %s AND NOT (kind || ':' || account_id = ANY(%s))",
         (tenant_id, [f"{channel.kind}:{channel.account_id}" for channel in channels]),

@@ -15,6 +15,7 @@ from config.settings import Settings, load_settings
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from webhook_receiver.accounts import AccountDirectory
+from webhook_receiver.activity import Activity
 from webhook_receiver.intake import Intake, NotSigned
 from webhook_receiver.metrics import REJECTED, render
 from webhook_receiver.publisher import Publisher
@@ -41,7 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Its threads must end before gevent does.
     atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
-    intake, publisher = Intake(database, accounts), Publisher()
+    intake, publisher = Intake(database, accounts, Activity(database)), Publisher()
 
     app = Flask("webhook_receiver")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES

@@ -30,6 +30,7 @@ from store.identities import apply_identity_changes, note_marketing_choices
 from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body
 from store.outbound import settle_sends, take_echoes
 from webhook_receiver.accounts import AccountDirectory, Directory
+from webhook_receiver.activity import Activity
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
 
 log = structlog.get_logger()
@@ -75,9 +76,10 @@ class Accepted:
 class Intake:
     """Takes webhooks in. Holds no request state; one per process."""
 
-    def __init__(self, database: Database, accounts: AccountDirectory) -> None:
+    def __init__(self, database: Database, accounts: AccountDirectory, activity: Activity) -> None:
         self._database = database
         self._accounts = accounts
+        self._activity = activity
 
     def take(self, kind: ChannelKind, body: bytes, *, signature: str | None) -> list[StartedRun]:
         """Store what the body holds; returns the runs to start.
@@ -94,7 +96,8 @@ class Intake:
             return []
         for reason, count in parsed.dropped.items():
             DROPPED.labels(kind, reason).inc(count)
-        shares = _share_out(parsed, kind, secret=secret, directory=directory)
+        shares, named = _share_out(parsed, kind, secret=secret, directory=directory)
+        self._activity.note((kind, account_id) for account_id in named)
         return [run for part in _in_parts(shares) for run in self._store(part, directory)]
 
     @staticmethod
@@ -196,11 +199,14 @@ class _OfAccount(Protocol):
 Item = TypeVar("Item", bound=_OfAccount)
 
 
-def _share_out(parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory) -> dict[int, Accepted]:
-    """Items by tenant. An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
+def _share_out(
+    parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory
+) -> tuple[dict[int, Accepted], set[str]]:
+    """(items by tenant, accounts they came to). An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
     else one tenant could forge another's customers.
     """
     shares: dict[int, Accepted] = defaultdict(Accepted)
+    named: set[str] = set()
 
     def share_out(items: Iterable[Item], kept: Callable[[Accepted], list[Item]]) -> None:
         for item in items:
@@ -208,6 +214,7 @@ def _share_out(parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directo
             if account is None or secret not in account.app_secrets:
                 DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
             else:
+                named.add(account.account_id)
                 kept(shares[account.tenant_id]).append(item)
 
     share_out(parsed.messages, lambda share: share.messages)
@@ -217,4 +224,4 @@ def _share_out(parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directo
     share_out(parsed.reactions, lambda share: share.reactions)
     share_out(parsed.identity_changes, lambda share: share.identity_changes)
     share_out(parsed.marketing_choices, lambda share: share.marketing_choices)
-    return dict(shares)
+    return dict(shares), named

@@ -15,6 +15,7 @@ from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
+WATCH_EVERY_S = 60.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -70,6 +71,12 @@ app.conf.update(
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
         "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
+        "watch_channels": {
+            "task": "earshot.watch_channels",
+            "schedule": WATCH_EVERY_S,
+            "options": {"queue": "maintenance"},
+        },
+        "refresh_tokens": {"task": "earshot.refresh_tokens", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "partitions": {
             "task": "earshot.ensure_partitions",
             "schedule": 6 * 3600.0,

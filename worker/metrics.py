@@ -13,6 +13,8 @@ RUNG_AGAIN = Counter("earshot_rung_again_total", "Runs that the reconciler start
 QUEUE_DEPTH = Gauge("earshot_queue_depth", "Tasks that wait in a broker queue", ["queue"])
 OPEN_RUNS = Gauge("earshot_open_runs", "Runs that are not finished, by state", ["state"])
 OLDEST_RUN_SECONDS = Gauge("earshot_oldest_open_run_age_seconds", "Age of the oldest run that is not finished")
+CHANNEL_ACCOUNTS = Gauge("earshot_channel_accounts", "Channel accounts by what is wrong with them", ["state"])
+CHANNEL_ALERTS = Counter("earshot_channel_alerts_total", "Alerts about channel accounts", ["kind"])
 
 
 def serve(*, host: str, port: int) -> None:

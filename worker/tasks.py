@@ -9,7 +9,7 @@ from celery import Task
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, delivery, fusion, reconcile, steps
+from worker import analyze_step, delivery, fusion, reconcile, steps, watchdog
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -166,6 +166,18 @@ def reconcile_tick(**_: Any) -> None:
 def place_messages(**_: Any) -> None:
     """Give echoes and history their customers."""
     _quietly(lambda: reconcile.place_waiting(deps()), name="place_messages")
+
+
+@app.task(name="earshot.watch_channels", queue="maintenance")
+def watch_channels(**_: Any) -> None:
+    """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""
+    _quietly(lambda: watchdog.watch_channels(deps()), name="watch_channels")
+
+
+@app.task(name="earshot.refresh_tokens", queue="maintenance")
+def refresh_tokens(**_: Any) -> None:
+    """Give ageing tokens a new lifetime."""
+    _quietly(lambda: watchdog.refresh_tokens(deps()), name="refresh_tokens")
 
 
 @app.task(name="earshot.ensure_partitions", queue="maintenance")

@@ -20,6 +20,9 @@ from devstack.standins.graph_webhooks import AcceptedSend, Account, follow_insta
 from devstack.standins.recording import StandIn
 
 _PATH = re.compile(r"^/v\d+\.\d+/([^/]+)/(messages|replies|subscribed_apps)$")
+_NODE = re.compile(r"^/v\d+\.\d+/([^/]+)$")
+# Tokens that begin so are refused everywhere, as one whose time is over.
+EXPIRED_TOKEN = "expired-"  # noqa: S105 -- not a secret
 _MEANINGS = {
     100: "Invalid parameter",
     131008: "Required parameter is missing",
@@ -75,6 +78,10 @@ class Graph(StandIn):
         """One Graph API call."""
         if not (request.bearer or request.query.get("access_token")):
             return _error(401, 190, "Invalid OAuth access token - Cannot parse access token")
+        if (request.bearer or request.query["access_token"]).startswith(EXPIRED_TOKEN):
+            return _error(401, 190, "Error validating access token: Session has expired")
+        if request.method == "GET" and (node := _NODE.match(request.path)):
+            return Answer({"id": node[1]})
         if request.path == "/refresh_access_token":
             return _refreshed(request)
         match = _PATH.match(request.path)

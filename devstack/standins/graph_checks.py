@@ -80,8 +80,10 @@ def _interactive(content: dict[str, Any]) -> Iterator[Refusal]:
         yield from _link(action)
     elif kind == "button":
         yield from _buttons(action)
+    elif kind == "list":
+        yield from _list(action)
     else:
-        yield Refusal(INVALID_VALUE, "interactive.type must be button or cta_url at this stand-in")
+        yield Refusal(INVALID_VALUE, "interactive.type must be button, list or cta_url at this stand-in")
 
 
 def _link(action: dict[str, Any]) -> Iterator[Refusal]:
@@ -107,6 +109,25 @@ def _buttons(action: dict[str, Any]) -> Iterator[Refusal]:
         yield Refusal(INVALID_VALUE, "reply.id must be at most 256 characters and reply.title at most 20")
     elif len({reply["id"] for reply in replies}) < len(replies):
         yield Refusal(INVALID_VALUE, "reply.id must be unique")
+
+
+def _list(action: dict[str, Any]) -> Iterator[Refusal]:
+    sections = action.get("sections")
+    rows = [
+        _object(row)
+        for section in (sections if isinstance(sections, list) else [])
+        for row in (_object(section).get("rows") or [])
+    ]
+    if not _is_text(action.get("button"), 20):
+        yield Refusal(INVALID_VALUE, "action.button must have 1 to 20 characters")
+    if not 1 <= len(rows) <= 10:
+        yield Refusal(INVALID_VALUE, "action.sections must hold 1 to 10 rows in all")
+    if not all(_is_text(row.get("id"), 200) and _is_text(row.get("title"), 24) for row in rows):
+        yield Refusal(INVALID_VALUE, "a row needs an id of at most 200 characters and a title of at most 24")
+    if not all(_is_text(row.get("description", "-"), 72) for row in rows):
+        yield Refusal(INVALID_VALUE, "a row's description must have at most 72 characters")
+    if len({str(row.get("id")) for row in rows}) < len(rows):
+        yield Refusal(INVALID_VALUE, "row ids must be unique")
 
 
 def instagram_problem(payload: dict[str, Any]) -> Refusal | None:

@@ -99,21 +99,20 @@ ALTER TABLE channel_account
     -- SHA-256 of the token in the tenant file: applying the same file again must not undo a refresh.
     ADD COLUMN applied_token_hash bytea;
 
--- What the watchdog knows about an account.
+-- What the watchdog knows about an account. token_state counts for the token that stands there now.
 CREATE TABLE channel_health (
     channel_account_id bigint PRIMARY KEY REFERENCES channel_account ON DELETE CASCADE,
     tenant_id bigint NOT NULL,
-    watched_since timestamptz NOT NULL DEFAULT now(),
     last_webhook_at timestamptz,
     usual_gap_s double precision,
     token_state text NOT NULL DEFAULT 'unknown' CHECK (token_state IN ('alive', 'dead', 'unknown')),
-    token_applied_at timestamptz NOT NULL DEFAULT now(),
-    token_refreshed_at timestamptz,
+    token_since timestamptz NOT NULL DEFAULT now(),
     token_expires_at timestamptz,
     subscribed boolean,
     error_code text,
-    inspected_at timestamptz,
-    next_inspection_at timestamptz NOT NULL DEFAULT now()
+    next_inspection_at timestamptz NOT NULL DEFAULT now(),
+    -- Meta refuses to refresh a token that is younger than a day, and a tenant file does not say how old its token is.
+    next_refresh_at timestamptz NOT NULL DEFAULT now() + interval '25 hours'
 );
 
 -- Webhooks by hour: from these comes the usual gap.

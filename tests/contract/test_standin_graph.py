@@ -361,3 +361,27 @@ def test_accounts_survive_a_restart_in_a_private_file_and_follow_the_receiver(tm
         assert receiver.next_status()[0] == "77"
     finally:
         second.stop()
+
+
+def test_a_node_answers_with_its_id_and_an_expired_token_is_refused(graph):
+    assert graph.get("/v26.0/111000111?fields=id").json() == {"id": "111000111"}
+    refused = graph.get("/v26.0/111000111?fields=id", headers={"Authorization": "Bearer expired-1"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, 190)
+
+
+@pytest.mark.parametrize(
+    ("rows", "button", "status"),
+    [
+        ([{"id": str(n), "title": "x"} for n in range(10)], "Choose", 200),
+        ([{"id": str(n), "title": "x"} for n in range(11)], "Choose", 400),
+        ([], "Choose", 400),
+        ([{"id": "1", "title": "x"}] * 2, "Choose", 400),
+        ([{"id": "1", "title": "x" * 25}], "Choose", 400),
+        ([{"id": "1", "title": "x"}], "x" * 21, 400),
+        ([{"id": "1", "title": "x", "description": "d" * 73}], "Choose", 400),
+    ],
+)
+def test_a_whatsapp_list_is_held_to_metas_limits(graph, rows, button, status):
+    interactive = {"type": "list", "body": {"text": "?"}, "action": {"button": button, "sections": [{"rows": rows}]}}
+    body = {"messaging_product": "whatsapp", "to": "15550001111", "type": "interactive", "interactive": interactive}
+    assert graph.post("/v26.0/1/messages", json=body).status_code == status
