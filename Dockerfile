@@ -3,7 +3,7 @@ FROM python:3.13-slim-trixie AS build
 COPY requirements.lock /build/requirements.lock
 # The lock also names the embedded servers of `earshot up`; containers use servers of their own.
 RUN python -m venv /opt/earshot \
-    && /opt/earshot/bin/pip install --no-cache-dir --require-hashes --requirement /build/requirements.lock
+    && /opt/earshot/bin/pip install --no-cache-dir --require-hashes --requirement /build/requirements.lock --constraint /build/requirements.lock
 COPY . /build/earshot
 RUN /opt/earshot/bin/pip install --no-cache-dir --no-deps --no-build-isolation /build/earshot
 

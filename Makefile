@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# The lock constrains too: where a package is asked for with an extra ("coverage[toml]"), older pips look past its pin.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # The project itself has no hashes: it is installed from this folder, without its dependencies and without build isolation.
 INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
@@ -17,13 +18,13 @@ help: ## List the targets
 $(RUN_STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Earshot into $(VENV) (once) ..."
-	@$(PIP_INSTALL) requirements.lock
+	@$(PIP_INSTALL) -r requirements.lock -c requirements.lock
 	@$(INSTALL_SELF)
 	@touch $@
 
 $(TEST_STAMP): $(RUN_STAMP) requirements-test.lock
 	@echo "Installing the test tools (once) ..."
-	@$(PIP_INSTALL) requirements-test.lock
+	@$(PIP_INSTALL) -r requirements-test.lock -c requirements-test.lock
 	@touch $@
 
 setup: $(RUN_STAMP) ## Create .venv with everything `earshot` needs; quick when done

@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     intake, publisher = Intake(database, accounts, Activity(database)), Publisher()
 
     app = Flask("webhook_receiver")
+    app.extensions["database"] = database
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     @app.get("/webhooks/<kind>")

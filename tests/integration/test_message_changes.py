@@ -353,3 +353,42 @@ def test_what_metas_own_bot_writes_is_no_human_answer(deps, receive, owner):
     reconcile.place_waiting(deps)
     assert owner.execute("SELECT author FROM message WHERE direction = 'outbound'").fetchone() == ("bot",)
     assert owner.execute("SELECT bool_or(taken_over) FROM conversation").fetchone()[0] is False
+
+
+def boosted(comment_id, *, media, text="how much?", sender="42"):
+    value = {"id": comment_id, "from": {"id": sender, "username": "ada"}, "text": text, "media": media}
+    entry = {"id": "17841400000000111", "time": 1790000000, "changes": [{"field": "comments", "value": value}]}
+    return json.dumps({"object": "instagram", "entry": [entry]}).encode()
+
+
+POST = {"id": "1", "media_product_type": "FEED"}
+AD = {"id": "2", "media_product_type": "AD", "ad_id": "3", "original_media_id": "1"}
+
+
+@pytest.mark.parametrize("order", [(POST, AD), (AD, POST)])
+def test_a_comment_on_a_boosted_post_that_comes_twice_is_one_message(receive, owner, order):
+    for number, media in enumerate(order):
+        receive(boosted(f"c{number}", media=media), kind="instagram")
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (1,)
+
+
+def test_the_same_words_twice_under_one_post_are_two_comments(receive, owner):
+    for number in range(2):
+        receive(boosted(f"c{number}", media=POST), kind="instagram")
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("change", [{"text": "another"}, {"sender": "43"}])
+def test_another_comment_under_the_ad_is_another_message(receive, owner, change):
+    receive(boosted("c1", media=POST), kind="instagram")
+    receive(boosted("c2", media=AD, **change), kind="instagram")
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (2,)
+
+
+def test_a_picture_from_history_gets_its_caption_from_the_later_body(deps, receive, owner):
+    old = {"from": "905551112233", "id": "wamid.h1", "timestamp": "1770000000"}
+    receive(history({**old, "type": "media_placeholder"}))
+    picture = {**old, "type": "image", "image": {"caption": "this one", "id": "1"}}
+    for _ in range(2):
+        receive(whatsapp_value(field="history", messages=[picture]))
+    assert owner.execute("SELECT message_type, text FROM message").fetchall() == [("image", "this one")]

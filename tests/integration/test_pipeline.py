@@ -9,7 +9,7 @@ import pytest
 
 from store.db import Database
 from store.runs import MAX_CRASHES, list_dead, replay_dead
-from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
+from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm
 from worker.delivery import deliver_action
@@ -326,15 +326,6 @@ def test_a_second_praise_on_the_same_day_gets_no_second_invitation(deps, receive
     assert run_all(deps, second) == ()
     reasons = owner.execute("SELECT reasons FROM routing_decision ORDER BY id DESC LIMIT 1").fetchone()[0]
     assert any("last 24 hours" in reason for reason in reasons)
-
-
-def test_a_comment_is_answered_in_private_once(deps, receive, owner, standins):
-    (ref,) = receive(instagram_comment("Love this, thank you!"), kind="instagram")
-    owner.execute("UPDATE message SET sent_at = now()")
-    (action_id,) = run_all(deps, ref)
-    deliver_action(deps, tenant_id=ref.tenant_id, action_id=action_id, now=now())
-    assert owner.execute("SELECT state FROM action WHERE id = %s", (action_id,)).fetchone() == ("sent",)
-    assert "comment_id" in sends(standins)[-1]["body"]["recipient"]
 
 
 def test_the_crm_card_counts_negatives_and_shows_the_label(deps, receive, owner, standins):

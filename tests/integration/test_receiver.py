@@ -19,8 +19,22 @@ def started(monkeypatch):
 
 
 @pytest.fixture
-def client(settings, started):
-    return create_app(settings).test_client()
+def start_receiver():
+    """Makes clients of receivers; their connections end with the test, and with them the threads that renew them."""
+    apps = []
+
+    def start(settings):
+        apps.append(create_app(settings))
+        return apps[-1].test_client()
+
+    yield start
+    for app in apps:
+        app.extensions["database"].close()
+
+
+@pytest.fixture
+def client(settings, started, start_receiver):
+    return start_receiver(settings)
 
 
 def post(client, body, *, secret="acme-secret", kind="whatsapp", **headers):
@@ -185,21 +199,21 @@ def test_an_answer_typed_in_the_app_is_stored_and_not_analyzed(client, owner, st
     assert started == []
 
 
-def test_without_postgres_the_answer_is_503_within_three_seconds(settings, started):
+def test_without_postgres_the_answer_is_503_within_three_seconds(settings, started, start_receiver):
     dead = settings.model_copy(
         update={"database_url": type(settings.database_url)("postgresql://x:y@127.0.0.1:1/none?connect_timeout=1")}
     )
-    assert post(create_app(dead).test_client(), whatsapp_body(whatsapp_message())).status_code == 503
+    assert post(start_receiver(dead), whatsapp_body(whatsapp_message())).status_code == 503
 
 
-def test_without_a_broker_the_message_is_stored_and_answered_200(settings, owner, monkeypatch):
+def test_without_a_broker_the_message_is_stored_and_answered_200(settings, owner, monkeypatch, start_receiver):
     import worker.pipeline
 
     def fail(*_, **__):
         raise OSError("no broker")
 
     monkeypatch.setattr(worker.pipeline, "start", fail)
-    client = create_app(settings).test_client()
+    client = start_receiver(settings)
     assert post(client, whatsapp_body(whatsapp_message("safe"))).status_code == 200
     assert stored(owner)[0][0] == "safe"
 
