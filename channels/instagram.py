@@ -39,6 +39,7 @@ _EVENT_FIELDS = (
     "messages",
     "message_echoes",
     "message_edit",
+    "message_edits",
     "message_reactions",
     "messaging_handover",
     "messaging_optins",
@@ -82,9 +83,10 @@ def _surface_of_message(message: dict[str, Any]) -> Surface:
 
 
 def _surface_of_comment(value: dict[str, Any], *, field: str) -> Surface:
-    if field == "live_comments":
+    product = as_object(value.get("media")).get("media_product_type")
+    if field == "live_comments" or product == "LIVE":
         return "live_comment"
-    return "reel_comment" if as_object(value.get("media")).get("media_product_type") == "REELS" else "comment"
+    return "reel_comment" if product == "REELS" else "comment"
 
 
 def _type_of_message(message: dict[str, Any]) -> str:
@@ -106,7 +108,7 @@ def _ad_twin(value: dict[str, Any], *, writer: str, text: str | None) -> AdTwin 
     post_id = as_id(media.get("original_media_id")) or as_id(media.get("id"))
     if post_id is None or text is None:
         return None
-    return AdTwin(f"{post_id}:{writer}:{text}", from_ad="original_media_id" in media or "ad_id" in media)
+    return AdTwin(f"{post_id}:{writer}:{text}", from_ad=bool(media.get("original_media_id") or media.get("ad_id")))
 
 
 def _postback_id(postback: dict[str, Any], *, customer_id: str, at: datetime | None) -> str | None:
@@ -139,6 +141,10 @@ class _Collector:
         )
 
     def read_body(self, payload: Any) -> None:
+        if isinstance(payload, list) and payload:  # as Meta's pages show their samples
+            for body in list_items(payload, dropped=self._dropped):
+                self.read_body(body)
+            return
         body = as_object(payload)
         if not body or body.get("object", OBJECT) != OBJECT:
             self._dropped["unknown_object" if body else "bad_item"] += 1
@@ -160,29 +166,31 @@ class _Collector:
             self._read_change(entry, account_id=account_id, entry_time=entry_time)
 
     def _read_change(self, change: dict[str, Any], *, account_id: str, entry_time: datetime | None) -> None:
-        field, value = as_word(change.get("field"), otherwise="other"), as_object(change.get("value"))
+        field = as_word(change.get("field"), otherwise="other")
         if field in _COMMENT_FIELDS:
-            self._read_comment(value, field=field, account_id=account_id, entry_time=entry_time)
+            for value in list_items(change.get("value"), dropped=self._dropped):
+                self._read_comment(value, field=field, account_id=account_id, entry_time=entry_time)
         elif field in _EVENT_FIELDS:
-            self._read_event(value, account_id=account_id, entry_time=entry_time)
+            for value in list_items(change.get("value"), dropped=self._dropped):
+                self._read_event(value, account_id=account_id, entry_time=entry_time)
         else:
             self._dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
 
     def _read_comment(self, value: dict[str, Any], *, field: str, account_id: str, entry_time: datetime | None) -> None:
         comment_id = as_id(value.get("id")) or as_id(value.get("comment_id"))
         sender = as_object(value.get("from"))
-        sender_id, username = as_id(sender.get("id")), as_username(sender.get("username"))
+        username = as_username(sender.get("username") or value.get("username"))
+        sender_id = as_id(sender.get("id"))
         if comment_id is None:
             self._dropped["no_id"] += 1
             return
-        # Our own replies come back; with an id of the app's own they are known by this key alone.
-        if sender_id == account_id or "self_ig_scoped_id" in sender:
+        if sender_id == account_id:  # our own replies come back
             self._dropped["own_comment"] += 1
             return
-        if sender_id is None and username is None:
+        text = as_text(value.get("text"))
+        if sender_id is None and username is None and text is None:
             self._dropped["no_sender"] += 1
             return
-        text = as_text(value.get("text"))
         self._messages.append(
             InboundMessage(
                 channel="instagram",
@@ -192,6 +200,7 @@ class _Collector:
                 direction="inbound",
                 surface=_surface_of_comment(value, field=field),
                 message_type="text" if text else "unsupported",
+                # Nobody may be named: an app without full access sees the words alone.
                 identities=_sender_identities(sender_id, username),
                 # Comments have no time of their own; the entry's is when Meta sent it.
                 sent_at=as_time(value.get("timestamp")) or entry_time,
@@ -213,25 +222,33 @@ class _Collector:
         sender_id, recipient_id = (as_id(as_object(event.get(side)).get("id")) for side in ("sender", "recipient"))
         is_echo = content.get("is_echo") is True or (sender_id == account_id and kind != "postback")
         customer_id = recipient_id if is_echo else sender_id
-        if customer_id is None or customer_id == account_id:
-            to_itself = customer_id is not None or content.get("is_self") is True
-            self._dropped["self_message" if to_itself else "no_sender"] += 1
+        is_self = content.get("is_self") is True or event.get("is_self") is True
+        if customer_id == account_id or (is_self and not is_echo):
+            self._dropped["self_message"] += 1
+            return
+        about_another = kind == "message_edit" or content.get("is_deleted") is True
+        has_words = kind == "message" and as_text(content.get("text")) is not None
+        # The words of somebody who is not named are words too.
+        if customer_id is None and not about_another and (is_echo or not has_words):
+            self._dropped["no_sender"] += 1
             return
         at = as_time(event.get("timestamp"))
-        if kind == "postback":
+        if customer_id is not None and kind == "postback":
             self._add_postback(event, content, account_id=account_id, customer_id=customer_id, at=at or entry_time)
-        elif kind == "reaction":
+        elif customer_id is not None and kind == "reaction":
             self._add_reaction(content, account_id=account_id, customer_id=customer_id, by_business=is_echo, at=at)
         else:
-            self._add_message(event, content, account_id=account_id, customer_id=customer_id, is_echo=is_echo)
+            self._add_message(event, kind, account_id=account_id, customer_id=customer_id, is_echo=is_echo)
 
     def _add_message(
-        self, event: dict[str, Any], content: dict[str, Any], *, account_id: str, customer_id: str, is_echo: bool
+        self, event: dict[str, Any], kind: str, *, account_id: str, customer_id: str | None, is_echo: bool
     ) -> None:
-        """content: a message or the newer words of one."""
-        provider_id = as_id(content.get("mid"))
-        if provider_id is None:
-            self._dropped["no_id"] += 1
+        """kind: "message", or "message_edit" for the newer words of one. customer_id: None when nobody is named."""
+        content = as_object(event[kind])
+        provider_id, text = as_id(content.get("mid")), as_text(content.get("text"))
+        if provider_id is None or (kind == "message_edit" and text is None):
+            # Meta announces edits without their words too: no reason to forget the old ones.
+            self._dropped["no_id" if provider_id is None else "edit_without_content"] += 1
             return
         is_deleted = content.get("is_deleted") is True
         sent_at = as_time(event.get("timestamp"))
@@ -243,17 +260,17 @@ class _Collector:
             direction="outbound" if is_echo else "inbound",
             surface=_surface_of_message(content),
             message_type="unsupported" if is_deleted else _type_of_message(content),
-            identities=(Identity("igsid", customer_id),),
+            identities=_sender_identities(customer_id, None),
             sent_at=sent_at,
             # A shared post's caption stands in its attachment: not the customer's words, and never read.
-            text=None if is_deleted else as_text(content.get("text")),
+            text=None if is_deleted else text,
             raw=as_raw(event),
             reply_to_provider_id=as_id(as_object(content.get("reply_to")).get("mid")),
             author="human" if is_echo else "customer",
         )
         if is_deleted:
             self._erasures.append(MessageErasure(message))
-        elif "message_edit" in event:
+        elif kind == "message_edit":
             self._edits.append(MessageEdit(message, edited_at=sent_at))
         else:
             self._messages.append(message)

@@ -16,7 +16,7 @@ MAX_EMOJI_CHARS = 64
 _EARLIEST = datetime(2004, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11
-_DIGITS = re.compile(r"\d{1,18}")
+_NUMBER = re.compile(r"\s*\d{1,18}(\.\d{1,9})?\s*")
 _WORD = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -81,8 +81,8 @@ def as_time(value: Any) -> datetime | None:
     """Seconds, milliseconds, either as text, or ISO 8601; absent when it is none of these or absurd."""
     moment: datetime | None = None
     try:
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
-            value = int(value)
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            value = float(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             seconds = value / 1000 if value >= _MILLISECONDS_FROM else value
             moment = datetime.fromtimestamp(seconds, UTC)

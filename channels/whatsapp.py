@@ -31,7 +31,7 @@ from channels.whatsapp_people import (
     recipient_in_status,
     updated_user_id,
 )
-from channels.whatsapp_words import message_text, message_type
+from channels.whatsapp_words import has_content, message_text, message_type
 
 OBJECT = "whatsapp_business_account"
 
@@ -73,6 +73,20 @@ def parse(payload: Any) -> ParsedWebhook:
     return collector.collected()
 
 
+def _field_of(value: dict[str, Any]) -> str | None:
+    """What a change that does not name its field is about."""
+    return "messages" if "messages" in value or "statuses" in value else None
+
+
+def _quoted(item: dict[str, Any]) -> str | None:
+    return as_id(as_object(item.get("context")).get("id"))
+
+
+def _was_sent_by(own: str | None, item: dict[str, Any]) -> bool:
+    """Whether a message among the customers' is one of the business's own."""
+    return own is not None and as_wa_id(item.get("from")) == own and as_wa_id(item.get("to")) not in {None, own}
+
+
 def _is_from_business(item: dict[str, Any], customer: str | None, *, own: str | None) -> bool:
     """Who wrote an old message. The business's number can be spelled otherwise than as a sender (Brazil, Mexico)."""
     sender, to = as_wa_id(item.get("from")), as_wa_id(item.get("to"))
@@ -110,16 +124,23 @@ class _Collector:
         )
 
     def read_body(self, payload: Any) -> None:
+        if isinstance(payload, list) and payload:
+            for body in list_items(payload, dropped=self._dropped):
+                self.read_body(body)
+            return
         body = as_object(payload)
         if not body or body.get("object", OBJECT) != OBJECT:
             self._dropped["unknown_object" if body else "bad_item"] += 1
             return
+        if "field" in body:  # a change alone, as the dashboard shows its samples
+            self._read_change(body)
         for entry in list_items(body.get("entry"), dropped=self._dropped):
             for change in list_items(entry.get("changes"), dropped=self._dropped):
                 self._read_change(change)
 
     def _read_change(self, change: dict[str, Any]) -> None:
-        field, value = as_word(change.get("field"), otherwise="other"), as_object(change.get("value"))
+        value = as_object(change.get("value"))
+        field = as_word(change.get("field") or _field_of(value), otherwise="other")
         if field not in _READ_FIELDS:
             self._dropped[f"unknown_field:{field if field in _OTHER_FIELDS else 'other'}"] += 1
             return
@@ -128,14 +149,15 @@ class _Collector:
         if account_id is None:
             self._dropped["no_account"] += 1
             return
+        own = as_wa_id(metadata.get("display_phone_number"))
         if field == "history":
-            self._read_history(value, account_id=account_id, own=as_wa_id(metadata.get("display_phone_number")))
+            self._read_history(value, account_id=account_id, own=own)
             return
         for name in _BESIDE_MESSAGES:
-            if name in value:
+            if value.get(name):
                 self._dropped[name] += 1
-        self._read_items(value, key="messages", role="from", account_id=account_id)
-        self._read_items(value, key="message_echoes", role="to", account_id=account_id)
+        self._read_items(value, key="messages", account_id=account_id, own=own)
+        self._read_items(value, key="message_echoes", account_id=account_id, own=own)
         for item in list_items(value.get("statuses"), dropped=self._dropped):
             self._read_status(item, account_id=account_id)
         for item in list_items(value.get("user_preferences"), dropped=self._dropped):
@@ -143,12 +165,16 @@ class _Collector:
         for item in list_items(value.get("user_id_update"), dropped=self._dropped):
             self._note_change(updated_user_id(item, account_id=account_id), otherwise="user_id_update")
 
-    def _read_items(self, value: dict[str, Any], *, key: str, role: str, account_id: str) -> None:
-        """role: where an item names the customer."""
-        items = list_items(value.get(key), dropped=self._dropped)
-        people = {customer_ids(item, role=role) for item in items}
+    def _read_items(self, value: dict[str, Any], *, key: str, account_id: str, own: str | None) -> None:
+        """own: the business's number."""
+        # role: where an item names the customer.
+        items = [
+            (item, "to" if key == "message_echoes" or _was_sent_by(own, item) else "from")
+            for item in list_items(value.get(key), dropped=self._dropped)
+        ]
+        people = {customer_ids(item, role=role) for item, role in items}
         contacts = Contacts(list(as_objects(value.get("contacts"))), people=len(people))
-        for item in items:
+        for item, role in items:
             contact = contacts.find(*customer_ids(item, role=role))
             match message_type(item):
                 case "system":
@@ -166,13 +192,18 @@ class _Collector:
 
     def _read_message(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
         message = self._message(item, item, account_id=account_id, contact=contact, role=role)
-        if message:
+        if message and not message.identities and (message.direction == "outbound" or message.text is None):
+            self._dropped["no_sender"] += 1
+        elif message:
             self._messages.append(message)
 
     def _read_edit(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:
         edit = as_object(item.get("edit"))
         content = as_object(edit.get("message")) or edit
         original_id = edit.get("original_message_id")
+        if not has_content(content):  # Meta could not show the new words: no reason to forget the old ones
+            self._dropped["edit_without_content"] += 1
+            return
         message = self._message(
             item, content, account_id=account_id, contact=contact, role=role, original_id=original_id
         )
@@ -195,12 +226,14 @@ class _Collector:
         role: str,
         original_id: Any = None,
     ) -> InboundMessage | None:
-        """content: where type and words stand. original_id: the message that an edit or a revocation is about."""
+        """content: where type and words stand. original_id: the message that an edit or a revocation is about.
+
+        identities may be empty: the words of somebody without a name or number are words too.
+        """
         about_another = content is not item
         provider_id = as_id(original_id) if about_another else as_id(item.get("id"))
-        people = identities(item, contact, role=role)
-        if provider_id is None or not people:
-            self._dropped["no_id" if provider_id is None else "no_sender"] += 1
+        if provider_id is None:
+            self._dropped["no_id"] += 1
             return None
         is_echo = role == "to"
         author: Author = "customer"
@@ -214,12 +247,12 @@ class _Collector:
             direction="outbound" if is_echo else "inbound",
             surface="dm",
             message_type=message_type(content),
-            identities=people,
+            identities=identities(item, contact, role=role),
             sent_at=as_time(item.get("timestamp")),
             text=message_text(content),
             raw=as_raw(item),
             display_name=None if is_echo else as_text(as_object(contact.get("profile")).get("name")),
-            reply_to_provider_id=as_id(as_object(item.get("context")).get("id")),
+            reply_to_provider_id=_quoted(content) or _quoted(item),
             author=author,
             group_id=as_id(item.get("group_id")),
         )
@@ -237,7 +270,8 @@ class _Collector:
                 channel="whatsapp",
                 account_id=account_id,
                 target_source=target,
-                actor="business" if by_business else people[0].value,
+                # A person's phone comes and goes; what is the same each time tells one person's reactions apart.
+                actor="business" if by_business else next((p for p in people if p.kind == "bsuid"), people[0]).value,
                 by_business=by_business,
                 emoji=as_emoji(reaction.get("emoji")),
                 reacted_at=as_time(item.get("timestamp")),
@@ -300,18 +334,23 @@ class _Collector:
                 sent_at=as_time(item.get("timestamp")),
                 text=message_text(item),
                 raw=as_raw(item),
+                display_name=None if is_ours else as_text(as_object(contact.get("profile")).get("name")),
+                reply_to_provider_id=_quoted(item),
                 author="human" if is_ours else "customer",
                 is_history=True,
             )
         )
 
     def _read_status(self, item: dict[str, Any], *, account_id: str) -> None:
+        if item.get("type") == "payment":  # what became of a payment, not of a message
+            self._dropped["payment_status"] += 1
+            return
         provider_id = as_id(item.get("id"))
         state = _DELIVERY_STATES.get(as_word(item.get("status"), otherwise="unknown"))
         if provider_id is None or state is None:
             self._dropped["no_id" if provider_id is None else "unknown_status"] += 1
             return
-        error = next(as_objects(item.get("errors")), {})
+        codes = (as_id(error.get("code")) for error in as_objects(item.get("errors")))
         self._statuses.append(
             DeliveryStatus(
                 channel="whatsapp",
@@ -319,7 +358,7 @@ class _Collector:
                 provider_message_id=provider_id,
                 callback=as_id(item.get("biz_opaque_callback_data")),
                 state=state,
-                error_code=as_id(error.get("code")),
+                error_code=next((code for code in codes if code), None),
             )
         )
         self._note_change(recipient_in_status(item, account_id=account_id), otherwise=None)

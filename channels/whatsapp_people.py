@@ -68,7 +68,16 @@ def _distinct(*named: tuple[IdentityKind, str | None]) -> tuple[Identity, ...]:
 
 def _phone_or_bsuid(wa_id: str | None) -> tuple[IdentityKind, str | None]:
     """A business-scoped id ("US.13491…") can stand where the phone was."""
-    return ("phone" if wa_id and wa_id.isascii() and wa_id.isdigit() else "bsuid"), wa_id
+    return ("phone" if _is_phone(wa_id) else "bsuid"), wa_id
+
+
+def _is_phone(wa_id: str | None) -> bool:
+    return wa_id is not None and wa_id.isascii() and wa_id.isdigit()
+
+
+def _sound(named: tuple[Identity, ...]) -> tuple[Identity, ...]:
+    """Without what is neither a phone nor of a business-scoped id's form: made up by a program in between."""
+    return tuple(one for one in named if one.kind != "bsuid" or _BSUID.fullmatch(one.value))
 
 
 def identities(item: dict[str, Any], contact: dict[str, Any], *, role: str) -> tuple[Identity, ...]:
@@ -77,19 +86,29 @@ def identities(item: dict[str, Any], contact: dict[str, Any], *, role: str) -> t
     What is neither a phone nor of a business-scoped id's form counts only when nothing better is there: such ids are made up by
     programs in between, and a wrong one would tie two customers together.
     """
+    direct, of_contact = as_wa_id(item.get(role)), as_wa_id(contact.get("wa_id"))
+    # Two phones: the contact's is how Meta spells the same number (Brazil, Mexico), and the sender's is what answers go to.
+    second = None if _is_phone(direct) and _is_phone(of_contact) else of_contact
     named = _distinct(
-        _phone_or_bsuid(as_wa_id(item.get(role)) or as_wa_id(contact.get("wa_id"))),
+        _phone_or_bsuid(direct),
+        _phone_or_bsuid(second),
         ("bsuid", as_id(item.get(f"{role}_user_id")) or as_id(contact.get("user_id"))),
         ("parent_bsuid", as_id(item.get(f"{role}_parent_user_id")) or as_id(contact.get("parent_user_id"))),
         ("username", as_username(as_object(contact.get("profile")).get("username") or contact.get("username"))),
     )
-    sound = tuple(one for one in named if one.kind != "bsuid" or _BSUID.fullmatch(one.value))
+    sound = _sound(named)
     return sound if any(one.kind != "username" for one in sound) else named
 
 
 def preference_identities(item: dict[str, Any]) -> tuple[Identity, ...]:
     """Who made a choice in `user_preferences`."""
-    return _distinct(_phone_or_bsuid(as_wa_id(item.get("wa_id"))), ("bsuid", as_id(item.get("user_id"))))
+    return _sound(
+        _distinct(
+            _phone_or_bsuid(as_wa_id(item.get("wa_id"))),
+            ("bsuid", as_id(item.get("user_id"))),
+            ("parent_bsuid", as_id(item.get("parent_user_id"))),
+        )
+    )
 
 
 def announced_change(item: dict[str, Any], *, account_id: str) -> IdentityChange | None:
@@ -130,7 +149,7 @@ def recipient_in_status(item: dict[str, Any], *, account_id: str) -> IdentityCha
     """A status that names one recipient by phone and by business-scoped id: Meta says that both are the same person."""
     phone = _phone_or_bsuid(as_wa_id(item.get("recipient_id")))
     user_id = as_id(item.get("recipient_user_id"))
-    if phone[0] != "phone" or phone[1] is None or user_id is None:
+    if phone[0] != "phone" or phone[1] is None or user_id is None or not _BSUID.fullmatch(user_id):
         return None
     parent = as_id(item.get("recipient_parent_user_id")) or as_id(item.get("parent_recipient_user_id"))
     return IdentityChange(
@@ -146,6 +165,7 @@ def recipient_in_status(item: dict[str, Any], *, account_id: str) -> IdentityCha
 def _change(
     before: tuple[Identity, ...], after: tuple[Identity, ...], *, item: dict[str, Any], account_id: str
 ) -> IdentityChange | None:
+    before, after = _sound(before), _sound(after)
     if not before or not after or set(before) == set(after):
         return None
     return IdentityChange(

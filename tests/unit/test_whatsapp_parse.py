@@ -128,9 +128,30 @@ def test_an_id_too_long_is_no_id_rather_than_the_beginning_of_one():
     assert parse(body(first, second)).dropped == {"no_id": 2}
 
 
-@pytest.mark.parametrize("kind", ["a\x00b", "\ud800", "", "Two Words", "x" * 41, None, 7, [], {}])
+@pytest.mark.parametrize("kind", ["a\x00b", "\ud800", "Two Words", "x" * 41, 7])
 def test_a_type_that_is_no_word_is_unknown(kind):
     assert only(item(type=kind)).message_type == "unknown"
+
+
+@pytest.mark.parametrize("kind", ["", None, [], {}])
+def test_a_message_without_a_type_is_what_it_holds(kind):
+    assert (only(item(type=kind)).message_type, only(item(type=kind)).text) == ("text", "hi")
+
+
+def test_bodies_in_an_array_are_all_read():
+    parsed = parse([body(item(id="wamid.1")), None, body(item(id="wamid.2"))])
+    assert [message.provider_message_id for message in parsed.messages] == ["wamid.1", "wamid.2"]
+    assert parsed.dropped == {"bad_item": 1}
+
+
+def test_a_change_without_its_envelope_is_read_as_the_dashboard_shows_its_samples():
+    assert len(parse(body(item())["entry"][0]["changes"][0]).messages) == 1
+
+
+def test_a_change_that_names_no_field_is_known_by_what_it_holds():
+    payload = body(item())
+    del payload["entry"][0]["changes"][0]["field"]
+    assert len(parse(payload).messages) == 1
 
 
 def test_a_tenants_invented_fields_make_one_reason_however_many():
@@ -153,7 +174,7 @@ def test_a_forms_words_are_the_texts_typed_into_it(response, text):
     assert message_text({"type": "interactive", "interactive": form}) == text
 
 
-@pytest.mark.parametrize("response", ["[" * 100_000, "9" * 5000, "", 7, None, {"a": "not text"}])
+@pytest.mark.parametrize("response", ["[" * 100_000, "9" * 5000, "", 7, None, []])
 def test_a_form_that_cannot_be_read_has_no_words(response):
     form = {"type": "nfm_reply", "nfm_reply": {"response_json": response}}
     assert message_text({"type": "interactive", "interactive": form}) is None
