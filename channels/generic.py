@@ -33,7 +33,7 @@ _DELIVERY_STATES: dict[str, DeliveryState] = {
     "read": "read",
     "failed": "failed",
 }
-_ACCOUNT_ID = re.compile(rb'"account_id"\s*:\s*"?\s*([a-z0-9][a-z0-9_-]{2,63})')
+_ACCOUNT_ID = re.compile(rb'"account_id"\s*:\s*"?\s*([a-z0-9][a-z0-9_-]{0,63})')
 # The name may stand before or after the messages.
 _HINT_BYTES = 64 * 1024
 # What a sender's own error code may look like; it is shown to people and counted, so it must be no sentence.

@@ -32,7 +32,7 @@ from channels.reading import (
 )
 
 OBJECT = "instagram"
-_ENTRY_ID = re.compile(rb'"id"\s*:\s*"?(\d{3,32})')
+_ENTRY_ID = re.compile(rb'"id"\s*:\s*"?(\d{1,32})')
 _COMMENT_FIELDS = ("comments", "live_comments")
 # The dashboard's test button and Instagram Login wrap messaging events into changes of these fields.
 _EVENT_FIELDS = (

@@ -35,7 +35,7 @@ from channels.whatsapp_words import has_content, message_text, message_type
 
 OBJECT = "whatsapp_business_account"
 
-_PHONE_NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"?(\d{3,32})')
+_PHONE_NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"?(\d{1,32})')
 _DELIVERY_STATES: dict[str, DeliveryState] = {
     "sent": "sent",
     "delivered": "delivered",

@@ -105,7 +105,9 @@ def _content(message: OutboundMessage) -> dict[str, Any]:
 
 def _template(message: OutboundMessage) -> dict[str, Any]:
     assert message.template is not None
-    template: dict[str, Any] = {"name": message.template.name, "language": {"code": message.template.language}}
+    # Meta's specification asks for the policy, of which there is only this one.
+    language = {"policy": "deterministic", "code": message.template.language}
+    template: dict[str, Any] = {"name": message.template.name, "language": language}
     if message.template.parameters:
         parameters = [{"type": "text", "text": clean_text(value)} for value in message.template.parameters]
         template["components"] = [{"type": "body", "parameters": parameters}]

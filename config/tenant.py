@@ -69,7 +69,7 @@ class ChannelConfig(_Part):
     """One account of the tenant at a channel."""
 
     kind: Literal["whatsapp", "instagram", "generic"]
-    account_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{2,63}$")]
+    account_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     """WhatsApp: the phone_number_id. Instagram: the professional account's id. Generic: a name of the tenant's own."""
     app_secret: Annotated[
         tuple[SecretStr, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_LIVE_APP_SECRETS)
@@ -90,8 +90,8 @@ class ChannelConfig(_Part):
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
         if self.kind != "generic":
-            if not re.fullmatch(r"[0-9]{3,32}", self.account_id):
-                message = "account_id must be the 3 to 32 digits that Meta shows"
+            if not re.fullmatch(r"[0-9]{1,32}", self.account_id):
+                message = "account_id must be the 1 to 32 digits that Meta shows"
                 raise ValueError(message)
             missing = [name for name in ("verify_token", "access_token") if not getattr(self, name).get_secret_value()]
             if missing:

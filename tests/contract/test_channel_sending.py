@@ -298,14 +298,14 @@ def test_a_whatsapp_template_carries_its_parameters_and_none_of_the_words(channe
     assert (body["type"], "free words" in json.dumps(body)) == ("template", False)
     assert body["template"] == {
         "name": "sorry",
-        "language": {"code": "en_US"},
+        "language": {"policy": "deterministic", "code": "en_US"},
         "components": [{"type": "body", "parameters": parameters}],
     }
 
 
 def test_a_whatsapp_template_without_parameters_has_no_components(channels, graph):
     _, _, body = sent(channels, "whatsapp", graph, message(template=Template("sorry", "tr")))
-    assert body["template"] == {"name": "sorry", "language": {"code": "tr"}}
+    assert body["template"] == {"name": "sorry", "language": {"policy": "deterministic", "code": "tr"}}
 
 
 def test_up_to_three_whatsapp_choices_are_buttons(channels, graph):

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.passes import now, run_all
 from tests.webhooks import instagram_comment, instagram_event, whatsapp_value
 from worker import steps
+from worker.crm_flush import flush_crm
 
 PHONE, BSUID = "905551112233", "TR.1349120865530274"
 
@@ -219,3 +220,19 @@ def test_comments_without_a_sender_id_belong_to_the_handle_that_wrote_them(custo
 
     ada, again, bob = customers(comment("a", "ada.l"), comment("b", "Ada.L"), comment("c", "bob"), kind="instagram")
     assert ada == again != bob
+
+
+def test_words_of_nobody_are_judged_and_stand_in_a_queue_each_as_somebody_of_its_own(deps, receive, owner):
+    values = [
+        {"id": f"c{number}", "text": "Still no parcel, I want my money back", "media": {"id": "1"}}
+        for number in range(2)
+    ]
+    changes = [{"field": "comments", "value": value} for value in values]
+    entry = {"id": "17841400000000111", "time": 1790000000, "changes": changes}
+    for ref in receive(json.dumps({"object": "instagram", "entry": [entry]}).encode(), kind="instagram"):
+        run_all(deps, ref)
+    assert owner.execute("SELECT count(DISTINCT customer_id), count(*) FROM message").fetchone() == (2, 2)
+    assert owner.execute("SELECT DISTINCT queue, state FROM conversation").fetchall() == [("senior", "open")]
+    owner.execute("UPDATE crm_state SET next_at = now()")
+    flush_crm(deps, tenant_id=owner.execute("SELECT tenant_id FROM message").fetchone()[0])
+    assert owner.execute("SELECT DISTINCT error_code FROM crm_state").fetchall() == [("not_linked",)]

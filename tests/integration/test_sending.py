@@ -101,7 +101,7 @@ def test_after_the_window_whatsapp_gets_the_tenants_template(deps, receive, owne
     close_window(owner)
     deliver(deps, ref, actions)
     (body,) = sent()
-    assert body["template"]["name"] == "refund" and body["template"]["language"] == {"code": "en_US"}
+    assert body["template"]["name"] == "refund" and body["template"]["language"]["code"] == "en_US"
 
 
 @pytest.mark.parametrize("kind", ["whatsapp", "instagram"])
