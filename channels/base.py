@@ -139,6 +139,7 @@ class IdentityChange:
     """The channel says that one customer, known as any of `before`, is also or from now on known as all of `after`.
 
     replaces: what stands in `before` and not in `after` is the customer's no longer, and may become somebody else's.
+    notice_id: the provider's id of the notice, by which it is recognised when it comes again.
     """
 
     channel: ChannelKind
@@ -147,6 +148,7 @@ class IdentityChange:
     after: tuple[Identity, ...] = field(repr=False)
     changed_at: datetime | None
     replaces: bool = True
+    notice_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

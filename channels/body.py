@@ -6,15 +6,16 @@ from typing import Any, cast
 
 from channels.base import ChannelError
 
+# Nothing that a parser reads lies deeper.
 MAX_DEPTH = 64
 # Ids, times and amounts have fewer. Python's own limit is some thousands, can be switched off by any library in the
 # process, and a long number takes quadratic time then.
 MAX_INTEGER_CHARS = 40
 
 
-def _refuse_constant(name: str) -> None:
-    # NaN and Infinity are no JSON; json.loads takes them, Postgres and other programs don't.
-    raise ValueError(name)
+def _read_constant(name: str) -> None:
+    """NaN and Infinity are no JSON; json.loads takes them, Postgres and other programs don't. They are absent."""
+    _ = name
 
 
 def _read_integer(digits: str) -> int | None:
@@ -28,30 +29,34 @@ def _read_float(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _too_deep(value: Any) -> bool:
+def _prune(value: Any) -> None:
+    """Cut, in place, what is nested deeper than anything that is read: it harms no neighbour."""
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack:
         item, level = stack.pop()
-        if level > MAX_DEPTH:
-            return True
         if isinstance(item, dict):
-            stack.extend((child, level + 1) for child in item.values())
-        elif isinstance(item, list):
-            stack.extend((child, level + 1) for child in item)
-    return False
+            entries = cast("dict[str, Any]", item)
+            if level == MAX_DEPTH:
+                entries.clear()
+            stack.extend((child, level + 1) for child in entries.values() if isinstance(child, (dict, list)))
+        else:
+            items = cast("list[Any]", item)
+            if level == MAX_DEPTH:
+                items.clear()
+            stack.extend((child, level + 1) for child in items if isinstance(child, (dict, list)))
 
 
 def decode_body(body: bytes) -> Any:
     """The decoded object or array. Only UTF-8 (a byte order mark is let through); of a repeated key the last value counts.
 
-    A lone surrogate or an absurd number in one place harms no other.
+    A lone surrogate, an absurd number or deep nesting in one place harms no other.
 
-    Raises: ChannelError("body_not_json") or ChannelError("body_too_deep").
+    Raises: ChannelError("body_not_json"), or ChannelError("body_too_deep") for what even the decoder can't follow.
     """
     try:
         value = json.loads(
             body.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
+            parse_constant=_read_constant,
             parse_int=_read_integer,
             parse_float=_read_float,
         )
@@ -61,6 +66,5 @@ def decode_body(body: bytes) -> Any:
         raise ChannelError("body_not_json", permanent=True) from None
     if not isinstance(value, (dict, list)):  # a bare number or text is no webhook; unread, it is kept for a look
         raise ChannelError("body_not_json", permanent=True)
-    if _too_deep(cast("object", value)):
-        raise ChannelError("body_too_deep", permanent=True)
+    _prune(value)
     return value

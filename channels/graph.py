@@ -20,9 +20,11 @@ _TRANSIENT = {1: 5.0, 2: 5.0, 4: 60.0, 17: 60.0, 32: 60.0, 613: 30.0, 80007: 60.
 # The account can't send until a person acts: token, permission, lock, payment, quality.
 _BLOCKED = {0, 3, 10, 190, 368, 131031, 131042, 131045, 130497, 131048, 131064, *range(200, 300)}
 # Clear refusals of this message or this customer, whatever the HTTP status says.
-_REFUSED = {100, 131008, 131009, 131026, 131049, 131050, 130472, 131062, 131063, *range(132000, 132100)}
+_REFUSED = {100, 551, 131008, 131009, 131026, 131049, 131050, 130472, 131062, 131063, *range(132000, 132100)}
 _WINDOW_CLOSED = {131047, 1545041}
-_WINDOW_CLOSED_SUBCODES = {2534022, 2018278}
+_WINDOW_CLOSED_SUBCODES = {2534022, 2018278, 2018065, 1545041}
+# This one customer can't be reached, under codes that otherwise speak of the account.
+_UNREACHABLE_SUBCODES = {2018108}
 _ALREADY_ANSWERED_SUBCODE = 2534014
 # It writes every address it calls at INFO, and the one of a token's refresh holds the token.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -134,6 +136,8 @@ def error_from(status: int, error: dict[str, Any], *, asked_wait_s: float = 0.0)
         return ChannelError(label, permanent=True, window_closed=True)
     if subcode == _ALREADY_ANSWERED_SUBCODE:
         return ChannelError("already_answered", permanent=True)
+    if subcode in _UNREACHABLE_SUBCODES:
+        return ChannelError(label, permanent=True)
     if code in _TRANSIENT:
         return ChannelError(label, permanent=False, retry_after_s=max(_TRANSIENT[code], asked_wait_s))
     if code in _BLOCKED or status in {401, 403}:

@@ -106,9 +106,11 @@ def _ad_twin(value: dict[str, Any], *, writer: str, text: str | None) -> AdTwin 
     """What this comment has in common with the second delivery that Meta may make for a boosted post."""
     media = as_object(value.get("media"))
     post_id = as_id(media.get("original_media_id")) or as_id(media.get("id"))
-    if post_id is None or text is None:
+    if post_id is None:
         return None
-    return AdTwin(f"{post_id}:{writer}:{text}", from_ad=bool(media.get("original_media_id") or media.get("ad_id")))
+    return AdTwin(
+        f"{post_id}:{writer}:{text or ''}", from_ad=bool(media.get("original_media_id") or media.get("ad_id"))
+    )
 
 
 def _postback_id(postback: dict[str, Any], *, customer_id: str, at: datetime | None) -> str | None:

@@ -174,4 +174,5 @@ def _change(
         before=before,
         after=after,
         changed_at=as_time(item.get("timestamp")),
+        notice_id=as_id(item.get("id")),
     )

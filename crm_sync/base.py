@@ -61,11 +61,11 @@ class Found:
 
 @dataclass(frozen=True)
 class StateWrite:
-    """The labels of one customer, to be written onto one CRM record."""
+    """The labels of one customer, to be written onto one CRM record. labels: None clears them: nothing is left to judge."""
 
     customer_id: str
     record_id: str
-    labels: CustomerLabels
+    labels: CustomerLabels | None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Earshot make its properties, crm.schemas.contacts.read and .write.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from crm_sync.base import (
@@ -94,7 +95,7 @@ class HubSpot:
 
     def write(self, writes: list[StateWrite]) -> list[Outcome]:
         """Write the labels. Where two customers share a record the newer labels stand: HubSpot takes an id once."""
-        newest = {one.record_id: one for one in sorted(writes, key=lambda one: one.labels.last_analyzed_at)}
+        newest = {one.record_id: one for one in sorted(writes, key=_last_analyzed_at)}
         outcomes = self._with_fields(
             lambda: send_in_batches(
                 list(newest.values()),
@@ -252,6 +253,10 @@ class HubSpot:
                 raise
             return []
         return records(answer)
+
+
+def _last_analyzed_at(write: StateWrite) -> datetime:
+    return write.labels.last_analyzed_at if write.labels else datetime.min.replace(tzinfo=UTC)
 
 
 def _in_order(found: list[Found], customers: list[CustomerRef]) -> list[Found]:

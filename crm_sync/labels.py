@@ -5,6 +5,16 @@ from datetime import UTC, datetime
 
 NEGATIVE_WINDOW_DAYS = 30
 SENTIMENTS = ("positive", "neutral", "negative")
+FIELDS = (
+    "earshot_sentiment",
+    "earshot_score",
+    "earshot_last_intent",
+    "earshot_topics",
+    "earshot_negative_30d",
+    "earshot_label",
+    "earshot_last_analyzed_at",
+    "earshot_last_summary",
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,14 @@ def negative_label(count: int) -> str:
     return f"{count} negative {noun} in last {NEGATIVE_WINDOW_DAYS} days"
 
 
-def field_values(labels: CustomerLabels, *, with_summary: bool = True) -> dict[str, str]:
+def field_values(labels: CustomerLabels | None, *, with_summary: bool = True) -> dict[str, str]:
     """Our CRM fields and their values as text, the same for every CRM. An empty text clears the field.
 
     A summary that is None clears the one on the card: a tenant that stopped sending summaries wants none to stay there.
-    with_summary: False leaves the field out altogether.
+    labels: None clears all fields. with_summary: False leaves the field out altogether.
     """
+    if labels is None:
+        return {name: "" for name in FIELDS if with_summary or name != "earshot_last_summary"}
     values = {
         "earshot_sentiment": labels.sentiment,
         "earshot_score": f"{labels.score:.2f}",

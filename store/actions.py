@@ -123,10 +123,11 @@ def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
     )
 
 
-def note_departure(conn: Connection, action_id: str, *, form: str, sent_hash: bytes) -> None:
+def note_departure(conn: Connection, action_id: str, *, form: str, sent_hash: bytes, sent_text: str) -> None:
     """Write down what is about to leave, in the transaction that claims it: an echo or a person can then tell what it was."""
     conn.execute(
-        "UPDATE action SET form = %s, sent_hash = %s, sent_at = now() WHERE id = %s", (form, sent_hash, action_id)
+        "UPDATE action SET form = %s, sent_hash = %s, sent_text = %s, sent_at = now() WHERE id = %s",
+        (form, sent_hash, sent_text, action_id),
     )
 
 

@@ -1,5 +1,6 @@
 """What the model said, appended for ever, and the ledger of what was sent to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,8 @@ from store.db import Connection
 from store.runs import RunRef
 
 
-def add_egress(conn: Connection, ref: RunRef, call: PreparedCall) -> str:
-    """Record a call before it leaves. Returns the row's id."""
+def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str]) -> str:
+    """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order."""
     conn.execute(
         """
         INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
@@ -23,8 +24,10 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall) -> str:
     )
     row = conn.execute(
         """
-        INSERT INTO egress (tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO egress (
+            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[])
         RETURNING id
         """,
         (
@@ -36,6 +39,7 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall) -> str:
             call.prompt_version,
             call.prompt_hash,
             call.user_turn,
+            list(context_ids),
         ),
     ).fetchone()
     assert row is not None

@@ -93,6 +93,10 @@ def get_sending_account(
 def block_sends(conn: Connection, tenant_id: int, *, kind: str, account_id: str, because: str) -> None:
     """Stop all sends of an account whose token or permission the channel refused, until the tenant is applied again."""
     conn.execute(
-        "UPDATE channel_account SET sends_blocked_because = %s WHERE tenant_id = %s AND kind = %s AND account_id = %s",
+        """
+        UPDATE channel_account
+        SET sends_blocked_because = %s, sends_blocked_at = now()
+        WHERE tenant_id = %s AND kind = %s AND account_id = %s AND sends_blocked_because IS NULL
+        """,
         (because, tenant_id, kind, account_id),
     )

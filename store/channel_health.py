@@ -222,7 +222,7 @@ class Unwell:
 
 
 def list_unwell(conn: Connection) -> list[Unwell]:
-    """Accounts with a problem ("channel_silent", "webhooks_disabled", "token_dead", "token_expiring"), by tenant.
+    """Accounts with a problem ("channel_silent", "webhooks_disabled", "token_dead", "token_expiring", "sends_blocked"), by tenant.
 
     When every judged account is silent at once, and there are several, the fault is more likely on our side: one row for
     each would hide that, so they are left out (see `all_are_silent`). Needs the system scope.
@@ -243,6 +243,8 @@ def list_unwell(conn: Connection) -> list[Unwell]:
             UNION ALL
             SELECT 'token_expiring', h.token_expires_at
             WHERE h.token_state <> 'dead' AND h.token_expires_at < now() + make_interval(days => %s)
+            UNION ALL
+            SELECT 'sends_blocked', coalesce(a.sends_blocked_at, h.token_since) WHERE a.sends_blocked_because IS NOT NULL AND h.token_state <> 'dead'
         ) AS p
         ORDER BY t.slug, a.kind, a.account_id, p.problem
         """,
@@ -298,7 +300,7 @@ def update_alerts(conn: Connection, unwell: list[Unwell]) -> list[Unwell]:
         UPDATE alert
         SET resolved_at = now()
         WHERE resolved_at IS NULL AND NOT (key = ANY(%s))
-          AND kind IN ('channel_silent', 'webhooks_disabled', 'token_dead', 'token_expiring')
+          AND kind IN ('channel_silent', 'webhooks_disabled', 'token_dead', 'token_expiring', 'sends_blocked')
         """,
         (keys,),
     )

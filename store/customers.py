@@ -5,6 +5,9 @@ from datetime import datetime
 
 from store.db import Connection, StoreError
 
+# As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
+PERSON_STAYS_FOR_H = 24
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -25,20 +28,40 @@ class Conversation:
 
 
 def resolve_conversation(
-    conn: Connection, tenant_id: int, *, customer_id: str, channel: str, account_id: str, sent_at: datetime
+    conn: Connection,
+    tenant_id: int,
+    *,
+    customer_id: str,
+    channel: str,
+    account_id: str,
+    sent_at: datetime,
+    opens_window: bool,
 ) -> str:
-    """The customer's conversation with this account, made or reopened; remembers the newest inbound time."""
+    """The customer's conversation with this account, made or reopened; remembers the newest inbound time.
+
+    A person who has written within the customer's window is still in the conversation when it is reopened. opens_window: the
+    message lets the business answer freely; a comment in public does not.
+    """
     row = conn.execute(
         """
         INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, last_inbound_at)
         VALUES (%s, %s, %s, %s, %s)
         ON CONFLICT (tenant_id, customer_id, channel, account_id) DO UPDATE SET
             last_inbound_at = greatest(c.last_inbound_at, EXCLUDED.last_inbound_at),
-            taken_over = c.taken_over AND c.state = 'open',
+            taken_over = c.taken_over
+                AND (c.state = 'open' OR coalesce(c.last_human_answer_at > %s - make_interval(hours => %s), false)),
             state = 'open'
         RETURNING id
         """,
-        (tenant_id, customer_id, channel, account_id, sent_at),
+        (
+            tenant_id,
+            customer_id,
+            channel,
+            account_id,
+            sent_at if opens_window else None,
+            sent_at,
+            PERSON_STAYS_FOR_H,
+        ),
     ).fetchone()
     assert row is not None
     return str(row[0])

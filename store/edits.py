@@ -68,7 +68,7 @@ class _Edited:
     """The message whose analysis speaks for this one: itself, or the last of its burst."""
 
     def takes(self, edit: MessageEdit) -> bool:
-        is_late = edit.edited_at is not None and self.edited_at is not None and edit.edited_at <= self.edited_at
+        is_late = edit.edited_at is not None and self.edited_at is not None and edit.edited_at < self.edited_at
         return self.state != "erased" and not is_late and edit.message.text != self.text
 
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
 
 from channels.base import MessageErasure
 from store.db import Connection
 from store.edits import look_again
 from store.intake import StartedRun, add_messages, find_message_ids, message_key
+from store.messages import claim_contexts
 
 ERASED = "[erased]"
 # A turn stands as context before this many later messages at most (config.tenant.TenantConfig.context_turns), and some
@@ -22,7 +22,6 @@ class _Erased:
     conversation_id: str | None
     customer_id: str | None
     joined_to: str | None
-    minimized_text: str | None = field(repr=False)
 
 
 def erase_messages(
@@ -43,12 +42,13 @@ def erase_messages(
 
 
 def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]:
+    claim_contexts(conn, ids)
     # Runs before messages, as everywhere. Without its run an answer that is under way is not stored.
     conn.execute("SELECT FROM run WHERE message_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (ids,))
     conn.execute("DELETE FROM run WHERE message_id = ANY(%s::uuid[])", (ids,))
     rows = conn.execute(
         """
-        SELECT id::text, conversation_id::text, customer_id::text, joined_to::text, minimized_text
+        SELECT id::text, conversation_id::text, customer_id::text, joined_to::text
         FROM message
         WHERE id = ANY(%s::uuid[]) AND state <> 'erased'
         ORDER BY id
@@ -61,7 +61,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
         return []
     ids = [one.id for one in erased]
     _forget_words(conn, ids)
-    _forget_as_context(conn, [one for one in erased if one.conversation_id and one.minimized_text])
+    _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     return _judge_bursts_anew(conn, tenant_id, erased)
 
@@ -90,35 +90,31 @@ def _forget_words(conn: Connection, ids: list[str]) -> None:
     )
 
 
-def _forget_as_context(conn: Connection, erased: list[_Erased]) -> None:
-    """The ledger of later messages shows the turns before them: these words go from there too."""
-    if not erased:
-        return
+def _forget_as_context(conn: Connection, ids: list[str]) -> None:
+    """Later messages were judged with these words before them: they go from the ledger, and with them what was made of them.
+
+    A pass that is open starts over without them; of one that is done the summary goes, which may quote them.
+    """
     rows = conn.execute(
         """
-        SELECT given.id::text, e.id::text, e.minimized_text
-        FROM unnest(%s::uuid[]) AS given (id)
-        JOIN message AS this ON this.id = given.id
+        SELECT e.id::text, e.run_id::text, e.message_id::text, e.minimized_text, e.context_ids::text[]
+        FROM message AS this
         CROSS JOIN LATERAL (
             SELECT later.id
             FROM message AS later
-            WHERE later.conversation_id = this.conversation_id AND (later.sent_at, later.id) > (this.sent_at, this.id)
+            WHERE later.conversation_id = this.conversation_id AND later.id <> this.id
+              AND (later.sent_at, later.id) >= (this.sent_at, '00000000-0000-0000-0000-000000000000')
             ORDER BY later.sent_at, later.id
             LIMIT %s
         ) AS later
-        JOIN egress AS e ON e.message_id = later.id
-        WHERE e.minimized_text <> %s
+        JOIN egress AS e ON e.message_id = later.id AND e.context_ids @> ARRAY[this.id]
+        WHERE this.id = ANY(%s::uuid[])
         """,
-        ([one.id for one in erased], _LATER_MESSAGES, ERASED),
+        (_LATER_MESSAGES, ids),
     ).fetchall()
-    words_of = {one.id: one.minimized_text for one in erased}
-    turns = {egress_id: user_turn for _, egress_id, user_turn in rows}
-    changed: set[str] = set()
-    for message_id, egress_id, _ in rows:
-        without = _without_turn(turns[egress_id], words_of[message_id] or "")
-        if without is not None:
-            turns[egress_id] = without
-            changed.add(egress_id)
+    if not rows:
+        return
+    turns = {egress_id: (user_turn, context_ids) for egress_id, _, _, user_turn, context_ids in rows}
     conn.execute(
         """
         UPDATE egress AS e
@@ -126,28 +122,52 @@ def _forget_as_context(conn: Connection, erased: list[_Erased]) -> None:
         FROM unnest(%s::uuid[], %s::text[]) AS given (id, text)
         WHERE e.id = given.id
         """,
-        (sorted(changed), [turns[egress_id] for egress_id in sorted(changed)]),
+        (list(turns), [_without_turns(*turn, erased=ids) for turn in turns.values()]),
     )
+    message_ids, run_ids = sorted({row[2] for row in rows}), sorted({row[1] for row in rows})
+    conn.execute(
+        """
+        WITH again AS (
+            UPDATE run
+            SET state = 'minimized', outcome = NULL, answer = NULL, lease_token = NULL, lease_until = NULL, crashes = 0,
+                next_at = now()
+            WHERE id = ANY(%s::uuid[]) AND state IN ('minimized', 'analyzed')
+            RETURNING message_id, kind
+        )
+        UPDATE message AS m SET state = 'minimized' FROM again WHERE m.id = again.message_id AND again.kind = 'initial'
+        """,
+        (run_ids,),
+    )
+    rows = conn.execute(
+        """
+        UPDATE message_analysis AS a
+        SET summary = ''
+        FROM message AS m
+        WHERE a.message_id = ANY(%s::uuid[]) AND a.run_id = ANY(%s::uuid[]) AND m.id = a.message_id
+        RETURNING m.customer_id::text
+        """,
+        (message_ids, run_ids),
+    ).fetchall()
+    _mark_cards(conn, [row[0] for row in rows if row[0]])
 
 
-def _without_turn(user_turn: str, words: str) -> str | None:
-    """The user turn (see analysis/prompt.py) without a context turn of these words; None when it has none."""
+def _without_turns(user_turn: str, context_ids: list[str], *, erased: list[str]) -> str:
+    """The user turn (see analysis/prompt.py) without the words of the erased messages among its context."""
     try:
         turn = json.loads(user_turn)
-    except ValueError:
-        return None
-    context = cast("list[dict[str, Any]]", turn.get("context", [])) if isinstance(turn, dict) else []
-    hits = [one for one in context if one.get("text") == words]
-    for one in hits:
-        one["text"] = ERASED
-    return json.dumps(turn, ensure_ascii=False, sort_keys=True) if hits else None
+    except ValueError:  # it was erased itself
+        return user_turn
+    for context_id, one in zip(context_ids, turn["context"], strict=True):
+        if context_id in erased:
+            one["text"] = ERASED
+    return json.dumps(turn, ensure_ascii=False, sort_keys=True)
 
 
 def _mark_cards(conn: Connection, customer_ids: list[str]) -> None:
     """The CRM may show a summary of these words: its labels are written anew."""
     conn.execute(
         """
-        UPDATE crm_state SET version = version + 1, written_hash = NULL, next_at = now() WHERE customer_id = ANY(%s::uuid[])
+        UPDATE crm_state SET version = version + 1, next_at = now() WHERE customer_id = ANY(%s::uuid[])
         """,
         (sorted(set(customer_ids)),),
     )

@@ -105,6 +105,8 @@ def _list_channel_findings(conn: Connection) -> list[Finding]:
         problem = "no webhook has come to any account for longer than usual"
         findings.append(Finding("receiver", problem, "Is the receiver reachable from outside?"))
     for one in list_unwell(conn):
+        if one.problem not in _CHANNEL_PROBLEMS:  # said above, with its reason
+            continue
         problem, fix = _CHANNEL_PROBLEMS[one.problem]
         what = problem.format(since=f"{one.since:%Y-%m-%d %H:%M} UTC")
         findings.append(Finding(one.tenant, f"the {one.kind} account {one.account_id} {what}", fix))

@@ -10,7 +10,9 @@ from typing import Any
 
 from channels.base import IdentityChange, MarketingChoice
 from store.db import Connection
+from store.intake import key_of
 from store.merging import merge_customers
+from store.notices import Notice, put_off
 
 # What finds a customer, most trustworthy first. A web form's e-mail or phone is what a visitor claims, so it finds nobody.
 _TRUSTED: dict[str, tuple[str, ...]] = {
@@ -22,8 +24,8 @@ _TRUSTED: dict[str, tuple[str, ...]] = {
 _HANDLE = "username"
 # How much earlier than Meta's notice of a new number a message from that number may have been written.
 _NOTICE_LAG = timedelta(minutes=10)
-# Merging takes time, and the sender waits. What is left comes again with the next status of the same people.
-_MERGES_PER_BODY = 20
+# A change or choice takes some twenty milliseconds, and the sender waits: a worker applies the others, seconds later.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,7 @@ def resolve_customer(
         for kind, value in sorted(finding):
             conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
         known = _find_known(conn, tenant_id, finding, at=at)
-    bsuids = {value for kind, value in finding if kind == "bsuid"}
-    customer_id = _settle(conn, tenant_id, known, bsuids=bsuids, account_id=account_id, order=_TRUSTED[channel])
+    customer_id = _settle(conn, tenant_id, known, said=finding, account_id=account_id, order=_TRUSTED[channel])
     kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
     _attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
     if sender.display_name:
@@ -112,11 +113,16 @@ def _settle(
     tenant_id: int,
     known: Sequence[_Known],
     *,
-    bsuids: set[str],
+    said: Sequence[tuple[str, str]],
     account_id: str,
     order: Sequence[str],
 ) -> str:
-    """The one customer that these identities come to: the most trusted one's, merged with the others', or a new one."""
+    """The one customer that these identities come to: the most trusted one's, merged with the others', or a new one.
+
+    said: what the channel names together; who is known by another id or number than these is somebody else.
+    """
+    bsuids = {value for kind, value in said if kind == "bsuid"}
+    phones = [value for kind, value in said if kind == "phone"]
     ranked = sorted(known, key=lambda one: order.index(one.kind) if one.kind in order else len(order))
     customer_id: str | None = None
     for one in ranked:
@@ -124,6 +130,8 @@ def _settle(
             continue
         if one.kind == "phone" and _has_another_bsuid(conn, one.customer_id, bsuids=bsuids, account_id=account_id):
             # The number has a new owner; its history stays with the old one.
+            continue
+        if one.kind == "phone" and customer_id is not None and _has_another_phone(conn, customer_id, phones=phones):
             continue
         customer_id = (
             one.customer_id if customer_id is None else merge_customers(conn, tenant_id, customer_id, one.customer_id)
@@ -143,6 +151,21 @@ def _has_another_bsuid(conn: Connection, customer_id: str, *, bsuids: set[str], 
         LIMIT 1
         """,
         (customer_id, account_id, list(bsuids)),
+    ).fetchone()
+    return row is not None
+
+
+def _has_another_phone(conn: Connection, customer_id: str, *, phones: Sequence[str]) -> bool:
+    """Whether the customer has a number of its own already that is none of these."""
+    row = conn.execute(
+        """
+        SELECT
+        FROM customer_identity
+        WHERE customer_id = %s AND kind = 'phone' AND retired_at IS NULL
+          AND NOT (match_key = ANY(SELECT phone_match_key(given) FROM unnest(%s::text[]) AS given))
+        LIMIT 1
+        """,
+        (customer_id, list(phones)),
     ).fetchone()
     return row is not None
 
@@ -179,14 +202,53 @@ def _attach(
     )
 
 
-def apply_identity_changes(conn: Connection, tenant_id: int, changes: Sequence[IdentityChange]) -> None:
-    """What the channel says about who is who. Changes about nobody we know are no-ops. Must act for `tenant_id`."""
+def apply_identity_changes(
+    conn: Connection, tenant_id: int, changes: Sequence[IdentityChange], *, pepper: bytes
+) -> None:
+    """What the channel says about who is who. Changes about nobody we know are no-ops. Must act for `tenant_id`.
+
+    A notice that comes again changes nothing: meanwhile the number may have become somebody else's.
+    """
     links = [change for change in changes if not change.replaces]
-    for change in _learn_links(conn, tenant_id, links)[:_MERGES_PER_BODY]:
-        _apply_change(conn, tenant_id, change)
+    unclear = _learn_links(conn, tenant_id, links)
+    fresh = _only_new(conn, tenant_id, [change for change in changes if change.replaces], pepper=pepper)
+    apply_notices(conn, tenant_id, [*unclear, *fresh][:_AT_ONCE])
+    put_off(conn, tenant_id, [*unclear, *fresh][_AT_ONCE:])
+
+
+def apply_notices(conn: Connection, tenant_id: int, notices: Sequence[Notice]) -> None:
+    """Apply them one after another. The transaction must act for `tenant_id`."""
+    for notice in notices:
+        if isinstance(notice, MarketingChoice):
+            _note_choice(conn, tenant_id, notice)
+        else:
+            _apply_change(conn, tenant_id, notice)
+
+
+def _only_new(
+    conn: Connection, tenant_id: int, changes: Sequence[IdentityChange], *, pepper: bytes
+) -> list[IdentityChange]:
+    """The changes whose notice has not come before: their keys are remembered like those of messages."""
+    by_key: dict[bytes, IdentityChange] = {}
     for change in changes:
-        if change.replaces:
-            _apply_change(conn, tenant_id, change)
+        named = [(one.kind, one.value) for one in (*change.before, *change.after)]
+        source = f"notice:{change.notice_id or (named, change.changed_at)}"
+        by_key.setdefault(key_of(pepper, channel=change.channel, source=source), change)
+    if not by_key:
+        return []
+    rows = conn.execute(
+        """
+        INSERT INTO message_key (tenant_id, account_id, key, message_id)
+        SELECT %s, account_id, key, uuidv7()
+        FROM unnest(%s::text[], %s::bytea[]) AS given (account_id, key)
+        ORDER BY key
+        ON CONFLICT DO NOTHING
+        RETURNING key
+        """,
+        (tenant_id, [change.account_id for change in by_key.values()], list(by_key)),
+    ).fetchall()
+    new = {bytes(key) for (key,) in rows}
+    return [change for key, change in by_key.items() if key in new]
 
 
 def _learn_links(conn: Connection, tenant_id: int, links: Sequence[IdentityChange]) -> list[IdentityChange]:
@@ -256,14 +318,17 @@ def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> N
     old = _find_known(conn, tenant_id, before, at=change.changed_at)
     if not old:
         return
-    bsuids = {value for kind, value in before if kind == "bsuid"} or {value for kind, value in after if kind == "bsuid"}
     # With a change the old ids are the customer's own; with a link the phone's customer may have another id already.
-    customer_id = _settle(
-        conn, tenant_id, old, bsuids=set() if change.replaces else bsuids, account_id=change.account_id, order=order
-    )
+    said = [pair for pair in before if pair[0] == "phone"] if change.replaces else [*before, *after]
+    customer_id = _settle(conn, tenant_id, old, said=said, account_id=change.account_id, order=order)
+    others: set[tuple[str, str]] = set()
     for one in _find_known(conn, tenant_id, after, at=None):
-        if one.customer_id != customer_id and _is_same_person(conn, one, change):
+        if one.customer_id == customer_id:
+            continue
+        if _is_same_person(conn, one, change):
             customer_id = merge_customers(conn, tenant_id, customer_id, one.customer_id)
+        elif not change.replaces:  # a link that contradicts what is known takes nothing from anybody
+            others.add((one.kind, one.value))
     if change.replaces:
         gone = sorted(set(before) - set(after))
         conn.execute(
@@ -276,17 +341,17 @@ def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> N
             """,
             (change.changed_at, [kind for kind, _ in gone], [value for _, value in gone], tenant_id, customer_id),
         )
-    _attach(conn, tenant_id, customer_id, after, account_id=change.account_id)
+    _attach(conn, tenant_id, customer_id, [pair for pair in after if pair not in others], account_id=change.account_id)
 
 
 def _is_same_person(conn: Connection, other: _Known, change: IdentityChange) -> bool:
     """Whether who holds a customer's new identity is that customer, already met under it, and not its former owner."""
     if not change.replaces:
-        return not _has_another_bsuid(
-            conn,
-            other.customer_id,
-            bsuids={one.value for one in change.after if one.kind == "bsuid"},
-            account_id=change.account_id,
+        bsuids = {one.value for one in change.after if one.kind == "bsuid"}
+        phones = [one.value for one in change.after if one.kind == "phone"]
+        return not (
+            _has_another_bsuid(conn, other.customer_id, bsuids=bsuids, account_id=change.account_id)
+            or _has_another_phone(conn, other.customer_id, phones=phones)
         )
     if change.changed_at is None:
         return False
@@ -299,20 +364,24 @@ def _is_same_person(conn: Connection, other: _Known, change: IdentityChange) -> 
 
 def note_marketing_choices(conn: Connection, tenant_id: int, choices: Sequence[MarketingChoice]) -> None:
     """Remember who wants marketing messages; an older choice never undoes a newer one. Must act for `tenant_id`."""
-    for choice in choices:
-        customer_id = resolve_customer(
-            conn,
-            tenant_id,
-            {"identities": [[one.kind, one.value] for one in choice.identities], "display_name": None},
-            channel=choice.channel,
-            account_id=choice.account_id,
-            at=choice.chosen_at,
-        )
-        conn.execute(
-            """
+    apply_notices(conn, tenant_id, choices[:_AT_ONCE])
+    put_off(conn, tenant_id, choices[_AT_ONCE:])
+
+
+def _note_choice(conn: Connection, tenant_id: int, choice: MarketingChoice) -> None:
+    customer_id = resolve_customer(
+        conn,
+        tenant_id,
+        {"identities": [[one.kind, one.value] for one in choice.identities], "display_name": None},
+        channel=choice.channel,
+        account_id=choice.account_id,
+        at=choice.chosen_at,
+    )
+    conn.execute(
+        """
             UPDATE customer
             SET marketing_accepted = %s, marketing_chosen_at = coalesce(%s, now())
             WHERE id = %s AND (marketing_chosen_at IS NULL OR marketing_chosen_at <= coalesce(%s, now()))
             """,
-            (choice.accepts, choice.chosen_at, customer_id, choice.chosen_at),
-        )
+        (choice.accepts, choice.chosen_at, customer_id, choice.chosen_at),
+    )

@@ -86,10 +86,18 @@ def add_messages(
     unique: dict[bytes, InboundMessage] = {}
     for message in messages:
         unique.setdefault(message_key(pepper, message), message)
-    if not tombstones:
-        unique = _without_ad_twins(conn, tenant_id, unique, pepper=pepper)
-    if not unique:
-        return AddedMessages({}, [])
+    doubles = {} if tombstones else _find_ad_twins(conn, tenant_id, unique, pepper=pepper)
+    for key in doubles:
+        del unique[key]
+    added = _insert(conn, tenant_id, unique, tombstones=tombstones) if unique else AddedMessages({}, [])
+    _remember_doubles(conn, tenant_id, doubles)
+    return added
+
+
+def _insert(
+    conn: Connection, tenant_id: int, unique: dict[bytes, InboundMessage], *, tombstones: bool
+) -> AddedMessages:
+    """unique: by message key."""
     rows = conn.execute(
         """
         WITH item AS MATERIALIZED (
@@ -198,10 +206,67 @@ def _first_state(message: InboundMessage) -> Literal["received", "ignored"]:
     return "received" if message.direction == "inbound" and not message.is_history else "ignored"
 
 
-def _without_ad_twins(
+def revive_history(
+    conn: Connection, tenant_id: int, messages: Sequence[InboundMessage], *, added: AddedMessages, pepper: bytes
+) -> list[StartedRun]:
+    """Live messages that an upload of history brought first: they are triaged after all. Returns their runs.
+
+    The transaction must act for `tenant_id`.
+    """
+    known = [message for message in messages if _first_state(message) == "received"]
+    live = {key: one for one in known if (key := message_key(pepper, one)) not in added.message_ids}
+    if not live:
+        return []
+    rows = conn.execute(
+        """
+        WITH found AS (
+            SELECT k.message_id
+            FROM unnest(%s::text[], %s::bytea[]) AS given (account_id, key)
+            JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.key
+        ), woken AS (
+            UPDATE message AS m
+            SET is_history = false, state = 'received', customer_id = NULL, conversation_id = NULL
+            FROM found
+            WHERE m.id = found.message_id AND m.is_history AND m.direction = 'inbound' AND m.state = 'ignored'
+            RETURNING m.id
+        ), unplaced AS (
+            DELETE FROM run USING woken WHERE run.message_id = woken.id AND run.kind = 'place'
+        )
+        INSERT INTO run (tenant_id, message_id) SELECT %s, id FROM woken ORDER BY id RETURNING message_id::text, id::text
+        """,
+        ([message.account_id for message in live.values()], list(live), tenant_id, tenant_id),
+    ).fetchall()
+    return [StartedRun(tenant_id, message_id, run_id) for message_id, run_id in rows]
+
+
+def _remember_doubles(conn: Connection, tenant_id: int, doubles: dict[bytes, tuple[str, bytes]]) -> None:
+    """The other delivery's key leads to the message that was kept, so that a late repetition of it adds nothing either."""
+    if not doubles:
+        return
+    conn.execute(
+        """
+        INSERT INTO message_key (tenant_id, account_id, key, message_id)
+        SELECT k.tenant_id, k.account_id, given.key, k.message_id
+        FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS given (account_id, key, kept)
+        JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.kept
+        ORDER BY given.key
+        ON CONFLICT DO NOTHING
+        """,
+        (
+            [account_id for account_id, _ in doubles.values()],
+            list(doubles),
+            [kept for _, kept in doubles.values()],
+            tenant_id,
+        ),
+    )
+
+
+def _find_ad_twins(
     conn: Connection, tenant_id: int, unique: dict[bytes, InboundMessage], *, pepper: bytes
-) -> dict[bytes, InboundMessage]:
-    """Without comments whose other delivery, for the ad or for the post, is here already or stands earlier in the body."""
+) -> dict[bytes, tuple[str, bytes]]:
+    """Comments whose other delivery, for the ad or for the post, is here already or stands earlier in the body: key to
+    (account, key of the one that is kept).
+    """
     twins = {
         (
             message.account_id,
@@ -212,7 +277,12 @@ def _without_ad_twins(
         if message.ad_twin
     }
     if not twins:
-        return unique
+        return {}
+    # Both deliveries may come at the same moment: one waits for the other here.
+    conn.execute(
+        "SELECT pg_advisory_xact_lock(given) FROM unnest(%s::bigint[]) AS given",
+        (sorted({int.from_bytes(twin_key[:8], "big", signed=True) for _, twin_key, _ in twins}),),
+    )
     rows = conn.execute(
         """
         WITH item AS (
@@ -225,7 +295,7 @@ def _without_ad_twins(
                 SET message_key = EXCLUDED.message_key, seen_at = now()
                 WHERE t.message_key <> EXCLUDED.message_key
         )
-        SELECT item.key
+        SELECT item.account_id, item.key, other.message_key
         FROM item JOIN comment_twin AS other
           ON other.tenant_id = %s AND other.account_id = item.account_id AND other.twin_key = item.twin_key
          AND other.from_ad <> item.from_ad AND other.message_key <> item.key
@@ -241,12 +311,12 @@ def _without_ad_twins(
             TWIN_WINDOW_S,
         ),
     ).fetchall()
-    doubled = {bytes(key) for (key,) in rows}
+    doubles = {bytes(key): (account_id, bytes(kept)) for account_id, key, kept in rows}
     # Both in one body: the ad's goes.
     for account_id, twin_key, from_ad in twins:
         if from_ad and (account_id, twin_key, False) in twins:
-            doubled.add(twins[(account_id, twin_key, True)])
-    return {key: message for key, message in unique.items() if key not in doubled}
+            doubles[twins[(account_id, twin_key, True)]] = (account_id, twins[(account_id, twin_key, False)])
+    return doubles
 
 
 def keep_unparsed_body(conn: Connection, *, channel: str, reason: str, body: bytes) -> None:

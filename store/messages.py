@@ -71,10 +71,43 @@ def store_minimized(conn: Connection, message_id: str, *, text: str, stripped: d
     )
 
 
+def share_context(conn: Connection, message_id: str) -> None:
+    """Hold off erasures in the message's conversation until the transaction ends: words that it reads as context are then
+    found in what it writes. Before any row is locked.
+    """
+    conn.execute(
+        """
+        SELECT pg_advisory_xact_lock_shared(hashtextextended(conversation_id::text, 0))
+        FROM message
+        WHERE id = %s AND conversation_id IS NOT NULL
+        """,
+        (message_id,),
+    )
+
+
+def claim_contexts(conn: Connection, message_ids: list[str]) -> None:
+    """Wait for those that read these messages as context, and keep others from it until the transaction ends. Before any row
+    is locked.
+    """
+    conn.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(id, 0))
+        FROM (
+            SELECT DISTINCT conversation_id::text AS id
+            FROM message
+            WHERE id = ANY(%s::uuid[]) AND conversation_id IS NOT NULL
+            ORDER BY 1
+        ) AS conversation
+        """,
+        (message_ids,),
+    )
+
+
 @dataclass(frozen=True)
 class EarlierTurn:
     """A turn before the one at hand. minimized_text is None for what has not been minimized yet."""
 
+    message_id: str
     direction: str
     text: str | None = field(repr=False)
     minimized_text: str | None = field(repr=False)
@@ -89,7 +122,7 @@ def list_earlier_turns(
     """
     rows = conn.execute(
         """
-        SELECT direction, text, minimized_text
+        SELECT id::text, direction, text, minimized_text
         FROM message
         WHERE conversation_id = %s AND (sent_at, id) < (%s, %s) AND text IS NOT NULL AND state <> 'erased'
           AND joined_to IS DISTINCT FROM %s

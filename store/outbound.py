@@ -8,7 +8,7 @@ from uuid import UUID
 
 from channels.base import DeliveryStatus, InboundMessage
 from store.db import Connection
-from store.intake import message_key
+from store.intake import key_of, message_key
 
 # An echo later than this after a send that nobody knows the fate of is a person who typed the same words.
 ECHO_WINDOW_S = 900
@@ -31,11 +31,11 @@ def _as_uuid(callback: str | None) -> UUID | None:
 _SETTLED_STATE = {"sent": "sent", "delivered": "sent", "read": "sent", "failed": "failed"}
 
 
-def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliveryStatus]) -> int:
+def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliveryStatus], *, pepper: bytes) -> int:
     """Apply delivery statuses to our own actions: an uncertain send becomes sent or failed. Returns how many changed.
 
     A send is known by its callback, else by the provider's id. A later "failed" wins over "sent": acceptance is not
-    delivery. One statement, however many there are. The transaction must act for `tenant_id`.
+    delivery. Some statements, however many there are. The transaction must act for `tenant_id`.
     """
     # Of several statuses of one send in a body, "failed" counts, else any.
     by_send: dict[tuple[str, str | None], DeliveryStatus] = {}
@@ -45,7 +45,7 @@ def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliverySt
             by_send[send] = status
     if not by_send:
         return 0
-    return conn.execute(
+    rows = conn.execute(
         """
         WITH item AS (
             SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS item (action_id, provider_id, state, error_code)
@@ -63,6 +63,7 @@ def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliverySt
         FROM target
         WHERE action.id = target.id
           AND (action.state IN ('sending', 'uncertain') OR (action.state = 'sent' AND target.state = 'failed'))
+        RETURNING action.id::text, action.state
         """,
         (
             [_as_uuid(status.callback) for status in by_send.values()],
@@ -72,7 +73,52 @@ def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliverySt
             tenant_id,
             tenant_id,
         ),
-    ).rowcount
+    ).fetchall()
+    keep_settled_sends(conn, tenant_id, [action_id for action_id, state in rows if state == "sent"], pepper=pepper)
+    return len(rows)
+
+
+def keep_settled_sends(conn: Connection, tenant_id: int, action_ids: Sequence[str], *, pepper: bytes) -> None:
+    """Sends whose worker never heard back stand in their conversations too, with the words that left."""
+    if not action_ids:
+        return
+    rows = conn.execute(
+        """
+        SELECT a.id::text, a.channel, c.account_id, a.form, m.surface, a.provider_message_id, a.sent_text, a.sent_at,
+               a.customer_id::text, a.conversation_id::text
+        FROM action AS a JOIN conversation AS c ON c.id = a.conversation_id LEFT JOIN message AS m ON m.id = a.message_id
+        WHERE a.id = ANY(%s::uuid[]) AND a.sent_text IS NOT NULL AND a.provider_message_id IS NOT NULL
+        """,
+        (list(action_ids),),
+    ).fetchall()
+    for action_id, channel, account_id, form, surface, provider_id, text, sent_at, customer_id, conversation_id in rows:
+        add_own_message(
+            conn,
+            tenant_id,
+            OwnMessage(
+                key=own_key(pepper, channel=channel, account_id=account_id, form=form, provider_message_id=provider_id),
+                channel=channel,
+                account_id=account_id,
+                surface=surface or "dm" if form == "public_reply" else "dm",
+                provider_message_id=provider_id,
+                text=text,
+                message_type="template" if form == "template" else "text",
+                customer_id=customer_id,
+                conversation_id=conversation_id,
+                action_id=action_id,
+                sent_at=sent_at,
+            ),
+        )
+
+
+def own_key(pepper: bytes, *, channel: str, account_id: str, form: str, provider_message_id: str) -> bytes:
+    """The key under which the channel echoes what we sent."""
+    source = provider_message_id
+    if form == "public_reply":
+        source = f"comment:{provider_message_id}"
+    elif channel == "generic":
+        source = f"generic:{account_id}:{provider_message_id}"
+    return key_of(pepper, channel=channel, source=source)
 
 
 def take_echoes(conn: Connection, tenant_id: int, echoes: Sequence[InboundMessage], *, pepper: bytes) -> None:
@@ -130,11 +176,11 @@ def _settle_by_echoes(
     """
     rows = conn.execute(
         """
-        SELECT a.id::text, a.provider_message_id, a.conversation_id::text, a.sent_hash
+        SELECT a.id::text, a.provider_message_id, a.conversation_id::text, a.sent_hash, a.form
         FROM action AS a
         WHERE a.tenant_id = %s AND a.provider_message_id = ANY(%s)
         UNION ALL
-        SELECT a.id::text, NULL, a.conversation_id::text, a.sent_hash
+        SELECT a.id::text, NULL, a.conversation_id::text, a.sent_hash, a.form
         FROM action AS a
         WHERE a.conversation_id = ANY(%s::uuid[]) AND a.state IN ('sending', 'uncertain')
           AND a.sent_at > now() - make_interval(secs => %s)
@@ -148,21 +194,24 @@ def _settle_by_echoes(
     ).fetchall()
     if not rows:
         return {}
-    by_provider_id = {provider_id: action_id for action_id, provider_id, _, _ in rows if provider_id}
+    by_provider_id = {provider_id: action_id for action_id, provider_id, *_ in rows if provider_id}
     in_doubt = [
-        (action_id, place, bytes(sent_hash)) for action_id, known, place, sent_hash in rows if not known and sent_hash
+        (action_id, place, bytes(sent_hash), form)
+        for action_id, known, place, sent_hash, form in rows
+        if not known and sent_hash
     ]
     ours: dict[int, str] = {}
     for number, echo in enumerate(echoes):
         action_id = by_provider_id.get(echo.provider_message_id)
-        if action_id is None and echo.text:
-            words = hash_of_sent(echo.text)
+        if action_id is None and (echo.text or echo.message_type == "template"):
+            # A message with a button is echoed as a template without words; nobody types one by hand.
+            words = hash_of_sent(echo.text) if echo.text else None
             places = conversations.get(number, ())
             action_id = next(
                 (
                     one
-                    for one, place, sent in in_doubt
-                    if place in places and sent == words and one not in ours.values()
+                    for one, place, sent, form in in_doubt
+                    if place in places and one not in ours.values() and (sent == words if words else form == "link")
                 ),
                 None,
             )
@@ -192,8 +241,9 @@ def _claim_echoes(
     conn.execute(
         """
         UPDATE message AS m
-        SET author = 'earshot', action_id = given.action_id
+        SET author = 'earshot', action_id = given.action_id, text = coalesce(m.text, a.sent_text)
         FROM unnest(%s::text[], %s::bytea[], %s::uuid[]) AS given (account_id, key, action_id)
+        JOIN action AS a ON a.id = given.action_id
         JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.key
         WHERE m.id = k.message_id
         """,
@@ -261,11 +311,38 @@ def add_own_message(conn: Connection, tenant_id: int, own: OwnMessage) -> None:
         {"tenant_id": tenant_id, **vars(own)},
     ).fetchone()
     if row is None:
+        _claim_early_echo(conn, tenant_id, own)
+
+
+def _claim_early_echo(conn: Connection, tenant_id: int, own: OwnMessage) -> None:
+    """The echo was faster than the answer and was taken for a person's: it is ours, and nobody has taken over by it."""
+    row = conn.execute(
+        """
+        WITH was AS (
+            SELECT m.id, m.author
+            FROM message_key AS k JOIN message AS m ON m.id = k.message_id
+            WHERE k.tenant_id = %s AND k.account_id = %s AND k.key = %s
+        )
+        UPDATE message AS m
+        SET author = 'earshot', action_id = %s, text = coalesce(m.text, %s), direction = 'outbound'
+        FROM was
+        WHERE m.id = was.id AND m.state <> 'erased'
+        RETURNING was.author
+        """,
+        (tenant_id, own.account_id, own.key, own.action_id, own.text),
+    ).fetchone()
+    if row and row[0] == "human":
         conn.execute(
             """
-            UPDATE message
-            SET author = 'earshot', action_id = %s
-            WHERE id = (SELECT message_id FROM message_key WHERE tenant_id = %s AND account_id = %s AND key = %s)
+            WITH people AS (
+                SELECT max(sent_at) AS answered_at
+                FROM message
+                WHERE conversation_id = %(id)s AND direction = 'outbound' AND author = 'human' AND NOT is_history
+            )
+            UPDATE conversation AS c
+            SET last_human_answer_at = people.answered_at, taken_over = c.taken_over AND people.answered_at IS NOT NULL
+            FROM people
+            WHERE c.id = %(id)s
             """,
-            (own.action_id, tenant_id, own.account_id, own.key),
+            {"id": own.conversation_id},
         )

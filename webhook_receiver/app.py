@@ -101,10 +101,14 @@ def _handshake(kind: ChannelKind, accounts: AccountDirectory) -> Response:
 
 
 def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher) -> Response:
-    if request.content_encoding:
+    if request.content_encoding not in {None, "", "identity"}:
         REJECTED.labels(kind, "encoded").inc()
         return _plain("send the body without Content-Encoding", 415)
     body = request.get_data(cache=False)
+    if (
+        len(body) >= MAX_BODY_BYTES and request.content_length is None
+    ):  # a chunked body is cut at the limit without a word
+        abort(413)
     try:
         with gevent.Timeout(STORE_DEADLINE_S):
             runs = intake.take(kind, body, signature=request.headers.get("X-Hub-Signature-256"))

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 import structlog
@@ -21,13 +22,14 @@ from channels.base import (
     Reaction,
 )
 from channels.body import decode_body
+from channels.clock import without_future
 from channels.registry import HINTS, PARSERS
 from channels.signature import first_matching_secret
 from store.db import Connection, Database, StoreError, act_for_tenant
 from store.edits import apply_edits, apply_reactions
 from store.erasure import erase_messages
 from store.identities import apply_identity_changes, note_marketing_choices
-from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body
+from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body, revive_history
 from store.outbound import settle_sends, take_echoes
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity
@@ -89,7 +91,7 @@ class Intake:
         directory = self._accounts.get()
         secret = self._verify(kind, body, signature=signature, directory=directory)
         try:
-            parsed = PARSERS[kind](decode_body(body))
+            parsed = without_future(PARSERS[kind](decode_body(body)), now=datetime.now(UTC))
         except ChannelError as error:
             DROPPED.labels(kind, error.code).inc()
             self._store_unparsed(kind, body, reason=error.code)
@@ -179,16 +181,18 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     The transaction must act for `tenant_id`. Raises: StoreError through the transaction.
     """
     added = add_messages(conn, tenant_id, share.messages, pepper=pepper)
+    revived = revive_history(conn, tenant_id, share.messages, added=added, pepper=pepper)
     fill_placeholders(conn, tenant_id, share.messages, pepper=pepper)
-    apply_identity_changes(conn, tenant_id, share.identity_changes)
+    apply_identity_changes(conn, tenant_id, share.identity_changes, pepper=pepper)
     note_marketing_choices(conn, tenant_id, share.marketing_choices)
     echoes = [message for message in share.messages if message.direction == "outbound"]
     take_echoes(conn, tenant_id, echoes, pepper=pepper)
-    settle_sends(conn, tenant_id, share.statuses)
+    settle_sends(conn, tenant_id, share.statuses, pepper=pepper)
     apply_reactions(conn, tenant_id, share.reactions, pepper=pepper)
-    edited = apply_edits(conn, tenant_id, share.edits, pepper=pepper)
+    # Before edits: an erasure waits for analyses that are about to begin, and must not hold what those wait for.
     rejudged = erase_messages(conn, tenant_id, share.erasures, pepper=pepper)
-    return Stored([*added.runs, *edited, *rejudged], len(added.runs))
+    edited = apply_edits(conn, tenant_id, share.edits, pepper=pepper)
+    return Stored([*added.runs, *revived, *edited, *rejudged], len(added.runs))
 
 
 class _OfAccount(Protocol):

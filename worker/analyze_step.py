@@ -18,8 +18,9 @@ from analysis.minimize import minimize as strip_personal_data
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.analyses import add_egress, settle_egress
+from store.customers import list_known_names
 from store.db import Connection
-from store.messages import StoredMessage, get_message, list_burst_parts, list_earlier_turns
+from store.messages import StoredMessage, get_message, list_burst_parts, list_earlier_turns, share_context
 from store.runs import MAX_CRASHES, RunRef, advance, bury, lock_run, postpone, release_lease, store_answer, take_lease
 from worker.deps import Deps
 from worker.errors import StepError
@@ -38,9 +39,10 @@ class _PreparedAnalysis:
     topics: dict[str, str]
 
 
-def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> tuple[ContextTurn, ...]:
-    """The last turns before the message, stripped: only what happened up to the message it is about."""
-    assert message.conversation_id is not None
+def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> dict[str, ContextTurn]:
+    """The last turns before the message, stripped, by message id: only what happened up to the message it is about."""
+    assert message.conversation_id is not None and message.customer_id is not None
+    names: tuple[str, ...] | None = None
     turns = list_earlier_turns(
         conn,
         conversation_id=message.conversation_id,
@@ -48,15 +50,16 @@ def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> 
         message_id=message.id,
         limit=tenant.context_turns,
     )
-    return tuple(
-        ContextTurn(
-            "customer" if turn.direction == "inbound" else "agent",
-            MinimizedText(turn.minimized_text)
-            if turn.minimized_text is not None
-            else strip_personal_data(turn.text or "", region=tenant.default_region).text,
-        )
-        for turn in turns
-    )
+    context: dict[str, ContextTurn] = {}
+    for turn in turns:
+        speaker = "customer" if turn.direction == "inbound" else "agent"
+        if turn.minimized_text is not None:
+            context[turn.message_id] = ContextTurn(speaker, MinimizedText(turn.minimized_text))
+            continue
+        names = list_known_names(conn, message.customer_id) if names is None else names
+        stripped = strip_personal_data(turn.text or "", region=tenant.default_region, known_names=names)
+        context[turn.message_id] = ContextTurn(speaker, stripped.text)
+    return context
 
 
 def _burst_text(conn: Connection, message: StoredMessage) -> MinimizedText:
@@ -71,6 +74,7 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
     industry = load_industry(tenant.industry)
     topics = {**industry.all_topics(), **tenant.topics}
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
         if verdict:
@@ -83,16 +87,17 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
             return Next.STOP
         message = get_message(conn, ref.message_id)
         assert message.minimized_text is not None
+        context = _context(conn, message, tenant)
         request = AnalysisRequest(
             text=_burst_text(conn, message),
-            context=_context(conn, message, tenant),
+            context=tuple(context.values()),
             topics=topics,
             industry=industry.description,
             tone=tenant.tone or industry.tone,
         )
         call = analyzer.prepare(request, with_room=run.error_code == CUT_OFF)
         token = take_lease(conn, ref)
-        return _PreparedAnalysis(call, add_egress(conn, ref, call), token, topics)
+        return _PreparedAnalysis(call, add_egress(conn, ref, call, context_ids=list(context)), token, topics)
 
 
 def _answer_record(analysis: Analysis, call: PreparedCall) -> dict[str, Any]:

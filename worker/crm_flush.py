@@ -34,8 +34,10 @@ MAX_RETRY_S = 900.0
 MAX_EVENT_TRIES = 20
 
 
-def _labels_hash(labels: CustomerLabels) -> str:
+def _labels_hash(labels: CustomerLabels | None) -> str:
     """Equal for labels that look the same on the card, so that an unchanged one is not written again."""
+    if labels is None:
+        return "cleared"
     shown = {key: value for key, value in asdict(labels).items() if key != "last_analyzed_at"}
     return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -131,7 +133,7 @@ class _Flush:
             writes: dict[str, tuple[ClaimedState, StateWrite, str]] = {}
             for state in states:
                 record_id, wanted = links[state.customer_id], labels.get(state.customer_id)
-                if wanted is None:
+                if wanted is None and state.written_hash is None:  # nothing stands there
                     settle_state(conn, state.customer_id, version=state.version, written_hash=None, negative_30d=None)
                 elif record_id is None:
                     postpone_state(conn, state.customer_id, seconds=UNLINKED_RETRY_S, error_code="not_linked")
@@ -141,7 +143,7 @@ class _Flush:
                         state.customer_id,
                         version=state.version,
                         written_hash=fingerprint,
-                        negative_30d=wanted.negative_30d,
+                        negative_30d=wanted.negative_30d if wanted else None,
                     )
                 else:
                     write = StateWrite(customer_id=state.customer_id, record_id=record_id, labels=wanted)
@@ -164,7 +166,7 @@ class _Flush:
                         state.customer_id,
                         version=state.version,
                         written_hash=fingerprint,
-                        negative_30d=write.labels.negative_30d,
+                        negative_30d=write.labels.negative_30d if write.labels else None,
                     )
                 else:
                     if outcome.error.code == RECORD_NOT_FOUND:

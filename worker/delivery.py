@@ -15,6 +15,7 @@ from channels.base import (
     SendingAccount,
     Template,
 )
+from channels.clean_text import clean_text
 from config.tenant import ActionConfig
 from routing.actions import WAITED_FOR, link_for, outbound_text, refusal
 from routing.reply_forms import NPS_SCORES, Form, Occasion, choose_form, template_language
@@ -31,9 +32,8 @@ from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account
 from store.customers import Conversation, list_identities, lock_conversation
 from store.db import Connection
-from store.intake import key_of
 from store.messages import StoredMessage, get_message
-from store.outbound import OwnMessage, add_own_message, hash_of_sent
+from store.outbound import OwnMessage, add_own_message, hash_of_sent, own_key
 from worker.deps import Deps
 from worker.rate_budget import Bucket
 
@@ -119,7 +119,9 @@ def _prepare(
         put_back_action(conn, action.id, retry_in_s=wait_s, error_code="rate_budget", counts_as_try=False)
         return None
     outbound = _write(conn, action, form, config=config, conversation=conversation, message=message)
-    note_departure(conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text))
+    note_departure(
+        conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text), sent_text=clean_text(outbound.text)
+    )
     kind: ChannelKind = conversation.channel  # pyright: ignore[reportAssignmentType]
     return _Departure(
         channel=deps.channels[kind],
@@ -243,16 +245,18 @@ def _keep_own_message(
     now: datetime,
 ) -> None:
     """What we sent stands in the conversation too, and its echo is recognised as ours."""
-    source = provider_message_id
-    if departure.form == "public_reply":
-        source = f"comment:{provider_message_id}"
-    elif departure.kind == "generic":
-        source = f"generic:{departure.account.account_id}:{provider_message_id}"
+    key = own_key(
+        deps.dedupe_pepper,
+        channel=departure.kind,
+        account_id=departure.account.account_id,
+        form=departure.form,
+        provider_message_id=provider_message_id,
+    )
     add_own_message(
         conn,
         action.tenant_id,
         OwnMessage(
-            key=key_of(deps.dedupe_pepper, channel=departure.kind, source=source),
+            key=key,
             channel=departure.kind,
             account_id=departure.account.account_id,
             surface=departure.message.surface if departure.form == "public_reply" else "dm",

@@ -17,7 +17,9 @@ from store.crm import list_tenants_with_work, mark_counts_dirty
 from store.customers import lock_conversation, place_conversation
 from store.db import Connection, StoreError
 from store.decisions import add_decision
+from store.identities import apply_notices
 from store.messages import StoredMessage, get_message
+from store.notices import list_tenants_with_notices, take_notices
 from store.partitions import ensure_partitions
 from store.runs import (
     RUN_STATES,
@@ -46,6 +48,9 @@ READINGS_PER_TICK = 200
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
 PLACED_PER_TICK = 300
+# A round of notices is one transaction, and each of them may lock several customers.
+NOTICES_AT_ONCE = 20
+NOTICE_ROUNDS = 25
 # Lives in the broker: when it is gone, so are the queues.
 BROKER_MARK = "earshot:queues-alive"
 
@@ -187,6 +192,19 @@ def _place_provisionally(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+
+
+def apply_waiting_notices(deps: Deps) -> None:
+    """What channels said about people, beyond what was applied while the webhook's sender waited. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        tenants = list_tenants_with_notices(conn)
+    for tenant_id in tenants:
+        for _ in range(NOTICE_ROUNDS):
+            with deps.database.tenant_transaction(tenant_id) as conn:
+                notices = take_notices(conn, tenant_id, limit=NOTICES_AT_ONCE)
+                apply_notices(conn, tenant_id, notices)
+            if len(notices) < NOTICES_AT_ONCE:
+                break
 
 
 def place_waiting(deps: Deps) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from analysis.minimize import minimize as strip_personal_data
 from config.tenant import TenantConfig
+from routing.facts import COMMENT_SURFACES
 from store.analyses import NewAnalysis, add_analysis
 from store.crm import mark_dirty
 from store.customers import find_or_add_conversation, list_known_names, lock_conversation, resolve_conversation
@@ -50,6 +51,7 @@ def ensure_place(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple
             channel=message.channel,
             account_id=message.account_id,
             sent_at=message.sent_at,
+            opens_window=message.surface not in COMMENT_SURFACES,
         )
     else:
         conversation_id = find_or_add_conversation(

@@ -164,7 +164,8 @@ def reconcile_tick(**_: Any) -> None:
 
 @app.task(name="earshot.place_messages", queue="maintenance")
 def place_messages(**_: Any) -> None:
-    """Give echoes and history their customers."""
+    """Apply what channels said about people; give echoes and history their customers."""
+    _quietly(lambda: reconcile.apply_waiting_notices(deps()), name="apply_notices")
     _quietly(lambda: reconcile.place_waiting(deps()), name="place_messages")
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 INSPECTED_PER_TICK = 20
 REFRESHED_PER_TICK = 20
-PROBLEMS = ("channel_silent", "webhooks_disabled", "token_dead", "token_expiring")
+PROBLEMS = ("channel_silent", "webhooks_disabled", "token_dead", "token_expiring", "sends_blocked")
 
 
 def watch_channels(deps: Deps) -> None:

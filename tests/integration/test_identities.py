@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.passes import now, run_all
 from tests.webhooks import instagram_comment, instagram_event, whatsapp_value
-from worker import steps
+from worker import reconcile, steps
 from worker.crm_flush import flush_crm
 
 PHONE, BSUID = "905551112233", "TR.1349120865530274"
@@ -236,3 +236,59 @@ def test_words_of_nobody_are_judged_and_stand_in_a_queue_each_as_somebody_of_its
     owner.execute("UPDATE crm_state SET next_at = now()")
     flush_crm(deps, tenant_id=owner.execute("SELECT tenant_id FROM message").fetchone()[0])
     assert owner.execute("SELECT DISTINCT error_code FROM crm_state").fetchall() == [("not_linked",)]
+
+
+def test_a_notice_that_comes_again_later_takes_nothing_from_the_numbers_new_owner(customers):
+    change = system("user_changed_number", sender=PHONE, wa_id="905550000001")
+    mine, _, stranger, again, mine_still = customers(
+        wa("a", phone=PHONE),
+        change,
+        wa("b", phone="905550000001", timestamp="1790000900"),
+        wa("c", phone=PHONE, timestamp="1790099999"),
+        change,
+        wa("d", phone=PHONE, timestamp="1790199999"),
+        wa("e", phone="905550000001", timestamp="1790299999"),
+    )
+    assert stranger == again
+    assert mine == mine_still != stranger
+
+
+def test_who_has_a_number_of_their_own_is_not_merged_with_another_numbers_owner(customers, owner):
+    one, other, both = customers(
+        wa("a", phone=PHONE), wa("b", phone="905550000001", bsuid=BSUID), wa("c", phone=PHONE, bsuid=BSUID)
+    )
+    assert one != other == both
+    assert owner.execute("SELECT count(*) FROM customer").fetchone() == (2,)
+
+
+def test_a_status_that_contradicts_what_is_known_takes_nothing_from_anybody(customers, owner):
+    status = {"id": "wamid.o", "status": "delivered", "timestamp": "1790000100"}
+    link = whatsapp_value(statuses=[{**status, "recipient_id": PHONE, "recipient_user_id": BSUID}])
+    one, other, scoped = customers(
+        wa("a", phone=PHONE), wa("b", phone="905550000001", bsuid=BSUID), link, wa("c", bsuid=BSUID)
+    )
+    assert one != other == scoped
+
+
+def test_a_flood_of_notices_is_kept_and_applied_by_a_worker(deps, receive, customers, owner):
+    phones = [f"9055500000{number:02d}" for number in range(30)]
+    customers(*(wa(phone=phone) for phone in phones))
+    items = [{"wa_id": phone, "value": "stop", "timestamp": "1790000600"} for phone in phones]
+    receive(whatsapp_value(field="user_preferences", user_preferences=items))
+    assert owner.execute("SELECT count(*) FROM channel_notice").fetchone()[0] > 20
+    changes = [
+        {"from": phone, "id": f"wamid.n{phone}", "timestamp": "1790000500", "type": "system",
+         "system": {"type": "user_changed_number", "wa_id": f"4{phone}"}}
+        for phone in phones
+    ]  # fmt: skip
+    receive(whatsapp_value(messages=changes))
+    reconcile.apply_waiting_notices(deps)
+    assert owner.execute("SELECT count(*) FROM channel_notice").fetchone() == (0,)
+    assert owner.execute("SELECT count(*) FROM customer WHERE marketing_accepted = false").fetchone() == (30,)
+    rows = owner.execute("SELECT count(*), count(retired_at) FROM customer_identity").fetchone()
+    assert rows == (60, 30)
+
+
+def test_a_comment_opens_no_window_for_private_answers(customers, owner):
+    customers(instagram_comment("nice"), kind="instagram")
+    assert owner.execute("SELECT last_inbound_at, state FROM conversation").fetchall() == [(None, "open")]

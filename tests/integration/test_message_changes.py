@@ -392,3 +392,120 @@ def test_a_picture_from_history_gets_its_caption_from_the_later_body(deps, recei
     for _ in range(2):
         receive(whatsapp_value(field="history", messages=[picture]))
     assert owner.execute("SELECT message_type, text FROM message").fetchall() == [("image", "this one")]
+
+
+def two_messages(deps, receive, times):
+    """A message with a secret and one after it, both judged; returns their runs."""
+    refs = []
+    for text, provider_id in ((SECRET, "wamid.1"), ("where is my order?", "wamid.2")):
+        refs += receive(whatsapp_body(whatsapp_message(text, message_id=provider_id, timestamp=next(times))))
+        run_all(deps, refs[-1])
+    return refs
+
+
+def test_words_that_were_edited_before_they_were_taken_back_go_from_later_contexts_too(deps, receive, owner, times):
+    two_messages(deps, receive, times)
+    (again,) = receive(whatsapp_value(messages=[whatsapp_edit("wamid.1", "harmless", timestamp="1799999999")]))
+    run_all(deps, again)
+    receive(whatsapp_value(messages=[whatsapp_revocation("wamid.1")]))
+    assert "xylophone" not in everything(owner)
+
+
+def test_an_edit_and_a_deletion_in_one_body_leave_nothing_in_later_contexts(deps, receive, owner, times):
+    two_messages(deps, receive, times)
+    edit = whatsapp_edit("wamid.1", "harmless", timestamp="1799999999")
+    receive(whatsapp_value(messages=[edit, whatsapp_revocation("wamid.1")]))
+    assert states(owner) == ["erased", "done"]
+    assert "xylophone" not in everything(owner)
+    assert "harmless" not in everything(owner)
+
+
+def test_a_summary_that_was_made_with_the_deleted_words_before_it_goes_too(deps, receive, owner, times):
+    _, second = two_messages(deps, receive, times)
+    owner.execute(
+        "UPDATE message_analysis SET summary = 'after the xylophone' WHERE message_id = %s", (second.message_id,)
+    )
+    receive(whatsapp_value(messages=[whatsapp_revocation("wamid.1")]))
+    assert "xylophone" not in everything(owner)
+
+
+def test_an_answer_that_is_made_while_its_context_is_taken_back_is_asked_for_again(
+    deps, receive, owner, monkeypatch, times
+):
+    (first,) = receive(whatsapp_body(whatsapp_message(SECRET, message_id="wamid.1", timestamp=next(times))))
+    run_all(deps, first)
+    (second,) = receive(whatsapp_body(whatsapp_message("where is my order?", timestamp=next(times))))
+    steps.minimize(deps, second)
+    ask = deps.analyzer.analyze
+
+    def meanwhile(*args, **kwargs):
+        receive(whatsapp_value(messages=[whatsapp_revocation("wamid.1")]))
+        return ask(*args, **kwargs)
+
+    monkeypatch.setattr(deps.analyzer, "analyze", meanwhile)
+    assert analyze_step.analyze(deps, second) is Next.STOP
+    monkeypatch.undo()
+    assert analyze_step.analyze(deps, second) is Next.GO_ON
+    assert "xylophone" not in everything(owner)
+
+
+def test_an_edited_answer_of_the_business_is_stripped_of_the_customers_name(deps, receive, owner, times):
+    (first,) = receive(
+        whatsapp_body(whatsapp_message("hello", message_id="wamid.1", timestamp=next(times), name="Xaverius"))
+    )
+    run_all(deps, first)
+    receive(whatsapp_echo("we check", message_id="wamid.o", timestamp=next(times)))
+    reconcile.place_waiting(deps)
+    edit = whatsapp_edit("wamid.o", "Dear Xaverius, we check", to="905551112233", timestamp=next(times))
+    receive(whatsapp_value(field="smb_message_echoes", message_echoes=[edit]))
+    (second,) = receive(whatsapp_body(whatsapp_message("and now?", timestamp=next(times), name="Xaverius")))
+    run_all(deps, second)
+    assert "Xaverius" not in owner.execute("SELECT minimized_text FROM egress ORDER BY id DESC LIMIT 1").fetchone()[0]
+
+
+def test_two_edits_within_one_second_both_count(receive, owner):
+    receive(whatsapp_body(whatsapp_message("first", message_id="wamid.1")))
+    for text in ("second", "third"):
+        receive(whatsapp_value(messages=[whatsapp_edit("wamid.1", text)]))
+    assert text_of(owner) == "third"
+
+
+def test_a_live_message_that_history_brought_first_is_triaged(deps, receive, owner, times):
+    item = whatsapp_message(SECRET, message_id="wamid.1", timestamp=next(times))
+    assert receive(history({key: value for key, value in item.items() if key != "_name"})) == []
+    reconcile.place_waiting(deps)
+    (ref,) = receive(whatsapp_body(item))
+    run_all(deps, ref)
+    assert receive(whatsapp_body(item)) == []
+    assert owner.execute("SELECT state, is_history FROM message").fetchall() == [("done", False)]
+    assert owner.execute("SELECT state FROM conversation").fetchall() == [("open",)]
+    assert owner.execute("SELECT run_kind FROM message_analysis").fetchall() == [("initial",)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_other_delivery_of_a_boosted_comment_is_recognised_for_ever(receive, owner, late):
+    receive(boosted("c1", media=POST), kind="instagram")
+    receive(boosted("c2", media=AD), kind="instagram")
+    if late:
+        owner.execute("UPDATE comment_twin SET seen_at = now() - interval '30 hours'")
+    receive(boosted("c2", media=AD), kind="instagram")
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (1,)
+
+
+def test_both_deliveries_of_a_boosted_comment_at_once_are_one_message(receive, owner):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(10):
+            bodies = [
+                boosted(f"p{number}", media=POST, sender=str(number)),
+                boosted(f"a{number}", media=AD, sender=str(number)),
+            ]
+            list(pool.map(lambda body: receive(body, kind="instagram"), bodies))
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (10,)
+
+
+def test_a_boosted_comment_without_words_is_one_message_too(receive, owner):
+    for number, media in enumerate((POST, AD)):
+        receive(boosted(f"c{number}", media=media, text=None), kind="instagram")
+    assert owner.execute("SELECT count(*) FROM message").fetchone() == (1,)

@@ -9,7 +9,7 @@ import pytest
 
 from store.db import Database
 from store.runs import MAX_CRASHES, list_dead, replay_dead
-from tests.webhooks import whatsapp_body, whatsapp_message
+from tests.webhooks import whatsapp_body, whatsapp_message, whatsapp_revocation, whatsapp_value
 from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm
 from worker.delivery import deliver_action
@@ -345,6 +345,20 @@ def test_the_crm_card_counts_negatives_and_shows_the_label(deps, receive, owner,
     assert events == [("note", "sent")]
 
 
+def test_a_card_is_cleared_when_nothing_is_left_to_judge(deps, receive, owner, standins):
+    (ref,) = receive(whatsapp_body(message(REFUND, message_id="wamid.only")))
+    run_all(deps, ref)
+    for _ in range(2):
+        owner.execute("UPDATE crm_state SET next_at = now()")
+        flush_crm(deps, tenant_id=ref.tenant_id)
+        receive(whatsapp_value(messages=[whatsapp_revocation("wamid.only")]))
+    contacts = httpx2.get(
+        f"{standins['hubspot']}/crm/objects/2026-09/contacts", headers={"Authorization": "Bearer acme-hubspot"}
+    ).json()["results"]
+    card = next(contact["properties"] for contact in contacts if contact["properties"].get("phone") == "+905551112233")
+    assert not any(card.get(name) for name in ("earshot_label", "earshot_sentiment", "earshot_last_summary"))
+
+
 def test_a_broken_crm_connection_pauses_and_loses_nothing(deps, receive, owner, standins):
     (ref,) = receive(whatsapp_body(message(REFUND)))
     run_all(deps, ref)
@@ -448,7 +462,7 @@ def test_status_webhooks_settle_an_uncertain_send(deps, receive, owner, tenant_i
     foreign = DeliveryStatus("whatsapp", "111000111", "wamid.1", "not-an-id", "sent")
     ours = DeliveryStatus("whatsapp", "111000111", "wamid.1", action_id, "delivered")
     with deps.database.tenant_transaction(tenant_ids["other"]) as conn:
-        assert settle_sends(conn, tenant_ids["other"], [ours]) == 0
+        assert settle_sends(conn, tenant_ids["other"], [ours], pepper=deps.dedupe_pepper) == 0
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        assert settle_sends(conn, ref.tenant_id, [foreign, ours]) == 1
+        assert settle_sends(conn, ref.tenant_id, [foreign, ours], pepper=deps.dedupe_pepper) == 1
     assert owner.execute("SELECT state FROM action WHERE id = %s", (action_id,)).fetchone() == ("sent",)

@@ -308,3 +308,76 @@ class TestRateBudget:
 
     def test_another_kind_of_broker_has_no_buckets(self):
         assert RateBudget("amqp://localhost//").take([Bucket("x", per_s=1, burst=1)]) == 0
+
+
+TEMPLATE_ECHO = {"attachments": [{"type": "template", "payload": {"generic": {"elements": []}}}], "is_echo": True}
+
+
+def test_the_echo_of_a_message_with_a_button_settles_it_and_is_not_a_person(deps, receive, owner, standins):
+    (ref,) = receive(dm(REFUND), kind="instagram")
+    (action_id,) = run_all(deps, ref)
+    script = {"steps": [{"method": "POST", "path": "*/messages", "drop": "after"}]}
+    httpx2.post(f"{standins['graph']}/_script", json=script)
+    deliver(deps, ref, [action_id])
+    assert owner.execute("SELECT state, form FROM action WHERE id = %s", (action_id,)).fetchone() == (
+        "uncertain",
+        "link",
+    )
+    receive(instagram_event({"message": {"mid": "echo1", **TEMPLATE_ECHO}}, echo=True), kind="instagram")
+    reconcile.place_waiting(deps)
+    assert state_of(owner, action_id) == ("sent", None)
+    assert owner.execute("SELECT taken_over FROM conversation").fetchone() == (False,)
+    row = owner.execute("SELECT author, text IS NOT NULL FROM message WHERE direction = 'outbound'").fetchone()
+    assert row == ("earshot", True)
+
+
+def test_an_echo_that_was_faster_than_the_answer_undoes_the_take_over_it_made(deps, receive, owner, sent, times):
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    owner.execute("UPDATE action SET state = 'pending' WHERE id = %s", (action_id,))
+    send = deps.channels["whatsapp"].send
+
+    def with_a_fast_echo(*args, **kwargs):
+        provider_id = send(*args, **kwargs)
+        receive(whatsapp_echo("spelled otherwise by the app", message_id=provider_id, timestamp=next(times)))
+        return provider_id
+
+    deps.channels["whatsapp"].send = with_a_fast_echo
+    deliver(deps, ref, [action_id])
+    reconcile.place_waiting(deps)
+    assert owner.execute("SELECT author FROM message WHERE direction = 'outbound'").fetchall() == [("earshot",)]
+    assert owner.execute("SELECT taken_over, last_human_answer_at FROM conversation").fetchone() == (False, None)
+
+
+def test_a_send_that_a_status_settled_stands_in_the_conversation(deps, receive, owner, standins, times):
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    script = {"steps": [{"method": "POST", "path": "*/messages", "drop": "after"}]}
+    httpx2.post(f"{standins['graph']}/_script", json=script)
+    deliver(deps, ref, [action_id])
+    receive(status("delivered", provider_id="wamid.sent", callback=action_id))
+    rows = owner.execute(
+        "SELECT provider_message_id, author, action_id::text, text IS NOT NULL FROM message WHERE direction = 'outbound'"
+    ).fetchall()
+    assert rows == [("wamid.sent", "earshot", action_id, True)]
+
+
+def test_who_answered_a_person_gets_no_automation(deps, receive, owner, sent, times):
+    (ref,) = receive(whatsapp_body(whatsapp_message("hello", timestamp=next(times))))
+    run_all(deps, ref)
+    owner.execute("UPDATE conversation SET state = 'resolved'")
+    receive(whatsapp_echo("Shall we exchange the shoes?", timestamp=next(times)))
+    reconcile.place_waiting(deps)
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    assert run_all(deps, ref) == ()
+    assert owner.execute("SELECT taken_over, state FROM conversation").fetchone() == (True, "open")
+
+
+def test_days_after_a_person_wrote_automation_may_answer_again(deps, receive, owner, times):
+    (ref,) = receive(whatsapp_body(whatsapp_message("hello", timestamp=next(times))))
+    run_all(deps, ref)
+    owner.execute(
+        "UPDATE conversation SET state = 'resolved', taken_over = true, last_human_answer_at = now() - interval '3 days'"
+    )
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    assert len(run_all(deps, ref)) == 1

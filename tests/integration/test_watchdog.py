@@ -255,3 +255,19 @@ def test_an_accounts_settings_come_from_its_file(owner, database, keyring):
     apply(database, keyring, generic)
     row = owner.execute("SELECT reply_url, max_per_s, mark_read FROM channel_account WHERE kind = 'generic'").fetchone()
     assert row == ("https://forms.example/answers", 20, True)
+
+
+def test_an_account_that_may_not_send_is_an_alert_and_a_finding_once(deps, owner, database, quiet):
+    owner.execute(
+        "UPDATE channel_account SET sends_blocked_because = 'graph_131031', sends_blocked_at = now() WHERE id = %s",
+        (account_id(owner),),
+    )
+    for _ in range(2):
+        watch_channels(deps)
+    assert open_alerts(owner) == [("sends_blocked",)]
+    assert [problem for problem in problems(database) if "cannot send" in problem] == [
+        "the whatsapp account 111000111 cannot send (graph_131031)"
+    ]
+    owner.execute("UPDATE channel_account SET sends_blocked_because = NULL")
+    watch_channels(deps)
+    assert open_alerts(owner) == []

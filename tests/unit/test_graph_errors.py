@@ -51,3 +51,14 @@ def test_a_second_private_reply_counts_as_answered():
 def test_a_cut_ends_at_a_character(limit):
     cut = cut_to_bytes("aü😞z", limit)
     assert "aü😞z".startswith(cut) and len(cut.encode()) <= limit
+
+
+@pytest.mark.parametrize("error", [{"code": 551, "error_subcode": 1545041}, {"code": 10, "error_subcode": 2018065}])
+def test_a_closed_window_never_blocks_the_account(error):
+    found = error_from(403, error)
+    assert (found.window_closed, found.account_blocked, found.permanent) == (True, False, True)
+
+
+def test_one_customer_who_cannot_be_reached_never_blocks_the_account():
+    found = error_from(403, {"code": 200, "error_subcode": 2018108})
+    assert (found.account_blocked, found.permanent, found.uncertain) == (False, True, False)

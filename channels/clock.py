@@ -1,0 +1,33 @@
+"""Provider times against our own clock: what claims to come from the future came now."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from channels.base import ParsedWebhook
+
+# Clocks differ by seconds. A customer's own mail client may be years ahead, and order, windows and clocks follow these times.
+MAX_AHEAD = timedelta(minutes=5)
+
+
+def without_future(parsed: ParsedWebhook, *, now: datetime) -> ParsedWebhook:
+    """The same events; a time that lies more than five minutes ahead of `now` counts as not given."""
+
+    def sound(at: datetime | None) -> datetime | None:
+        return at if at is None or at <= now + MAX_AHEAD else None
+
+    return replace(
+        parsed,
+        messages=tuple(replace(one, sent_at=sound(one.sent_at)) for one in parsed.messages),
+        edits=tuple(
+            replace(
+                one, message=replace(one.message, sent_at=sound(one.message.sent_at)), edited_at=sound(one.edited_at)
+            )
+            for one in parsed.edits
+        ),
+        erasures=tuple(
+            replace(one, message=replace(one.message, sent_at=sound(one.message.sent_at))) for one in parsed.erasures
+        ),
+        reactions=tuple(replace(one, reacted_at=sound(one.reacted_at)) for one in parsed.reactions),
+        identity_changes=tuple(replace(one, changed_at=sound(one.changed_at)) for one in parsed.identity_changes),
+        marketing_choices=tuple(replace(one, chosen_at=sound(one.chosen_at)) for one in parsed.marketing_choices),
+    )
