@@ -11,4 +11,6 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def clean_text(text: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
     """NUL and lone surrogates become U+FFFD; longer text is cut. The original stays in the raw item."""
     text = text[:max_chars].replace("\x00", REPLACEMENT)
+    if text.isascii():  # by far the most ids and texts
+        return text
     return _LONE_SURROGATE.sub(REPLACEMENT, text)

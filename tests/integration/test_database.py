@@ -153,3 +153,15 @@ def test_a_deadline_inside_the_pool_does_not_silence_it_for_ever(app_url):
         assert conn.execute("SELECT 1").fetchone() == (1,)
     assert database._pool is not stuck
     database.close()
+
+
+def test_new_months_store_long_words_like_the_table_they_belong_to(owner):
+    owner.execute("SELECT ensure_month_partitions('2031-01-01', 1)")
+    rows = owner.execute(
+        """
+        SELECT DISTINCT a.attstorage
+        FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+        WHERE (c.relname LIKE 'message_2%' AND a.attname = 'text') OR (c.relname LIKE 'message_raw_2%' AND a.attname = 'item')
+        """
+    ).fetchall()
+    assert rows == [("e",)]
