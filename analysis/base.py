@@ -60,10 +60,21 @@ class ContextTurn:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A message that people of the tenant have judged. A field that is None says nothing."""
+
+    text: MinimizedText = field(repr=False)
+    sentiment: str | None = None
+    intent: str | None = None
+    topics: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class AnalysisRequest:
     """All that may leave the building for one message. context: oldest first.
 
     topics: name to one-line definition, for this tenant. industry, tone: from the tenant's template.
+    examples: published corrections of the tenant, the same order each time. examples_version: 0 when there are none.
     """
 
     text: MinimizedText = field(repr=False)
@@ -71,6 +82,8 @@ class AnalysisRequest:
     topics: dict[str, str] = field(default_factory=dict[str, str])
     industry: str = ""
     tone: str = ""
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    examples_version: int = 0
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Claude:
         return PreparedCall(
             provider="anthropic",
             model=self._model,
-            prompt_version=prompt_version(),
+            prompt_version=prompt_version(request),
             prompt_hash=prompt_hash(system, model=self._model, parameters=self._parameters),
             system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
             user_turn=build_user_turn(request),

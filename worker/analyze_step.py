@@ -8,27 +8,18 @@ from analysis.base import (
     CUT_OFF,
     Analysis,
     AnalysisError,
-    AnalysisRequest,
     Analyzer,
-    ContextTurn,
-    MinimizedText,
     PreparedCall,
 )
-from analysis.minimize import minimize as strip_personal_data
-from config.industries import load_industry
-from config.tenant import TenantConfig
 from store.analyses import add_egress, settle_egress
-from store.customers import list_known_names
-from store.db import Connection
-from store.messages import StoredMessage, get_message, list_burst_parts, list_earlier_turns, share_context
+from store.messages import get_message, share_context
 from store.runs import MAX_CRASHES, RunRef, advance, bury, lock_run, postpone, release_lease, store_answer, take_lease
+from worker.analysis_request import build_request
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
-# Of a longer burst the newest words count.
-MAX_BURST_CHARS = 8192
 
 
 @dataclass(frozen=True)
@@ -39,40 +30,8 @@ class _PreparedAnalysis:
     topics: dict[str, str]
 
 
-def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> dict[str, ContextTurn]:
-    """The last turns before the message, stripped, by message id: only what happened up to the message it is about."""
-    assert message.conversation_id is not None and message.customer_id is not None
-    names: tuple[str, ...] | None = None
-    turns = list_earlier_turns(
-        conn,
-        conversation_id=message.conversation_id,
-        sent_at=message.sent_at,
-        message_id=message.id,
-        limit=tenant.context_turns,
-    )
-    context: dict[str, ContextTurn] = {}
-    for turn in turns:
-        speaker = "customer" if turn.direction == "inbound" else "agent"
-        if turn.minimized_text is not None:
-            context[turn.message_id] = ContextTurn(speaker, MinimizedText(turn.minimized_text))
-            continue
-        names = list_known_names(conn, message.customer_id) if names is None else names
-        stripped = strip_personal_data(turn.text or "", region=tenant.default_region, known_names=names)
-        context[turn.message_id] = ContextTurn(speaker, stripped.text)
-    return context
-
-
-def _burst_text(conn: Connection, message: StoredMessage) -> MinimizedText:
-    """The stripped words of the message, after those of its burst that are analyzed with it."""
-    assert message.minimized_text is not None
-    parts = [part.minimized_text for part in list_burst_parts(conn, message.id) if part.minimized_text]
-    return MinimizedText("\n".join([*parts, message.minimized_text])[-MAX_BURST_CHARS:])
-
-
 def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAnalysis | Next:
     tenant = deps.tenants.get(ref.tenant_id)
-    industry = load_industry(tenant.industry)
-    topics = {**industry.all_topics(), **tenant.topics}
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
@@ -86,18 +45,12 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
             bury(conn, ref, error_code="poison")
             return Next.STOP
         message = get_message(conn, ref.message_id)
-        assert message.minimized_text is not None
-        context = _context(conn, message, tenant)
-        request = AnalysisRequest(
-            text=_burst_text(conn, message),
-            context=tuple(context.values()),
-            topics=topics,
-            industry=industry.description,
-            tone=tenant.tone or industry.tone,
-        )
-        call = analyzer.prepare(request, with_room=run.error_code == CUT_OFF)
+        built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant)
+        call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF)
         token = take_lease(conn, ref)
-        return _PreparedAnalysis(call, add_egress(conn, ref, call, context_ids=list(context)), token, topics)
+        return _PreparedAnalysis(
+            call, add_egress(conn, ref, call, context_ids=built.context_ids), token, built.request.topics
+        )
 
 
 def _answer_record(analysis: Analysis, call: PreparedCall) -> dict[str, Any]:

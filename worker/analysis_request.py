@@ -1,0 +1,80 @@
+"""What may leave the building for one message: its stripped words, those before it, and what the tenant has set."""
+
+from dataclasses import dataclass, field
+
+from analysis.base import AnalysisRequest, ContextTurn, MinimizedText
+from analysis.minimize import minimize as strip_personal_data
+from config.industries import load_industry
+from config.tenant import TenantConfig
+from store.customers import list_known_names
+from store.db import Connection
+from store.examples import PublishedExamples, get_published_examples
+from store.messages import StoredMessage, list_burst_parts, list_earlier_turns
+
+# Of a longer burst the newest words count.
+MAX_BURST_CHARS = 8192
+
+
+@dataclass(frozen=True)
+class BuiltRequest:
+    """A request, and whose words stand as context in it, in its order."""
+
+    request: AnalysisRequest = field(repr=False)
+    context_ids: tuple[str, ...]
+
+
+def build_request(
+    conn: Connection,
+    message: StoredMessage,
+    *,
+    tenant_id: int,
+    tenant: TenantConfig,
+    examples: PublishedExamples | None = None,
+) -> BuiltRequest:
+    """The request for a message that is placed and minimized: only what happened up to it.
+
+    examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
+    """
+    industry = load_industry(tenant.industry)
+    context = _context(conn, message, tenant)
+    published = examples if examples is not None else get_published_examples(conn, tenant_id)
+    request = AnalysisRequest(
+        text=_burst_text(conn, message),
+        context=tuple(context.values()),
+        topics={**industry.all_topics(), **tenant.topics},
+        industry=industry.description,
+        tone=tenant.tone or industry.tone,
+        examples=published.examples,
+        examples_version=published.version,
+    )
+    return BuiltRequest(request, tuple(context))
+
+
+def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> dict[str, ContextTurn]:
+    """The last turns before the message, stripped, by message id."""
+    assert message.conversation_id is not None and message.customer_id is not None
+    names: tuple[str, ...] | None = None
+    turns = list_earlier_turns(
+        conn,
+        conversation_id=message.conversation_id,
+        sent_at=message.sent_at,
+        message_id=message.id,
+        limit=tenant.context_turns,
+    )
+    context: dict[str, ContextTurn] = {}
+    for turn in turns:
+        speaker = "customer" if turn.direction == "inbound" else "agent"
+        if turn.minimized_text is not None:
+            context[turn.message_id] = ContextTurn(speaker, MinimizedText(turn.minimized_text))
+            continue
+        names = list_known_names(conn, message.customer_id) if names is None else names
+        stripped = strip_personal_data(turn.text or "", region=tenant.default_region, known_names=names)
+        context[turn.message_id] = ContextTurn(speaker, stripped.text)
+    return context
+
+
+def _burst_text(conn: Connection, message: StoredMessage) -> MinimizedText:
+    """The stripped words of the message, after those of its burst that are analyzed with it."""
+    assert message.minimized_text is not None
+    parts = [part.minimized_text for part in list_burst_parts(conn, message.id) if part.minimized_text]
+    return MinimizedText("\n".join([*parts, message.minimized_text])[-MAX_BURST_CHARS:])
