@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from config.industries import industry_names
+from config.industries import find_industry_name, industry_names, load_industry, nearest_industry_name
+from config.topics import Topics, check_number, find_twin
 
 ENV_PREFIX = "env:"
 ActionKind = Literal[
@@ -242,17 +243,28 @@ class Rule(_Part):
     then: RuleThen
 
 
+def _known_industry(name: str) -> str:
+    """The template's own name, which is what is stored, for a name or an alias of it."""
+    known = find_industry_name(name)
+    if known:
+        return known
+    nearest = nearest_industry_name(name)
+    hint = f'; the nearest is "{nearest}"' if nearest else ""
+    raise ValueError(f'"{name}" is unknown; one of: {", ".join(industry_names())}{hint}')
+
+
 class TenantConfig(_Part):
     """All that one tenant may set."""
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    industry: str = "general"
+    industry: Annotated[str, AfterValidator(_known_industry)] = "general"
     tone: Annotated[str, Field(max_length=200)] = ""
     default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "US"
     context_turns: int = Field(default=5, ge=0, le=20)
     channels: tuple[ChannelConfig, ...] = ()
-    topics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[str, Field(max_length=200)]] = {}
+    topics: Annotated[Topics, AfterValidator(check_number)] = {}
+    """On top of the template's; the same name gives a template's topic another definition."""
     thresholds: Thresholds = Thresholds()
     actions: dict[ActionKind, ActionConfig] = {}
     crm: CrmConfig | None = None
@@ -261,10 +273,7 @@ class TenantConfig(_Part):
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
-    def _names_are_known_and_unique(self) -> Self:
-        if self.industry not in industry_names():
-            message = f'industry "{self.industry}" is unknown; one of: {", ".join(industry_names())}'
-            raise ValueError(message)
+    def _names_are_unique(self) -> Self:
         accounts = [(channel.kind, channel.account_id) for channel in self.channels]
         if len(accounts) != len(set(accounts)):
             message = "two [[channels]] have the same kind and account_id"
@@ -319,13 +328,41 @@ _FRIENDLY = {"extra_forbidden": "is not a key Earshot knows (a typo?)", "missing
 def _explain(error: ValidationError, *, source: str, text: str) -> str:
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
-        loc = item["loc"]
+        loc = tuple(part for part in item["loc"] if part != "[key]")
         where = ".".join(str(part) for part in loc) or "the file"
         line = _line_of(text, loc) if loc else None
         place = f"{source}:{line}" if line else source
         reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
         problems.append(f"{place}: {where}: {reason}")
     return "\n".join(problems)
+
+
+def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
+    """One line per topic of the tenant's whose name another one has but for capitals, - or _.
+
+    Looked for in files only: a template that grows must not lock out the tenants that are stored.
+    """
+    known = tuple(load_industry(config.industry).all_topics())
+    problems: list[str] = []
+    for number, name in enumerate(config.topics):
+        twin = find_twin(name, (*known, *tuple(config.topics)[:number]))
+        if twin:
+            origin = "the template's" if twin in known else "another of yours,"
+            place = f"{source}:{_line_of(text, ('topics', name))}"
+            problems.append(
+                f'{place}: topics.{name}: reads like {origin} "{twin}"; use that name, or one that differs more'
+            )
+    return problems
+
+
+def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> str:
+    """The parser's words with the line in front, and in ours when the same key or table stands there twice."""
+    told = str(error)
+    at = re.search(r"at line (\d+)", told)
+    line = int(at[1]) if at else len(text.splitlines())
+    twice = "Cannot overwrite" in told or "Cannot declare" in told
+    hint = f": a key or table stands here for the second time (line {line}); keep one of the two" if twice else ""
+    return f"{source}:{line}: not valid TOML: {told}{hint}"
 
 
 def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
@@ -336,15 +373,18 @@ def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> 
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message = f"{source}: not valid TOML: {error}"
-        raise TenantFileError(message) from None
+        raise TenantFileError(_toml_problem(error, source=source, text=text)) from None
     try:
-        return TenantConfig.model_validate(_resolve_env(document, environ, path=""))
+        config = TenantConfig.model_validate(_resolve_env(document, environ, path=""))
     except TenantFileError as error:
         message = f"{source}: {error}"
         raise TenantFileError(message) from None
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
+    twins = _topic_twins(config, source=source, text=text)
+    if twins:
+        raise TenantFileError("\n".join(twins))
+    return config
 
 
 def load_tenant_file(path: Path, *, environ: Mapping[str, str]) -> TenantConfig:

@@ -5,9 +5,14 @@ from routing.facts import Label, RoutingFacts
 
 
 class PlaybookRule(Rule):
-    """A rule of ours. urgent: it holds only when the model or the words themselves call the message urgent."""
+    """A rule of ours.
+
+    urgent: it holds only when the model or the words themselves call the message urgent.
+    people_only: nothing is written to the customer by itself, also not on the model's advice.
+    """
 
     urgent: bool = False
+    people_only: bool = False
 
 
 def holds(rule: Rule, facts: RoutingFacts, *, label: Label) -> bool:

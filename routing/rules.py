@@ -2,8 +2,8 @@
 
 from config.tenant import ActionKind, Priority, Rule, RuleThen, RuleWhen, Thresholds
 from routing import reasons
-from routing.actions import INTERNAL
-from routing.conditions import holds, holds_without_words
+from routing.actions import CUSTOMER_FACING, INTERNAL
+from routing.conditions import PlaybookRule, holds, holds_without_words
 from routing.facts import (
     COMMENT_SURFACES,
     Decision,
@@ -83,7 +83,7 @@ def _without_rule(name: str, priority: Priority, *, queue: Queue, reason: str) -
 
 def _by_rule(rule: Rule, facts: RoutingFacts, *, label: Label, policy: RoutingPolicy) -> Decision:
     then, weighed = _weigh_escalation(rule, label, policy.thresholds)
-    wanted = (*then.actions, *_advised(then, facts, policy=policy))
+    wanted = (*then.actions, *_advised(rule, facts, policy=policy))
     actions, remarks = plan(wanted, facts, label=label, policy=policy)
     return Decision(
         priority=then.priority,
@@ -112,8 +112,12 @@ def _weigh_escalation(rule: Rule, label: Label, thresholds: Thresholds) -> tuple
     return calmer, (reasons.not_escalated(thresholds.escalate),)
 
 
-def _advised(then: RuleThen, facts: RoutingFacts, *, policy: RoutingPolicy) -> tuple[ActionKind, ...]:
+def _advised(rule: Rule, facts: RoutingFacts, *, policy: RoutingPolicy) -> tuple[ActionKind, ...]:
     """What the model suggests, where the tenant has such an action, a person looks and the text is not suspect."""
-    if then.queue == "auto" or facts.injection_suspected:
+    if rule.then.queue == "auto" or facts.injection_suspected:
         return ()
-    return tuple(kind for kind in _ADVISABLE if kind == facts.suggested_action and kind in policy.actions)
+    advised: tuple[ActionKind, ...] = tuple(
+        kind for kind in _ADVISABLE if kind == facts.suggested_action and kind in policy.actions
+    )
+    people_only = isinstance(rule, PlaybookRule) and rule.people_only
+    return () if people_only and CUSTOMER_FACING.intersection(advised) else advised

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from config.tenant import ActionConfig, Rule, RuleThen, RuleWhen, TenantConfig, Thresholds
+from routing.conditions import PlaybookRule
 from routing.playbooks import playbook_for, policy_for
 from routing.rules import DEFAULT_RULE, PlannedAction, RoutingFacts, RoutingPolicy, decide, explain
 
@@ -188,6 +189,27 @@ def test_each_condition_of_a_rule(when, matching, other):
 
     assert decide(replace(facts(), **matching), policy).rule == "own"
     assert decide(replace(facts(), **other), policy).rule == "default"
+
+
+@pytest.mark.parametrize(
+    ("people_only", "advice", "planned"),
+    [
+        (False, "follow_up", ("follow_up",)),
+        (True, "follow_up", ()),
+        (True, "schedule_callback", ("schedule_callback",)),
+    ],
+)
+def test_where_people_answer_the_models_advice_writes_nothing(people_only, advice, planned):
+    rule = PlaybookRule(
+        name="own",
+        because="Test.",
+        when=RuleWhen(),
+        then=RuleThen(queue="senior", priority="P1"),
+        people_only=people_only,
+    )
+    decision = decide(facts(suggested_action=advice), replace(POLICY, rules=(rule,)))
+
+    assert kinds(decision) == planned
 
 
 class TestEscalation:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.industries import industry_names, load_industry
-from config.tenant import TenantFileError, load_tenant_file, parse_tenant_file
+from config.tenant import TenantConfig, TenantFileError, load_tenant_file, parse_tenant_file
 from devstack.samples.traffic import SampleTraffic, tenant_files
 from tests.conftest import ACME
 
@@ -57,6 +57,85 @@ def test_what_is_wrong_is_named(change, words):
 
 def test_broken_toml_is_told_with_its_line():
     assert "line 2" in problem('slug = "a"\nname = \n')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('slug = "a"\n[topics]\nsizing = "a"\ncolours = "b"\nsizing = "c"\n', "acme.toml:5: not valid TOML"),
+        ('slug = "a"\n[topics]\nsizing = "a"\n[hours]\n[topics]\nsizing = "c"\n', "acme.toml:5: not valid TOML"),
+        ('slug = "a"\n[topics]\nsizing = "a"\nsizing = "b"', "acme.toml:4: not valid TOML"),
+    ],
+)
+def test_what_stands_there_twice_is_told_with_the_line_of_the_second(text, told):
+    assert problem(text).startswith(told)
+    assert "for the second time" in problem(text)
+
+
+def topics(*lines):
+    return 'slug = "acme"\nname = "Acme"\nindustry = "shop"\n[topics]\n' + "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('Sizing = "a"', 'topics.Sizing: a topic\'s name is 2 to 40 lower-case letters, digits and _, and begins with a letter; write "sizing"'),
+        ('"half-sizes" = "a"', 'topics.half-sizes: a topic\'s name is 2 to 40 lower-case letters, digits and _, and begins with a letter; write "half_sizes"'),
+        ('x = "a"', "topics.x: a topic's name is 2 to 40 lower-case letters"),
+        ('"2nd_hand" = "a"', "topics.2nd_hand: a topic's name is 2 to 40 lower-case letters"),
+        (f'{"x" * 41} = "a"', f"topics.{'x' * 41}: a topic's name is 2 to 40 lower-case letters"),
+        ('sizing = ""', "topics.sizing: is empty; say in one line what customers write about"),
+        ('sizing = "  "', "topics.sizing: is empty"),
+        (f'sizing = "{"x" * 201}"', "topics.sizing: has 201 characters; shorten it to at most 200"),
+        ('sizing = "a\\nb"', "topics.sizing: holds a line break or another control character; write it on one line"),
+        ('sizing = "a\\u2028b"', "topics.sizing: holds a line break"),
+        ("sizing = 7", "topics.sizing: "),
+        ('productquality = "a"', 'topics.productquality: reads like the template\'s "product_quality"; use that name, or one that differs more'),
+        ('re_fund = "a"', 'topics.re_fund: reads like the template\'s "refund"'),
+    ],
+)  # fmt: skip
+def test_a_topic_that_cannot_be_used_is_told_with_key_line_and_fix(line, told):
+    assert problem(topics('half_price = "a"', line)).startswith(f"acme.toml:6: {told}")
+
+
+def test_two_topics_of_a_tenant_that_read_alike_are_told():
+    told = problem(topics('half_size = "a"', 'halfsize = "b"', 'half__size = "c"'))
+
+    assert 'acme.toml:6: topics.halfsize: reads like another of yours, "half_size"' in told
+    assert 'acme.toml:7: topics.half__size: reads like another of yours, "half_size"' in told
+
+
+def test_a_stored_tenant_is_not_locked_out_by_a_template_that_grows():
+    stored = {"slug": "acme", "name": "Acme", "industry": "ecommerce", "topics": {"productquality": "a"}}
+
+    assert TenantConfig.model_validate(stored).topics == {"productquality": "a"}
+
+
+def test_a_tenant_may_have_sixty_topics_of_its_own_and_no_more():
+    lines = [f'topic_{number:02d}x = "a"' for number in range(61)]
+
+    assert len(parse(topics(*lines[:60])).topics) == 60
+    assert problem(topics(*lines)) == "acme.toml:4: topics: are 61; at most 60 fit, so merge or drop some"
+
+
+def test_a_tenant_may_define_a_topic_of_the_template_anew():
+    assert parse(topics('warranty = "two years on heels"')).topics == {"warranty": "two years on heels"}
+    assert parse(topics(f'sizing = "{"x" * 200}"')).topics["sizing"]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [("hotel", "hospitality"), ("clinic", "healthcare"), ("e-commerce", "ecommerce"), ("Travel agency", "travel")],
+)
+def test_an_industry_is_stored_under_its_templates_name(written, stored):
+    assert parse(ACME.replace('"ecommerce"', f'"{written}"')).industry == stored
+
+
+def test_an_unknown_industry_is_told_with_the_known_ones_and_the_nearest():
+    told = problem(ACME.replace('"ecommerce"', '"restaurnt"'))
+
+    assert told.startswith('acme.toml:4: industry: "restaurnt" is unknown; one of: banking, ecommerce, fitness, ')
+    assert told.endswith('; the nearest is "restaurant"')
 
 
 def test_a_variable_that_is_not_set_is_named():
