@@ -1,7 +1,7 @@
 """What every analyzer takes and gives, and the one error it raises."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NewType, Protocol
+from typing import Any, Literal, NewType, Protocol
 
 from analysis.schema import AnalysisAnswer
 
@@ -11,6 +11,10 @@ MinimizedText = NewType("MinimizedText", str)
 
 CUT_OFF = "stopped_max_tokens"
 """Code of an answer that ran out of tokens: worth one more call with room."""
+REFUSED = "refused"
+"""Code of an answer that the model refused to give: worth one try with the stronger model."""
+MODEL_NOT_FOUND = "model_not_found_404"
+"""Code of a model that is retired, or whose name is wrong: worth a try with the other one."""
 
 
 class AnalysisError(Exception):
@@ -19,6 +23,8 @@ class AnalysisError(Exception):
     permanent: asking again can't help; the message becomes `unanalyzed`.
     retry_after_s: how long the provider asks to wait, None when it does not say.
     provider_down: the provider or our access to it is the cause, not this message; never counts against the message.
+    needs_person: somebody must renew a key, pay or raise a limit before it works again.
+    trips_breaker: the provider did not answer, or answered that it can't: with several such failures nobody calls for a while.
     """
 
     def __init__(
@@ -28,6 +34,8 @@ class AnalysisError(Exception):
         permanent: bool,
         retry_after_s: float | None = None,
         provider_down: bool = False,
+        needs_person: bool = False,
+        trips_breaker: bool = False,
         usage: "Usage | None" = None,
         request_id: str | None = None,
     ) -> None:
@@ -36,6 +44,8 @@ class AnalysisError(Exception):
         self.permanent = permanent
         self.retry_after_s = retry_after_s
         self.provider_down = provider_down
+        self.needs_person = needs_person
+        self.trips_breaker = trips_breaker
         self.usage = usage
         self.request_id = request_id
 
@@ -88,7 +98,10 @@ class AnalysisRequest:
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """A call that is about to be made: what the egress ledger records before it leaves. max_tokens: room for the answer."""
+    """A call that is about to be made: what the egress ledger records before it leaves. max_tokens: room for the answer.
+
+    parameters: everything else of the request but the texts.
+    """
 
     provider: str
     model: str
@@ -97,11 +110,15 @@ class PreparedCall:
     system_text: str = field(repr=False)
     user_turn: str = field(repr=False)
     max_tokens: int = 1024
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A validated answer and where it comes from."""
+    """A validated answer and where it comes from.
+
+    unknown_topics: names the model wanted that are not on the list. requests_per_min: what the provider allows us, when it says.
+    """
 
     answer: AnalysisAnswer = field(repr=False)
     analyzer: str
@@ -110,15 +127,26 @@ class Analysis:
     usage: Usage = Usage()
     request_id: str | None = None
     latency_ms: int = 0
+    unknown_topics: tuple[str, ...] = ()
+    requests_per_min: int | None = None
 
 
 class Analyzer(Protocol):
-    """Something that reads a minimized message."""
+    """Something that reads a minimized message.
+
+    model: what is asked by default. escalation_model: what reads doubtful answers again; None when there is none.
+    """
 
     name: str
+    model: str
+    escalation_model: str | None
 
-    def prepare(self, request: AnalysisRequest, *, with_room: bool = False) -> PreparedCall:
-        """The exact call for this request. Pure: nothing leaves. with_room: an earlier answer was cut off."""
+    def prepare(self, request: AnalysisRequest, *, with_room: bool = False, model: str | None = None) -> PreparedCall:
+        """The exact call for this request. Pure: nothing leaves. with_room: an earlier answer was cut off. model: another one."""
+        ...
+
+    def warm(self, request: AnalysisRequest) -> Usage:
+        """Have the provider keep the request's prefix, without an answer. Raises: AnalysisError."""
         ...
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:

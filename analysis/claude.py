@@ -6,53 +6,73 @@ id), all that its exceptions carry left behind (they hold the key and the text).
 
 import json
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anthropic
 import httpx2
 from anthropic.types import Message
 
-from analysis.base import CUT_OFF, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
+from analysis.base import CUT_OFF, REFUSED, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
 from analysis.cost import usage_with_cost
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
 from analysis.schema import read_answer, wire_schema
 
 MAX_TOKENS = 1024
-ROOMY_MAX_TOKENS = 3 * MAX_TOKENS
+THINKING_MAX_TOKENS = 4096
+# What an answer that was cut off gets at its second try.
+ROOM_FACTOR = 3
 MAX_RETRY_AFTER_S = 300.0
 USAGE_LIMIT_TEXT = "You have reached your specified"
 # Summaries may repeat what the prompt forbids; region plays no part for what already went through the stripper once.
 SUMMARY_REGION = "US"
 
-# HTTP status to (code, permanent, provider_down, retry_after_s). What is not here is judged by its class of status.
-_STATUSES: dict[int, tuple[str, bool, bool, float | None]] = {
-    401: ("key_refused", False, True, 60.0),
-    402: ("payment_required", False, True, 300.0),
-    403: ("not_permitted", False, True, 60.0),
-    404: ("model_not_found", False, True, 60.0),
-    408: ("provider_timeout", False, True, None),
-    409: ("provider_conflict", False, True, None),
-    413: ("too_large", True, False, None),
-    422: ("unprocessable", True, False, None),
-    429: ("rate_limited", False, True, None),
-    529: ("overloaded", False, True, 5.0),
+
+@dataclass(frozen=True)
+class _Status:
+    """What an HTTP status means. retry_after_s: when the provider does not say."""
+
+    code: str
+    permanent: bool = False
+    retry_after_s: float | None = None
+    needs_person: bool = False
+    trips_breaker: bool = False
+
+
+# What is not here is judged by its class of status. A limit never opens the breaker: the provider works.
+_STATUSES = {
+    401: _Status("key_refused", retry_after_s=60.0, needs_person=True),
+    402: _Status("payment_required", retry_after_s=300.0, needs_person=True),
+    403: _Status("not_permitted", retry_after_s=60.0, needs_person=True),
+    404: _Status("model_not_found", retry_after_s=5.0, needs_person=True),
+    408: _Status("provider_timeout", trips_breaker=True),
+    409: _Status("provider_conflict"),
+    413: _Status("too_large", permanent=True),
+    422: _Status("unprocessable", permanent=True),
+    429: _Status("rate_limited", retry_after_s=10.0),
+    529: _Status("overloaded", retry_after_s=5.0, trips_breaker=True),
 }
+_FAILING = _Status("provider_error", trips_breaker=True)
+_REFUSING = _Status("refused_request", permanent=True)
 
 
 class Claude:
     """An Analyzer. One per process: building the client costs more than a call's own overhead."""
 
-    def __init__(self, *, api_key: str, base_url: str, model: str, timeout_s: float, label: str = "claude") -> None:
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str,
+        model: str,
+        timeout_s: float,
+        escalation_model: str | None = None,
+        label: str = "claude",
+    ) -> None:
         self.name = label
-        self._model = model
-        # Haiku classifies without thinking; other models refuse the switch.
-        self._parameters: dict[str, Any] = {
-            "max_tokens": MAX_TOKENS,
-            "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": wire_schema()}},
-        }
-        if "haiku" in model:
-            self._parameters["thinking"] = {"type": "disabled"}
+        self.model = model
+        self.escalation_model = escalation_model
         self._client = anthropic.Anthropic(
             api_key=api_key,
             base_url=base_url,
@@ -67,46 +87,58 @@ class Claude:
             ),
         )
 
-    def prepare(self, request: AnalysisRequest, *, with_room: bool = False) -> PreparedCall:
+    def prepare(self, request: AnalysisRequest, *, with_room: bool = False, model: str | None = None) -> PreparedCall:
         """The exact call. Pure."""
-        system = build_system(request)
+        model = model or self.model
+        system, parameters = build_system(request), _parameters(model)
+        max_tokens = parameters.pop("max_tokens")
         return PreparedCall(
             provider="anthropic",
-            model=self._model,
+            model=model,
             prompt_version=prompt_version(request),
-            prompt_hash=prompt_hash(system, model=self._model, parameters=self._parameters),
+            prompt_hash=prompt_hash(system, model=model, parameters=parameters),
             system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
             user_turn=build_user_turn(request),
-            max_tokens=ROOMY_MAX_TOKENS if with_room else MAX_TOKENS,
+            max_tokens=ROOM_FACTOR * max_tokens if with_room else max_tokens,
+            parameters=parameters,
         )
+
+    def warm(self, request: AnalysisRequest) -> Usage:
+        """One call without an answer, so that the next ones find the prefix in the provider's cache. Raises: AnalysisError."""
+        call = replace(self.prepare(request), max_tokens=0, user_turn="{}")
+        message, _, _ = self._create(call)
+        return _usage(message)
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
         """One call. Raises: AnalysisError."""
         started = time.monotonic()
-        message, request_id = self._create(call)
+        message, request_id, requests_per_min = self._create(call)
         usage = _usage(message)
         if message.stop_reason == "max_tokens":
-            roomy = call.max_tokens >= ROOMY_MAX_TOKENS
+            roomy = call.max_tokens > _parameters(call.model)["max_tokens"]
             raise AnalysisError(CUT_OFF, permanent=roomy, usage=usage, request_id=request_id)
         text = _text(message, usage=usage, request_id=request_id)
         try:
-            answer = read_answer(text, topics=topics)
+            read = read_answer(text, topics=topics)
         except ValueError as error:
             failure = AnalysisError(f"answer_{error}", permanent=False, usage=usage, request_id=request_id)
         else:
-            summary = minimize(answer.summary, region=SUMMARY_REGION).text
+            summary = minimize(read.answer.summary, region=SUMMARY_REGION).text
             return Analysis(
-                answer=answer.model_copy(update={"summary": summary}),
+                answer=read.answer.model_copy(update={"summary": summary}),
                 analyzer=self.name,
                 model=message.model,
                 prompt_version=call.prompt_version,
                 usage=usage,
                 request_id=request_id,
                 latency_ms=int((time.monotonic() - started) * 1000),
+                unknown_topics=read.unknown_topics,
+                requests_per_min=requests_per_min,
             )
         raise failure
 
-    def _create(self, call: PreparedCall) -> tuple[Message, str | None]:
+    def _create(self, call: PreparedCall) -> tuple[Message, str | None, int | None]:
+        """(message, request id, requests allowed a minute)."""
         failure: AnalysisError
         try:
             create: Any = self._client.messages.with_raw_response.create
@@ -114,50 +146,61 @@ class Claude:
                 model=call.model,
                 system=json.loads(call.system_text),
                 messages=[{"role": "user", "content": call.user_turn}],
-                **{**self._parameters, "max_tokens": call.max_tokens},
+                max_tokens=call.max_tokens,
+                **call.parameters,
             )
             request_id = raw.headers.get("request-id")
+            allowed = raw.headers.get("anthropic-ratelimit-requests-limit", "")
             message: Any = raw.parse()
         except anthropic.APIStatusError as error:
             failure = _from_status(error)
         except anthropic.APITimeoutError:
-            failure = AnalysisError("timeout", permanent=False, provider_down=True)
+            failure = _no_answer("timeout")
         except anthropic.APIConnectionError:
-            failure = AnalysisError("no_connection", permanent=False, provider_down=True)
+            failure = _no_answer("no_connection")
         except (anthropic.APIError, ValueError):
-            failure = AnalysisError("odd_answer", permanent=False, provider_down=True)
+            failure = _no_answer("odd_answer")
         else:
             # A proxy's HTML page comes back as text, a foreign JSON as a Message of Nones: both without an exception.
             if isinstance(message, Message) and message.stop_reason is not None:
-                return message, request_id
-            failure = AnalysisError("odd_answer", permanent=False, provider_down=True, request_id=request_id)
+                return message, request_id, int(allowed) if allowed.isdecimal() else None
+            failure = _no_answer("odd_answer", request_id=request_id)
         # Outside the handler: an exception raised inside it would carry the SDK's, which holds the key and the text.
         raise failure
 
 
+def _parameters(model: str) -> dict[str, Any]:
+    """Haiku classifies without thinking; the stronger models refuse the switch, think, and need room for it."""
+    answer_format = {"type": "json_schema", "schema": wire_schema()}
+    if "haiku" in model:
+        return {
+            "max_tokens": MAX_TOKENS,
+            "output_config": {"effort": "low", "format": answer_format},
+            "thinking": {"type": "disabled"},
+        }
+    return {"max_tokens": THINKING_MAX_TOKENS, "output_config": {"effort": "medium", "format": answer_format}}
+
+
+def _no_answer(code: str, *, request_id: str | None = None) -> AnalysisError:
+    return AnalysisError(code, permanent=False, provider_down=True, trips_breaker=True, request_id=request_id)
+
+
 def _from_status(error: anthropic.APIStatusError) -> AnalysisError:
     status, request_id = error.status_code, error.request_id
-    if status == 400:
-        if USAGE_LIMIT_TEXT in str(error):
-            return AnalysisError(
-                "usage_limit",
-                permanent=False,
-                provider_down=True,
-                retry_after_s=MAX_RETRY_AFTER_S,
-                request_id=request_id,
-            )
-        return AnalysisError("bad_request", permanent=True, request_id=request_id)
     asked = _retry_after_s(error.response.headers.get("retry-after"))
-    code, permanent, provider_down, wait_s = _STATUSES.get(
-        status, ("provider_error", False, True, None) if status >= 500 else ("refused_request", True, False, None)
-    )
-    if status == 429 and asked is None:
-        wait_s = MAX_RETRY_AFTER_S if "spend_limit" in str(error) else 10.0
+    known = _STATUSES.get(status, _FAILING if status >= 500 else _REFUSING)
+    spent = status in {400, 429} and (USAGE_LIMIT_TEXT in str(error) or "spend_limit" in str(error))
+    if spent:  # a limit of money looks like an ordinary error, and lasts until somebody raises it or the month ends
+        known = _Status("usage_limit", retry_after_s=MAX_RETRY_AFTER_S, needs_person=True)
+    elif status == 400:
+        known = _Status("bad_request", permanent=True)
     return AnalysisError(
-        f"{code}_{status}",
-        permanent=permanent,
-        provider_down=provider_down,
-        retry_after_s=asked or wait_s,
+        known.code if spent or status == 400 else f"{known.code}_{status}",
+        permanent=known.permanent,
+        provider_down=not known.permanent,
+        retry_after_s=asked or known.retry_after_s,
+        needs_person=known.needs_person,
+        trips_breaker=known.trips_breaker,
         request_id=request_id,
     )
 
@@ -184,7 +227,7 @@ def _usage(message: Message) -> Usage:
 def _text(message: Message, *, usage: Usage, request_id: str | None) -> str:
     """The answer's text; the first block may be thinking. Raises: AnalysisError for any ending but a good one."""
     if message.stop_reason == "refusal":
-        raise AnalysisError("refused", permanent=True, usage=usage, request_id=request_id)
+        raise AnalysisError(REFUSED, permanent=True, usage=usage, request_id=request_id)
     if message.stop_reason != "end_turn":
         raise AnalysisError(f"stopped_{message.stop_reason}", permanent=True, usage=usage, request_id=request_id)
     for block in message.content or []:

@@ -14,6 +14,7 @@ def build_analyzer(settings: Settings) -> Analyzer | None:
         api_key=settings.anthropic_api_key.get_secret_value(),
         base_url=settings.anthropic_base_url,
         model=settings.anthropic_model,
+        escalation_model=settings.anthropic_escalation_model or None,
         timeout_s=settings.analyze_timeout_s,
         label=settings.analyzer_label,
     )

@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -13,6 +14,7 @@ SCHEMA_VERSION = 1
 MAX_SUMMARY_CHARS = 200
 MAX_TOPICS = 5
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
+_TOPIC_NAME = re.compile(r"^[a-z][a-z0-9_]{1,39}$")
 
 SuggestedAction = Literal[
     "escalate_to_human", "send_refund_form", "schedule_callback", "close_with_thanks", "follow_up", "none"
@@ -79,7 +81,15 @@ def wire_schema() -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def read_answer(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
+@dataclass(frozen=True)
+class ReadAnswer:
+    """A valid answer, and the topics the model named that are not on the tenant's list, as names of topics look."""
+
+    answer: AnalysisAnswer = field(repr=False)
+    unknown_topics: tuple[str, ...] = ()
+
+
+def read_answer(text: str, *, topics: tuple[str, ...]) -> ReadAnswer:
     """A valid answer from the model's text. Capitals in labels are forgiven, topics the tenant does not have are dropped.
 
     Raises: ValueError with a code ("not_json", "not_object", "invalid:<fields>") and nothing of the text.
@@ -98,16 +108,25 @@ def read_answer(text: str, *, topics: tuple[str, ...]) -> AnalysisAnswer:
         fields["score"] = float(fields["score"])
     if isinstance(fields.get("summary"), str):
         fields["summary"] = clean(fields["summary"])[:MAX_SUMMARY_CHARS]
+    unknown: tuple[str, ...] = ()
     if isinstance(fields.get("topics"), list):
-        named = [topic.strip().lower() for topic in fields["topics"] if isinstance(topic, str)]
+        named = [_snapped(topic) for topic in fields["topics"] if isinstance(topic, str)]
+        unknown = tuple(dict.fromkeys(name for name in named if name not in topics and _TOPIC_NAME.match(name)))[
+            :MAX_TOPICS
+        ]
         fields["topics"] = tuple(dict.fromkeys(topic for topic in named if topic in topics))[:MAX_TOPICS]
     if not _LANGUAGE.match(str(fields.get("language", "und"))):
         fields["language"] = "und"
     try:
-        return AnalysisAnswer.model_validate(fields)
+        return ReadAnswer(AnalysisAnswer.model_validate(fields), unknown)
     except ValidationError as error:
         wrong = sorted({str(item["loc"][0]) for item in error.errors(include_input=False, include_context=False)})
         raise ValueError(f"invalid:{','.join(wrong)}") from None
+
+
+def _snapped(topic: str) -> str:
+    """A topic's name as lists spell it."""
+    return re.sub(r"[\s-]+", "_", topic.strip().lower())
 
 
 def clean(text: str) -> str:

@@ -48,6 +48,8 @@ class Settings(BaseModel):
     zoho_accounts_url: BaseUrl | None = None
     pipedrive_api_url: BaseUrl | None = None
     pipedrive_oauth_url: BaseUrl = "https://oauth.pipedrive.com"
+    anthropic_requests_per_min: int | None = Field(default=None, ge=1)
+    """What the provider allows this key, all workers together; unset: what its answers say, and no limit until then."""
     analyze_timeout_s: float = Field(default=20.0, gt=0, le=120)
     provisional_after_s: float = Field(default=3.0, gt=0)
     """A message without an analysis after this long gets a provisional reading."""

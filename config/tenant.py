@@ -253,6 +253,28 @@ def _known_industry(name: str) -> str:
     raise ValueError(f'"{name}" is unknown; one of: {", ".join(industry_names())}{hint}')
 
 
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{2,99}$")]
+
+
+class ModelConfig(_Part):
+    """Which models read the tenant's messages; None: what the installation uses."""
+
+    default: ModelName | None = None
+    escalation: ModelName | None = None
+    """Reads again what the default model is unsure of, finds sarcastic, or contradicts itself in."""
+    escalate_below: float = Field(default=0.55, ge=0, le=1)
+    """Answers with a lower score are read again."""
+    max_escalation_share: float = Field(default=0.05, ge=0, le=1)
+    """Of a day's calls; 0 switches second readings off. They cost some twenty times as much."""
+
+
+class BudgetConfig(_Part):
+    """What the tenant's analyses may cost. When it is used up they wait, and people see their messages all the same."""
+
+    daily_usd: float | None = Field(default=None, gt=0)
+    monthly_usd: float | None = Field(default=None, gt=0)
+
+
 class TenantConfig(_Part):
     """All that one tenant may set."""
 
@@ -266,6 +288,8 @@ class TenantConfig(_Part):
     topics: Annotated[Topics, AfterValidator(check_number)] = {}
     """On top of the template's; the same name gives a template's topic another definition."""
     thresholds: Thresholds = Thresholds()
+    model: ModelConfig = ModelConfig()
+    budget: BudgetConfig = BudgetConfig()
     actions: dict[ActionKind, ActionConfig] = {}
     crm: CrmConfig | None = None
     sla: dict[Priority, SlaTarget] = {}

@@ -11,8 +11,13 @@ from store.db import Connection
 from store.runs import RunRef
 
 
-def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str]) -> str:
-    """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order."""
+def add_egress(
+    conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str], purpose: str = "live"
+) -> str:
+    """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order.
+
+    purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep" or "trial".
+    """
     conn.execute(
         """
         INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
@@ -25,9 +30,9 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids
     row = conn.execute(
         """
         INSERT INTO egress (
-            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids
+            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids, purpose
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[])
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s)
         RETURNING id
         """,
         (
@@ -40,6 +45,7 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids
             call.prompt_hash,
             call.user_turn,
             list(context_ids),
+            purpose,
         ),
     ).fetchone()
     assert row is not None
@@ -60,8 +66,8 @@ def settle_egress(
     conn.execute(
         """
         UPDATE egress
-        SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cost_microusd = %s, request_id = %s,
-            latency_ms = %s
+        SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s,
+            cost_microusd = %s, request_id = %s, latency_ms = %s
         WHERE id = %s
         """,
         (
@@ -69,12 +75,30 @@ def settle_egress(
             usage.input_tokens,
             usage.output_tokens,
             usage.cached_tokens,
+            usage.cache_write_tokens,
             usage.cost_microusd,
             request_id,
             latency_ms,
             egress_id,
         ),
     )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an analysis was made with and what it cost. escalated_from: the model whose doubtful answer it replaces."""
+
+    model_asked: str | None = None
+    schema_version: int | None = None
+    minimizer_version: str | None = None
+    examples_version: int | None = None
+    escalated_from: str | None = None
+    request_id: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_microusd: int | None = None
+    latency_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,7 @@ class NewAnalysis:
     prompt_version: str
     prompt_hash: str | None = None
     provisional: bool = False
+    provenance: Provenance = Provenance()
 
 
 def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
@@ -108,9 +133,12 @@ def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
         """
         INSERT INTO message_analysis (
             id, tenant_id, message_id, run_id, run_kind, sentiment, score, summary, intent, topics, suggested_action,
-            language, signals, analyzer, model, prompt_version, prompt_hash, provisional
+            language, signals, analyzer, model, prompt_version, prompt_hash, provisional,
+            model_asked, schema_version, minimizer_version, examples_version, escalated_from, request_id,
+            input_tokens, output_tokens, cached_tokens, cost_microusd, latency_ms
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             key[0],
@@ -131,9 +159,23 @@ def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
             new.prompt_version,
             new.prompt_hash,
             new.provisional,
+            *vars(new.provenance).values(),
         ),
     )
     return str(key[0])
+
+
+def count_unknown_topics(conn: Connection, tenant_id: int, names: Sequence[str]) -> None:
+    """Remember which topics the model wanted and the tenant does not have: suggestions for its list."""
+    if names:
+        conn.execute(
+            """
+            INSERT INTO topic_suggestion AS t (tenant_id, name)
+            SELECT %s, name FROM unnest(%s::text[]) AS name ORDER BY name
+            ON CONFLICT (tenant_id, name) DO UPDATE SET seen = t.seen + 1, last_seen_at = now()
+            """,
+            (tenant_id, list(names)),
+        )
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class StoredMessage:
     customer_id: str | None
     conversation_id: str | None
     minimized_text: str | None = field(repr=False)
+    minimizer_version: str | None
 
 
 def get_message(conn: Connection, message_id: str) -> StoredMessage:
@@ -44,7 +45,7 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
         """
         SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id,
                provider_message_id, message_type, text, sent_at, received_at, state, sender, customer_id::text,
-               conversation_id::text, minimized_text
+               conversation_id::text, minimized_text, minimizer_version
         FROM message
         WHERE id = %s
         """,

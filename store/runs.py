@@ -109,6 +109,12 @@ def renew_leases(conn: Connection, tokens: list[str]) -> None:
     )
 
 
+def holds_lease(conn: Connection, ref: RunRef, *, lease_token: str) -> bool:
+    """Whether the work is still ours: its words were not changed or taken back, and nobody else has begun it. Locks the run."""
+    row = conn.execute("SELECT lease_token::text FROM run WHERE id = %s FOR UPDATE", (ref.run_id,)).fetchone()
+    return row is not None and row[0] == lease_token
+
+
 def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dict[str, Any]) -> bool:
     """Keep the model's validated answer and move to `analyzed`. False when the lease was lost: the answer is then not ours to store."""
     row = conn.execute(
@@ -245,14 +251,17 @@ class DueRun:
 
 
 def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
-    """Runs to ring again, oldest first; each is pushed back by 5, 10, 20, then 30 s. Needs the system scope."""
+    """Runs to ring again, urgent ones first, then oldest first; each is pushed back by 5, 10, 20, then 30 s.
+
+    Needs the system scope.
+    """
     rows = conn.execute(
         """
         WITH due AS (
             SELECT id
             FROM run
             WHERE state <> 'dead' AND kind <> 'place' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
-            ORDER BY next_at
+            ORDER BY urgent DESC, next_at
             LIMIT %s
             FOR UPDATE SKIP LOCKED
         )
@@ -260,11 +269,12 @@ def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
         SET rings = rings + 1, next_at = now() + make_interval(secs => least(5 * 2 ^ least(rings, 3), 30))
         FROM due
         WHERE run.id = due.id
-        RETURNING run.tenant_id, run.message_id, run.id, run.state
+        RETURNING run.urgent, run.created_at, run.tenant_id, run.message_id, run.id, run.state
         """,
         (limit,),
     ).fetchall()
-    return [DueRun(RunRef(tenant_id, str(message), str(run)), state) for tenant_id, message, run, state in rows]
+    rows.sort(key=lambda row: (not row[0], row[1]))
+    return [DueRun(RunRef(tenant_id, str(message), str(run)), state) for _, _, tenant_id, message, run, state in rows]
 
 
 def hasten_all(conn: Connection) -> int:
@@ -308,9 +318,9 @@ def list_runs_without_reading(conn: Connection, *, older_than_s: float, limit: i
     return [RunRef(tenant_id, str(message), str(run)) for tenant_id, message, run in rows]
 
 
-def mark_provisional(conn: Connection, ref: RunRef) -> None:
-    """The run has its provisional reading."""
-    conn.execute("UPDATE run SET provisional_at = now() WHERE id = %s", (ref.run_id,))
+def mark_provisional(conn: Connection, ref: RunRef, *, urgent: bool) -> None:
+    """The run has its provisional reading. urgent: its words hit the floor, so it comes first when the provider is back."""
+    conn.execute("UPDATE run SET provisional_at = now(), urgent = %s WHERE id = %s", (urgent, ref.run_id))
 
 
 def take_place_runs(conn: Connection, *, limit: int) -> list[RunRef]:

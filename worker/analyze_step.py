@@ -1,37 +1,119 @@
 """The stage that leaves the database: lease the run, ask the analyzer about the stripped text, store its validated answer."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from analysis.base import (
-    CUT_OFF,
-    Analysis,
-    AnalysisError,
-    Analyzer,
-    PreparedCall,
+import structlog
+
+from analysis.base import CUT_OFF, REFUSED, Analysis, AnalysisError, Analyzer, PreparedCall, Usage
+from analysis.escalation import may_escalate, reason_to_escalate
+from analysis.lexicon import floor_hits
+from analysis.schema import SCHEMA_VERSION
+from config.tenant import TenantConfig
+from store.analyses import Provenance, add_egress, settle_egress
+from store.db import Connection
+from store.messages import StoredMessage, get_message, share_context
+from store.runs import (
+    MAX_CRASHES,
+    RunRef,
+    advance,
+    bury,
+    holds_lease,
+    lock_run,
+    postpone,
+    release_lease,
+    store_answer,
+    take_lease,
 )
-from store.analyses import add_egress, settle_egress
-from store.messages import get_message, share_context
-from store.runs import MAX_CRASHES, RunRef, advance, bury, lock_run, postpone, release_lease, store_answer, take_lease
-from worker.analysis_request import build_request
+from store.spend import add_spend, alert_about_provider, get_spent
+from worker.analysis_request import BuiltRequest, build_request
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
+BUDGET_RETRY_S = 300.0
+BUDGET_REACHED = "budget_reached"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class _PreparedAnalysis:
+class _Claimed:
+    """A message that is ours to ask about, and the call to make."""
+
     call: PreparedCall
     egress_id: str
     lease_token: str
-    topics: dict[str, str]
+    built: BuiltRequest
+    message: StoredMessage = field(repr=False)
 
 
-def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAnalysis | Next:
+@dataclass(frozen=True)
+class _Answer:
+    """What a call came to: an analysis or a failure."""
+
+    call: PreparedCall
+    analysis: Analysis | None
+    failure: AnalysisError | None
+    latency_ms: int
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it cost, as far as that is known."""
+        return self.analysis.usage if self.analysis else self.failure.usage if self.failure else None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the call."""
+        return self.analysis.request_id if self.analysis else self.failure.request_id if self.failure else None
+
+
+def analyze(deps: Deps, ref: RunRef) -> Next:
+    """Ask the analyzer about the stripped text; store its validated answer for `persist`. Raises: StepError to be tried again.
+
+    A doubtful or refused answer is read again by the stronger model, within the tenant's share for that.
+    """
+    analyzer = deps.analyzer
+    if analyzer is None:
+        return _wait(deps, ref, seconds=NO_ANALYZER_RETRY_S, because="no_analyzer")
     tenant = deps.tenants.get(ref.tenant_id)
+    model = deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
+    wait_s = deps.provider_gate.wait_s(model)
+    if wait_s > 0:
+        return _wait(deps, ref, seconds=wait_s, because="provider_paused")
+    claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
+    if isinstance(claimed, Next):
+        return claimed
+    with deps.leases.keep(claimed.lease_token):
+        answer = _ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
+        second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
+    if second is not None and second.analysis is not None:
+        return _store(deps, ref, claimed, second, escalated_from=claimed.call.model)
+    if answer.analysis is None:
+        return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
+    return _store(deps, ref, claimed, answer, is_settled=second is not None)
+
+
+def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
+    return tenant.model.escalation or analyzer.escalation_model
+
+
+def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
+    """Leave the message alone for a while, without a call and without counting a try. It has a provisional reading by then."""
+    # Spread by the run's own id, so that a whole backlog does not come back in the same moment.
+    spread = 1 + int(ref.run_id[-4:], 16) / 0xFFFF / 4
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        run = lock_run(conn, ref)
+        verdict = after(run, expected="minimized")
+        if verdict:
+            return verdict
+        postpone(conn, ref, seconds=seconds * spread, error_code=because)
+    return Next.STOP
+
+
+def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> _Claimed | Next:
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
@@ -44,84 +126,149 @@ def _claim_analysis(deps: Deps, ref: RunRef, analyzer: Analyzer) -> _PreparedAna
         if run.crashes >= MAX_CRASHES:
             bury(conn, ref, error_code="poison")
             return Next.STOP
+        if _budget_is_used_up(conn, ref.tenant_id, tenant):
+            postpone(conn, ref, seconds=BUDGET_RETRY_S, error_code=BUDGET_REACHED)
+            alert_about_provider(conn, ref.tenant_id, code=BUDGET_REACHED)
+            return Next.STOP
         message = get_message(conn, ref.message_id)
         built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant)
-        call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF)
+        call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
         token = take_lease(conn, ref)
-        return _PreparedAnalysis(
-            call, add_egress(conn, ref, call, context_ids=built.context_ids), token, built.request.topics
-        )
+        purpose = "live" if run.kind == "initial" else "again"
+        egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
+        return _Claimed(call, egress_id, token, built, message)
 
 
-def _answer_record(analysis: Analysis, call: PreparedCall) -> dict[str, Any]:
+def _budget_is_used_up(conn: Connection, tenant_id: int, tenant: TenantConfig) -> bool:
+    budget = tenant.budget
+    if budget.daily_usd is None and budget.monthly_usd is None:
+        return False
+    spent = get_spent(conn, tenant_id)
+    limits = ((budget.daily_usd, spent.today_microusd), (budget.monthly_usd, spent.month_microusd))
+    return any(limit is not None and used >= limit * 1e6 for limit, used in limits)
+
+
+def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str, str]) -> _Answer:
+    started = time.monotonic()
+    analysis: Analysis | None = None
+    failure: AnalysisError | None = None
+    try:
+        analysis = analyzer.analyze(call, topics=tuple(topics))
+    except AnalysisError as error:
+        failure = error
+        deps.provider_gate.note_failure(call.model, error)
+    else:
+        deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min)
+    return _Answer(call, analysis, failure, int((time.monotonic() - started) * 1000))
+
+
+def _read_again(
+    deps: Deps, ref: RunRef, claimed: _Claimed, first: _Answer, *, analyzer: Analyzer, tenant: TenantConfig
+) -> _Answer | None:
+    """The stronger model's answer to what the first one doubted or refused; None when nobody was asked.
+
+    With it the first call is settled in the ledger, and the second written there before it leaves.
+    """
+    because = _doubt(first, claimed, tenant=tenant)
+    model = _stronger(analyzer, tenant)
+    if because is None or model is None or model == claimed.call.model or deps.provider_gate.wait_s(model) > 0:
+        return None
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        share_context(conn, ref.message_id)
+        if not holds_lease(conn, ref, lease_token=claimed.lease_token):
+            return None
+        spent = get_spent(conn, ref.tenant_id)
+        share = tenant.model.max_escalation_share
+        if not may_escalate(calls=spent.calls + 1, escalations=spent.escalations, max_share=share):
+            return None
+        call = analyzer.prepare(claimed.built.request, model=model)
+        _settle_call(conn, ref, claimed.egress_id, first, outcome=f"read_again:{because}")
+        add_spend(conn, ref.tenant_id, cost_microusd=0, calls=0, escalations=1)
+        egress_id = add_egress(conn, ref, call, context_ids=claimed.built.context_ids, purpose="escalation")
+    second = _ask(deps, analyzer, call, topics=claimed.built.request.topics)
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        _settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")
+    return second
+
+
+def _doubt(first: _Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | None:
+    if first.failure is not None:
+        return REFUSED if first.failure.code == REFUSED else None
+    assert first.analysis is not None
+    hits = floor_hits(claimed.message.text or "")
+    return reason_to_escalate(first.analysis.answer, below=tenant.model.escalate_below, floor_hits=hits)
+
+
+def _settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: _Answer, *, outcome: str) -> None:
+    settle_egress(
+        conn,
+        egress_id,
+        outcome=outcome,
+        usage=answer.usage,
+        request_id=answer.request_id,
+        latency_ms=answer.latency_ms,
+    )
+    add_spend(conn, ref.tenant_id, cost_microusd=answer.usage.cost_microusd if answer.usage else 0)
+
+
+def _store(
+    deps: Deps,
+    ref: RunRef,
+    claimed: _Claimed,
+    answer: _Answer,
+    *,
+    escalated_from: str | None = None,
+    is_settled: bool = False,
+) -> Next:
+    """is_settled: the call stands in the ledger with its outcome already."""
+    record = _answer_record(claimed, answer, escalated_from=escalated_from)
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
+        if not is_settled and escalated_from is None:
+            outcome = "answered" if kept else "answered_too_late"
+            _settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
+    return Next.GO_ON if kept else Next.STOP
+
+
+def _answer_record(claimed: _Claimed, answer: _Answer, *, escalated_from: str | None) -> dict[str, Any]:
     """What `analyze` leaves for `persist`."""
+    analysis = answer.analysis
+    assert analysis is not None
+    provenance = Provenance(
+        model_asked=answer.call.model,
+        schema_version=SCHEMA_VERSION,
+        minimizer_version=claimed.message.minimizer_version,
+        examples_version=claimed.built.request.examples_version,
+        escalated_from=escalated_from,
+        request_id=analysis.request_id,
+        input_tokens=analysis.usage.input_tokens,
+        output_tokens=analysis.usage.output_tokens,
+        cached_tokens=analysis.usage.cached_tokens,
+        cost_microusd=analysis.usage.cost_microusd,
+        latency_ms=answer.latency_ms,
+    )
     return {
         "answer": analysis.answer.model_dump(mode="json"),
         "analyzer": analysis.analyzer,
         "model": analysis.model,
         "prompt_version": analysis.prompt_version,
-        "prompt_hash": call.prompt_hash,
+        "prompt_hash": answer.call.prompt_hash,
+        "provenance": asdict(provenance),
+        "unknown_topics": list(analysis.unknown_topics),
     }
 
 
-def analyze(deps: Deps, ref: RunRef) -> Next:
-    """Ask the analyzer about the stripped text; store its validated answer for `persist`. Raises: StepError to be tried again."""
-    analyzer = deps.analyzer
-    if analyzer is None:
-        return _wait_for_analyzer(deps, ref)
-    prepared = _claim_analysis(deps, ref, analyzer)
-    if isinstance(prepared, Next):
-        return prepared
-    started = time.monotonic()
-    failure: AnalysisError | None = None
-    analysis: Analysis | None = None
-    try:
-        with deps.leases.keep(prepared.lease_token):
-            analysis = analyzer.analyze(prepared.call, topics=tuple(prepared.topics))
-    except AnalysisError as error:
-        failure = error
-    latency_ms = int((time.monotonic() - started) * 1000)
-    if failure is not None:
-        return _settle_failure(deps, ref, prepared, failure, latency_ms=latency_ms)
-    assert analysis is not None
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        kept = store_answer(conn, ref, lease_token=prepared.lease_token, answer=_answer_record(analysis, prepared.call))
-        settle_egress(
-            conn,
-            prepared.egress_id,
-            outcome="answered" if kept else "answered_too_late",
-            usage=analysis.usage,
-            request_id=analysis.request_id,
-            latency_ms=latency_ms,
-        )
-    return Next.GO_ON if kept else Next.STOP
-
-
-def _wait_for_analyzer(deps: Deps, ref: RunRef) -> Next:
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
-        verdict = after(run, expected="minimized")
-        if verdict:
-            return verdict
-        postpone(conn, ref, seconds=NO_ANALYZER_RETRY_S, error_code="no_analyzer")
-    return Next.STOP
-
-
-def _settle_failure(
-    deps: Deps, ref: RunRef, prepared: _PreparedAnalysis, failure: AnalysisError, *, latency_ms: int
-) -> Next:
+def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: _Answer, *, is_settled: bool) -> Next:
     """A refused message goes to people; anything else is tried again. Only our own failures count towards giving up."""
+    failure = answer.failure
+    assert failure is not None
     # Celery's retry rings first; the reconciler's turn comes when that ring is lost.
     retry_in_s = failure.retry_after_s or 2.0
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        settle_egress(
-            conn,
-            prepared.egress_id,
-            outcome=failure.code,
-            usage=failure.usage,
-            request_id=failure.request_id,
-            latency_ms=latency_ms,
-        )
+        if not is_settled:
+            _settle_call(conn, ref, claimed.egress_id, answer, outcome=failure.code)
+        if failure.needs_person:
+            alert_about_provider(conn, ref.tenant_id, code=failure.code)
         run = lock_run(conn, ref)
         if run is None or run.state != "minimized":
             return Next.STOP
@@ -132,7 +279,7 @@ def _settle_failure(
         release_lease(
             conn,
             ref,
-            lease_token=prepared.lease_token,
+            lease_token=claimed.lease_token,
             retry_in_s=retry_in_s + 10,
             error_code=failure.code,
             own_fault=not failure.provider_down,

@@ -16,7 +16,9 @@ from store.db import Database
 from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
 from store.tenants import get_tenant_config
+from worker.circuit_breaker import CircuitBreaker
 from worker.leases import LeaseKeeper
+from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
 
 # An applied tenant file is live within 5 s.
@@ -70,6 +72,13 @@ class Deps:
     def rate_budget(self) -> RateBudget:
         """What outside services take, shared by all workers."""
         return RateBudget(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def provider_gate(self) -> ProviderGate:
+        """Whether the AI provider may be called now."""
+        breaker = CircuitBreaker(self.settings.redis_url.get_secret_value())
+        limit = self.settings.anthropic_requests_per_min
+        return ProviderGate(breaker, self.rate_budget, limit, is_fixed=limit is not None)
 
     @cached_property
     def dedupe_pepper(self) -> bytes:

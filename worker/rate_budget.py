@@ -63,7 +63,7 @@ class RateBudget:
 
     def take(self, buckets: Sequence[Bucket]) -> float:
         """Take one from every bucket. 0 when that was possible, else the seconds to wait; nothing is taken then."""
-        if self._take is None or time.monotonic() < self._away_until:
+        if not buckets or self._take is None or time.monotonic() < self._away_until:
             return 0.0
         arguments = [number for bucket in buckets for number in (round(1e6 / bucket.per_s), bucket.burst)]
         try:

@@ -139,7 +139,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
         if run is None or run.provisional_done or run.state not in {"received", "minimized"}:
             return
         message = get_message(conn, ref.message_id)
-        mark_provisional(conn, ref)
+        mark_provisional(conn, ref, urgent=bool(floor_hits(message.text or "")))
         if not message.text or not message.text.strip():
             return
         topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}

@@ -10,7 +10,7 @@ from datetime import datetime
 from analysis.minimize import minimize as strip_personal_data
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
-from store.analyses import NewAnalysis, add_analysis
+from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
 from store.crm import mark_dirty
 from store.customers import find_or_add_conversation, list_known_names, lock_conversation, resolve_conversation
 from store.db import Connection
@@ -132,8 +132,10 @@ def persist(deps: Deps, ref: RunRef) -> Next:
                 model=stored["model"],
                 prompt_version=stored["prompt_version"],
                 prompt_hash=stored["prompt_hash"],
+                provenance=Provenance(**stored.get("provenance", {})),
             ),
         )
+        count_unknown_topics(conn, ref.tenant_id, stored.get("unknown_topics", []))
         advance(conn, ref, to="persisted")
     return Next.GO_ON
 

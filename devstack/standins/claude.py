@@ -15,8 +15,8 @@ from devstack.standins.exchange import Answer, Request
 from devstack.standins.prompt_cache import CHARACTERS_PER_TOKEN, PromptCache, token_count
 from devstack.standins.recording import StandIn
 
-# Per minute, tier Start (rate limits, 2026).
-RATE_LIMITS = {"requests": 1_000, "tokens": 2_400_000, "input-tokens": 2_000_000, "output-tokens": 400_000}
+# Per minute. A hundred times the real tier Start (rate limits, 2026): the stand-in is there to be loaded.
+RATE_LIMITS = {"requests": 100_000, "tokens": 240_000_000, "input-tokens": 200_000_000, "output-tokens": 40_000_000}
 THINKING_TOKENS = 40
 _GONE_PARAMETERS = ("temperature", "top_p", "top_k")
 

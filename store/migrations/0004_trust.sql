@@ -22,6 +22,9 @@ ALTER TABLE egress
     ADD COLUMN purpose text NOT NULL DEFAULT 'live' CHECK (purpose IN ('live', 'escalation', 'again', 'sweep', 'trial')),
     ADD COLUMN cache_write_tokens integer;
 
+-- Its words hit the floor (see routing/floor.py): read first when the provider is back.
+ALTER TABLE run ADD COLUMN urgent boolean NOT NULL DEFAULT false;
+
 -- What a tenant has spent by day (UTC), so that a cap is one look-up.
 CREATE TABLE spend (
     tenant_id bigint NOT NULL,

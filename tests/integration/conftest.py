@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import httpx2
 import pytest
+import redis
 
 from channels.body import decode_body
 from channels.registry import PARSERS
@@ -15,10 +16,13 @@ from worker.deps import build_deps
 
 
 @pytest.fixture
-def deps(settings, standins):
+def deps(settings, standins, broker):
     for url in standins.values():
         httpx2.delete(f"{url}/_received")
         httpx2.delete(f"{url}/_script")
+    with redis.Redis.from_url(broker) as client:
+        for key in (*client.scan_iter("earshot:breaker:*"), *client.scan_iter("earshot:budget:model:*")):
+            client.delete(key)
     deps = build_deps(settings)
     yield deps
     deps.database.close()

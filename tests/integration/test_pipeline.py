@@ -160,7 +160,7 @@ def test_a_refused_message_is_unanalyzed_and_goes_to_review(deps, receive, owner
     steps.minimize(deps, ref)
     refusal = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-5-5", "content": [],
                "stop_reason": "refusal", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 0}}  # fmt: skip
-    script(standins, {"status": 200, "body": refusal})
+    script(standins, {"status": 200, "body": refusal, "times": 2})
     assert analyze_step.analyze(deps, ref) is Next.GO_ON
     assert steps.persist(deps, ref) is Next.GO_ON
     steps.route(deps, ref, now=now())

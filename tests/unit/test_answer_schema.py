@@ -17,7 +17,7 @@ SIX = {
 
 
 def read(**change):
-    return read_answer(json.dumps({**SIX, **change}), topics=("shipping", "refund"))
+    return read_answer(json.dumps({**SIX, **change}), topics=("shipping", "refund")).answer
 
 
 def test_an_answer_with_only_the_six_public_fields_is_valid():
@@ -31,6 +31,13 @@ def test_capitals_in_labels_are_forgiven():
 
 def test_topics_the_tenant_does_not_have_are_dropped():
     assert read(topics=["invented", "Refund", "refund", 3]).topics == ("refund",)
+
+
+def test_topics_are_found_however_they_are_spelled_and_unknown_ones_are_told():
+    text = json.dumps({**SIX, "topics": ["Lost Parcels", "SHIPPING", "lost-parcels", "x" * 60, "", 7, "<b>"]})
+    read = read_answer(text, topics=("shipping", "lost_parcels"))
+    assert (read.answer.topics, read.unknown_topics) == (("lost_parcels", "shipping"), ())
+    assert read_answer(text, topics=("shipping",)).unknown_topics == ("lost_parcels",)
 
 
 def test_a_long_summary_is_cut():

@@ -1,0 +1,60 @@
+"""What a tenant's calls have cost, by day in UTC, and the alerts about it."""
+
+from dataclasses import dataclass
+
+from psycopg.types.json import Jsonb
+
+from store.db import Connection
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Today's calls and second readings, and the cost of today and of this month in millionths of a dollar."""
+
+    calls: int
+    escalations: int
+    today_microusd: int
+    month_microusd: int
+
+
+def get_spent(conn: Connection, tenant_id: int) -> Spent:
+    """Today and this month by the database's clock, in UTC."""
+    row = conn.execute(
+        """
+        SELECT coalesce(sum(calls) FILTER (WHERE day = current_date), 0)::int,
+               coalesce(sum(escalations) FILTER (WHERE day = current_date), 0)::int,
+               coalesce(sum(cost_microusd) FILTER (WHERE day = current_date), 0)::bigint,
+               coalesce(sum(cost_microusd), 0)::bigint
+        FROM spend
+        WHERE tenant_id = %s AND day >= date_trunc('month', current_date)::date
+        """,
+        (tenant_id,),
+    ).fetchone()
+    assert row is not None
+    return Spent(*row)
+
+
+def add_spend(conn: Connection, tenant_id: int, *, cost_microusd: int, calls: int = 1, escalations: int = 0) -> None:
+    """Count a call. The transaction must act for `tenant_id`."""
+    conn.execute(
+        """
+        INSERT INTO spend AS s (tenant_id, day, calls, escalations, cost_microusd)
+        VALUES (%s, current_date, %s, %s, %s)
+        ON CONFLICT (tenant_id, day) DO UPDATE
+            SET calls = s.calls + EXCLUDED.calls, escalations = s.escalations + EXCLUDED.escalations,
+                cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
+        """,
+        (tenant_id, calls, escalations, cost_microusd),
+    )
+
+
+def alert_about_provider(conn: Connection, tenant_id: int, *, code: str) -> None:
+    """Tell the tenant's people that analyses wait for somebody to act: once a day and code."""
+    conn.execute(
+        """
+        INSERT INTO alert (tenant_id, kind, key, details)
+        VALUES (%s, 'analysis_paused', 'analysis_paused:' || %s || ':' || current_date, %s)
+        ON CONFLICT (tenant_id, key) DO NOTHING
+        """,
+        (tenant_id, code, Jsonb({"code": code})),
+    )

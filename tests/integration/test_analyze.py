@@ -1,0 +1,297 @@
+"""The analyze stage against a real SDK and a scripted provider: second readings, limits, breaker, budgets, provenance."""
+
+import json
+
+import httpx2
+import pytest
+
+from tests.integration.passes import run_all
+from tests.webhooks import whatsapp_body, whatsapp_message
+from worker import analyze_step, reconcile, steps
+from worker.circuit_breaker import CircuitBreaker
+from worker.errors import StepError
+from worker.stage import Next
+
+HAIKU, SONNET = "claude-haiku-5-5", "claude-sonnet-5-5"
+SARCASM = "Helal olsun, bir haftada yan sokağa getiremediniz 👏"
+
+
+def script(standins, *scripted):
+    httpx2.post(f"{standins['anthropic']}/_script", json={"steps": list(scripted)})
+
+
+def calls(standins):
+    """Models asked, in order."""
+    lines = httpx2.get(f"{standins['anthropic']}/_received").text.splitlines()
+    received = [json.loads(line) for line in lines]
+    return [json.loads(one["body"])["model"] for one in received if one["path"] == "/v1/messages"]
+
+
+def error(status, kind="api_error", message="x", **headers):
+    body = {"type": "error", "error": {"type": kind, "message": message}}
+    return {"status": status, "body": body, "headers": headers}
+
+
+def said(text="", stop_reason="end_turn"):
+    content = [{"type": "text", "text": text}] if text else []
+    body = {"id": "m", "type": "message", "role": "assistant", "model": HAIKU, "content": content}
+    return {
+        "body": {
+            **body,
+            "stop_reason": stop_reason,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 9, "output_tokens": 1},
+        }
+    }
+
+
+@pytest.fixture
+def minimized(deps, receive, times):
+    """A message that waits for the model."""
+
+    def take(text="Where is my order?"):
+        (ref,) = receive(whatsapp_body(whatsapp_message(text, timestamp=next(times))))
+        steps.minimize(deps, ref)
+        return ref
+
+    return take
+
+
+def configure(owner, deps, path, value):
+    owner.execute(
+        "UPDATE tenant SET config = jsonb_set(config, %s, %s::jsonb, true) WHERE slug = 'acme'",
+        (path, json.dumps(value)),
+    )
+    deps.tenants._cached.clear()
+
+
+def ledger(owner):
+    return owner.execute("SELECT purpose, model, outcome FROM egress ORDER BY id").fetchall()
+
+
+def test_an_analysis_says_what_it_was_made_with_and_what_it_cost(deps, minimized, owner):
+    ref = minimized()
+    run_all(deps, ref)
+    row = owner.execute(
+        """
+        SELECT model_asked, model, schema_version, minimizer_version, examples_version, escalated_from, prompt_version,
+               request_id, input_tokens, output_tokens, cost_microusd, latency_ms
+        FROM message_analysis
+        """
+    ).fetchone()
+    assert row[:7] == (HAIKU, HAIKU, 1, row[3], 0, None, "g1.s1")
+    assert all(row[7:11]) and row[11] >= 0
+    assert row[3].startswith("m")
+    spent = owner.execute("SELECT calls, escalations, cost_microusd FROM spend").fetchone()
+    assert spent == (1, 0, row[10])
+
+
+def test_a_sarcastic_message_is_read_again_by_the_stronger_model(deps, minimized, owner, standins):
+    run_all(deps, minimized(SARCASM))
+    assert calls(standins) == [HAIKU, SONNET]
+    assert ledger(owner) == [("live", HAIKU, "read_again:sarcasm"), ("escalation", SONNET, "answered")]
+    assert owner.execute("SELECT model_asked, escalated_from FROM message_analysis").fetchall() == [(SONNET, HAIKU)]
+    assert owner.execute("SELECT calls, escalations FROM spend").fetchone() == (2, 1)
+
+
+def test_second_readings_stay_within_the_tenants_share(deps, minimized, owner, standins):
+    configure(owner, deps, "{model}", {"max_escalation_share": 0})
+    run_all(deps, minimized(SARCASM))
+    assert calls(standins) == [HAIKU]
+
+
+def test_a_second_reading_that_fails_leaves_the_first(deps, minimized, owner, standins):
+    script(
+        standins,
+        {"method": "POST", "path": "/v1/messages", "times": 1, "status": 200, **said(first_answer())},
+        error(529),
+    )
+    run_all(deps, minimized(SARCASM))
+    assert owner.execute("SELECT model_asked, escalated_from, sentiment FROM message_analysis").fetchall() == [
+        (HAIKU, None, "negative")
+    ]
+    assert ledger(owner)[1] == ("escalation", SONNET, "overloaded_529")
+
+
+def first_answer():
+    fields = {"sentiment": "negative", "score": 0.3, "summary": "s", "intent": "other", "topics": []}
+    return json.dumps({**fields, "suggested_action": "none"})
+
+
+def test_a_refused_message_is_tried_once_with_the_stronger_model(deps, minimized, owner, standins):
+    script(standins, {"status": 200, **said(stop_reason="refusal")})
+    run_all(deps, minimized())
+    assert calls(standins) == [HAIKU, SONNET]
+    assert owner.execute("SELECT escalated_from FROM message_analysis").fetchall() == [(HAIKU,)]
+
+
+def test_a_model_that_is_gone_is_replaced_by_the_other_and_people_hear_of_it(deps, minimized, owner, standins):
+    ref = minimized()
+    script(standins, error(404, "not_found_error"))
+    with pytest.raises(StepError):
+        analyze_step.analyze(deps, ref)
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
+    assert calls(standins) == [HAIKU, SONNET]
+    assert owner.execute("SELECT kind, details->>'code' FROM alert").fetchall() == [
+        ("analysis_paused", "model_not_found_404")
+    ]
+
+
+def failing(deps, ref):
+    with pytest.raises(StepError):
+        analyze_step.analyze(deps, ref)
+
+
+def test_a_failing_provider_is_left_alone_and_nothing_is_counted_against_the_messages(deps, minimized, owner, standins):
+    refs = [minimized(f"message {number}") for number in range(7)]
+    script(standins, {**error(529, "overloaded_error"), "times": 5})
+    for ref in refs[:5]:
+        failing(deps, ref)
+    for ref in refs[5:]:
+        assert analyze_step.analyze(deps, ref) is Next.STOP
+    assert len(calls(standins)) == 5
+    waiting = owner.execute(
+        "SELECT error_code, crashes, next_at > now() + interval '20 s' FROM run WHERE id = ANY(%s::uuid[])",
+        ([ref.run_id for ref in refs[5:]],),
+    ).fetchall()
+    assert waiting == [("provider_paused", 0, True)] * 2
+    assert owner.execute("SELECT count(*) FROM egress").fetchone() == (5,)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(401, "authentication_error"),
+        error(402, "billing_error"),
+        error(403, "permission_error"),
+        error(400, "invalid_request_error", "You have reached your specified API usage limits."),
+        error(429, "rate_limit_error", "enforced_spend_limit_reached"),
+    ],
+    ids=["key", "payment", "permission", "own limit", "tier's cap"],
+)
+def test_what_only_a_person_can_cure_pauses_everybody_at_once(deps, minimized, owner, standins, refusal):
+    first, second = minimized("one"), minimized("two")
+    script(standins, refusal)
+    failing(deps, first)
+    assert analyze_step.analyze(deps, second) is Next.STOP
+    assert len(calls(standins)) == 1
+    assert owner.execute("SELECT count(*) FROM alert WHERE kind = 'analysis_paused'").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("status", [429, 409])
+def test_a_limit_never_opens_the_breaker(deps, minimized, standins, status):
+    script(standins, {**error(status, "rate_limit_error", **{"retry-after": "0"}), "times": 6})
+    ref = minimized()
+    for _ in range(6):
+        failing(deps, ref)
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
+
+
+def test_a_message_that_waits_for_the_provider_has_a_place_in_a_queue(deps, minimized, owner, standins):
+    script(standins, error(401, "authentication_error"))
+    first, second = minimized("I will sue you"), minimized("hello")
+    failing(deps, first)
+    analyze_step.analyze(deps, second)
+    owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
+    reconcile.tick(deps)
+    assert owner.execute("SELECT queue, priority FROM conversation").fetchall() == [("not_yet_analysed", "P1")]
+
+
+def test_urgent_words_come_first_when_the_provider_is_back(deps, minimized, owner, standins):
+    from store.runs import take_due_runs
+
+    script(standins, error(401, "authentication_error"))
+    plain, urgent = minimized("hello"), minimized("I will sue you")
+    failing(deps, plain)
+    analyze_step.analyze(deps, urgent)
+    owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
+    reconcile.tick(deps)
+    owner.execute(
+        "UPDATE run SET next_at = now() - interval '1 s' * CASE WHEN id = %s THEN 60 ELSE 1 END", (plain.run_id,)
+    )
+    with deps.database.system_transaction() as conn:
+        due = take_due_runs(conn, limit=10)
+    assert [run.ref.run_id for run in due] == [urgent.run_id, plain.run_id]
+
+
+def test_a_budget_that_is_used_up_makes_messages_wait_and_people_hear_of_it(deps, minimized, owner, standins):
+    configure(owner, deps, "{budget}", {"daily_usd": 0.000001})
+    assert analyze_step.analyze(deps, minimized("one")) is Next.GO_ON
+    ref = minimized("two")
+    assert analyze_step.analyze(deps, ref) is Next.STOP
+    assert len(calls(standins)) == 1
+    assert owner.execute("SELECT error_code FROM run WHERE id = %s", (ref.run_id,)).fetchone() == ("budget_reached",)
+    assert owner.execute("SELECT details->>'code' FROM alert").fetchall() == [("budget_reached",)]
+    configure(owner, deps, "{budget}", {"daily_usd": 5})
+    assert analyze_step.analyze(deps, ref) is Next.GO_ON
+
+
+def test_a_tenant_may_choose_its_models(deps, minimized, owner, standins):
+    configure(owner, deps, "{model}", {"default": "claude-opus-5-5"})
+    run_all(deps, minimized())
+    assert calls(standins) == ["claude-opus-5-5"]
+
+
+def test_topics_the_tenant_lacks_are_suggestions(deps, minimized, owner, standins):
+    answer = json.loads(first_answer()) | {"score": 0.9, "topics": ["Gift Cards", "shipping"]}
+    for _ in range(2):
+        script(standins, {"status": 200, **said(json.dumps(answer))})
+        run_all(deps, minimized())
+    assert owner.execute("SELECT name, seen FROM topic_suggestion").fetchall() == [("gift_cards", 2)]
+
+
+def test_every_call_of_a_tenant_begins_with_the_same_bytes(deps, minimized, standins):
+    for text in ("one", "two 😡", "üç"):
+        run_all(deps, minimized(text))
+    lines = httpx2.get(f"{standins['anthropic']}/_received").text.splitlines()
+    bodies = [json.loads(json.loads(line)["body"]) for line in lines]
+    prefixes = {json.dumps({key: body[key] for key in ("system", "output_config", "thinking")}) for body in bodies}
+    assert len(prefixes) == 1
+    assert [block["cache_control"] for block in bodies[0]["system"]] == [{"type": "ephemeral", "ttl": "1h"}] * 2
+
+
+@pytest.fixture
+def breaker(broker):
+    import redis
+
+    with redis.Redis.from_url(broker) as client:
+        client.delete("earshot:breaker:t")
+    return CircuitBreaker(broker)
+
+
+def test_the_breaker_lets_one_probe_through_and_waits_longer_each_time(breaker, monkeypatch):
+    monkeypatch.setattr("worker.circuit_breaker.FIRST_PAUSE_MS", 60)
+    for _ in range(5):
+        breaker.report("t", failed=True)
+    assert 0 < breaker.wait_s("t") <= 0.06
+    import time
+
+    time.sleep(0.08)
+    assert breaker.wait_s("t") == 0
+    assert breaker.wait_s("t") > 1
+    breaker.report("t", failed=True)
+    assert 0.06 < breaker.wait_s("t") <= 0.12
+    time.sleep(0.14)
+    assert breaker.wait_s("t") == 0
+    breaker.report("t", failed=False)
+    assert breaker.wait_s("t") == 0 == breaker.wait_s("t")
+
+
+def test_the_breaker_stays_closed_while_half_of_the_calls_work(breaker):
+    for number in range(40):
+        breaker.report("t", failed=number % 2 == 1)
+    assert breaker.wait_s("t") == 0
+
+
+def test_without_its_server_the_breaker_is_closed():
+    away = CircuitBreaker("redis://127.0.0.1:1/0")
+    away.report("t", failed=True)
+    assert away.wait_s("t") == 0
+
+
+def test_a_turn_that_is_far_off_frees_the_thread(deps, minimized, standins):
+    deps.provider_gate.requests_per_min, deps.provider_gate.is_fixed = 1, True
+    first, second = minimized("one"), minimized("two")
+    assert analyze_step.analyze(deps, first) is Next.GO_ON
+    assert analyze_step.analyze(deps, second) is Next.STOP
+    assert len(calls(standins)) == 1

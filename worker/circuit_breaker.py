@@ -1,0 +1,129 @@
+"""One breaker for all workers: while a provider fails, nobody calls it, and one probe finds out when it is back.
+
+Opens when at least 5 calls, and more than half of all, have failed within 30 s; asks again after 30 s, then after twice as long, at
+most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
+"""
+
+import threading
+import time
+
+import redis
+import structlog
+
+log = structlog.get_logger()
+
+_TIMEOUT_S = 0.5
+_RETRY_AFTER_S = 5.0
+WINDOW_MS = 30_000
+MIN_FAILURES = 5
+FIRST_PAUSE_MS = 30_000
+LONGEST_PAUSE_MS = 300_000
+# A probe that nobody reports about (its worker died) is given up after this long.
+PROBE_MS = 45_000
+KEEP_MS = 3_600_000
+
+# Answers 0 when a call may be made, else the milliseconds to wait. Half open: one caller gets the probe.
+_ASK = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local open_until = tonumber(redis.call('HGET', KEYS[1], 'open_until') or 0)
+if open_until == 0 then return 0 end
+if open_until > now then return open_until - now end
+local probe_until = tonumber(redis.call('HGET', KEYS[1], 'probe_until') or 0)
+if probe_until > now then return probe_until - now end
+redis.call('HSET', KEYS[1], 'probe_until', now + tonumber(ARGV[1]))
+return 0
+"""
+# Answers 1 when this report opened the breaker, 2 when it closed it, else 0.
+_REPORT = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local failed = ARGV[1] == '1'
+local state = redis.call('HMGET', KEYS[1], 'open_until', 'pause', 'since', 'calls', 'failures')
+local open_until, pause = tonumber(state[1] or 0), tonumber(state[2] or ARGV[4])
+if open_until > now then return 0 end
+local verdict = 0
+if tonumber(ARGV[7]) > 0 then
+    redis.call('HSET', KEYS[1], 'open_until', now + tonumber(ARGV[7]), 'pause', pause, 'probe_until', 0)
+    verdict = 1
+elseif open_until > 0 then
+    if not failed then
+        redis.call('DEL', KEYS[1])
+        return 2
+    end
+    pause = math.min(pause * 2, tonumber(ARGV[5]))
+    redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
+    verdict = 1
+else
+    local since, calls, failures = tonumber(state[3] or 0), tonumber(state[4] or 0), tonumber(state[5] or 0)
+    if now - since > tonumber(ARGV[2]) then since, calls, failures = now, 0, 0 end
+    calls = calls + 1
+    if failed then failures = failures + 1 end
+    redis.call('HSET', KEYS[1], 'since', since, 'calls', calls, 'failures', failures)
+    if failures >= tonumber(ARGV[3]) and failures * 2 > calls then
+        redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
+        verdict = 1
+    end
+end
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[6]))
+return verdict
+"""
+
+
+class CircuitBreaker:
+    """Safe to share between threads."""
+
+    def __init__(self, redis_url: str) -> None:
+        """redis_url: another kind of broker has no breaker; then every call may be made."""
+        self._ask = self._report = None
+        self._away_until = 0.0
+        self._lock = threading.Lock()
+        if redis_url.startswith(("redis://", "rediss://", "unix://")):
+            client = redis.Redis.from_url(
+                redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, max_connections=32
+            )
+            self._ask = client.register_script(_ASK)
+            self._report = client.register_script(_REPORT)
+
+    def wait_s(self, name: str) -> float:
+        """0 when `name` may be called now, else how long to wait. Of a half-open breaker one caller gets 0: the probe."""
+        if self._ask is None or time.monotonic() < self._away_until:
+            return 0.0
+        try:
+            return float(self._ask(keys=[_key(name)], args=[PROBE_MS])) / 1000
+        except redis.RedisError as error:
+            self._stay_away(error)
+            return 0.0
+
+    def report(self, name: str, *, failed: bool, pause_s: float = 0.0) -> None:
+        """What became of a call. failed: the provider did not answer, or answered that it can't; never a refusal or a limit.
+
+        pause_s: open at once, for this long: the next call would fail alike.
+        """
+        if self._report is None or time.monotonic() < self._away_until:
+            return
+        arguments = [
+            int(failed),
+            WINDOW_MS,
+            MIN_FAILURES,
+            FIRST_PAUSE_MS,
+            LONGEST_PAUSE_MS,
+            KEEP_MS,
+            round(pause_s * 1000),
+        ]
+        try:
+            verdict = int(self._report(keys=[_key(name)], args=arguments))
+        except redis.RedisError as error:
+            self._stay_away(error)
+            return
+        if verdict:
+            log.warning("breaker_opened" if verdict == 1 else "breaker_closed", provider=name)
+
+    def _stay_away(self, error: redis.RedisError) -> None:
+        with self._lock:
+            self._away_until = time.monotonic() + _RETRY_AFTER_S
+        log.warning("breaker_unreachable", code=type(error).__name__)
+
+
+def _key(name: str) -> str:
+    return f"earshot:breaker:{name}"

@@ -1,0 +1,76 @@
+"""Whether the AI provider may be called now: its breaker, the requests a minute that all workers share, models that are gone."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from analysis.base import MODEL_NOT_FOUND, AnalysisError
+from worker.circuit_breaker import CircuitBreaker
+from worker.rate_budget import Bucket, RateBudget
+
+# Of what the provider allows; the rest is for whoever else uses the key.
+SHARE_OF_LIMIT = 0.8
+# Bulk work stops at this share of ours, so that a live message always finds room.
+BULK_SHARE = 0.5
+# A shorter wait for one's turn is slept here; a longer one frees the thread.
+MAX_SLEEP_S = 1.0
+# A name that the provider did not know is tried again after this long.
+MISSING_FOR_S = 300.0
+
+
+@dataclass
+class ProviderGate:
+    """One per process; what it knows of breaker and budget is shared through the broker's server."""
+
+    breaker: CircuitBreaker
+    budget: RateBudget
+    requests_per_min: int | None
+    """None until the provider has said."""
+    is_fixed: bool = False
+    """The operator has set it: what answers say does not count."""
+    _missing: dict[str, float] = field(default_factory=dict[str, float])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait_s(self, model: str, *, bulk: bool = False) -> float:
+        """0 when the model may be called now (a turn is taken then), else how long to leave it alone.
+
+        A wait of under a second for one's turn is slept through.
+        """
+        give_up_at = time.monotonic() + MAX_SLEEP_S
+        while (turn_s := self.budget.take(self._buckets(model, bulk=bulk))) > 0:
+            if time.monotonic() + turn_s > give_up_at:
+                return turn_s
+            time.sleep(turn_s)
+        return self.breaker.wait_s(model)
+
+    def _buckets(self, model: str, *, bulk: bool) -> list[Bucket]:
+        if self.requests_per_min is None:
+            return []
+        per_s = self.requests_per_min * SHARE_OF_LIMIT / 60
+        buckets = [Bucket(f"model:{model}", per_s=per_s, burst=max(1, round(per_s * 5)))]
+        if bulk:
+            share = per_s * BULK_SHARE
+            buckets.append(Bucket(f"model:{model}:bulk", per_s=share, burst=max(1, round(share))))
+        return buckets
+
+    def note_answer(self, model: str, *, requests_per_min: int | None) -> None:
+        """The model answered, and said perhaps how often it may be asked."""
+        self.breaker.report(model, failed=False)
+        if requests_per_min and not self.is_fixed:
+            self.requests_per_min = requests_per_min
+
+    def note_failure(self, model: str, error: AnalysisError) -> None:
+        """What a failure says about calls to come. A refusal or a limit says that the provider works."""
+        if error.code == MODEL_NOT_FOUND:
+            with self._lock:
+                self._missing[model] = time.monotonic() + MISSING_FOR_S
+        elif error.needs_person:
+            self.breaker.report(model, failed=True, pause_s=error.retry_after_s or MISSING_FOR_S)
+        else:
+            self.breaker.report(model, failed=error.trips_breaker)
+
+    def choose(self, wanted: str, *, instead: str | None) -> str:
+        """The wanted model, or the other one while the provider does not know the wanted."""
+        with self._lock:
+            is_missing = self._missing.get(wanted, 0.0) > time.monotonic()
+        return instead if is_missing and instead else wanted
