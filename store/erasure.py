@@ -103,7 +103,7 @@ def _forget_as_context(conn: Connection, ids: list[str]) -> None:
             SELECT later.id
             FROM message AS later
             WHERE later.conversation_id = this.conversation_id AND later.id <> this.id
-              AND (later.sent_at, later.id) >= (this.sent_at, '00000000-0000-0000-0000-000000000000')
+              AND later.sent_at >= this.sent_at
             ORDER BY later.sent_at, later.id
             LIMIT %s
         ) AS later

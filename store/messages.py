@@ -114,23 +114,23 @@ class EarlierTurn:
     minimized_text: str | None = field(repr=False)
 
 
-def list_earlier_turns(
-    conn: Connection, *, conversation_id: str, sent_at: datetime, message_id: str, limit: int
+def list_turns_around(
+    conn: Connection, *, conversation_id: str, sent_at: datetime, message_id: str, limit: int, until_now: bool = False
 ) -> list[EarlierTurn]:
     """Up to `limit` turns of the conversation before this message by provider time, oldest first.
 
-    The parts of the message's own burst are not among them.
+    The parts of the message's own burst are not among them. until_now: the newest turns, also those after the message.
     """
     rows = conn.execute(
         """
         SELECT id::text, direction, text, minimized_text
         FROM message
-        WHERE conversation_id = %s AND (sent_at, id) < (%s, %s) AND text IS NOT NULL AND state <> 'erased'
-          AND joined_to IS DISTINCT FROM %s
+        WHERE conversation_id = %s AND ((sent_at, id) < (%s, %s) OR (%s AND id <> %s)) AND text IS NOT NULL
+          AND state <> 'erased' AND joined_to IS DISTINCT FROM %s
         ORDER BY sent_at DESC, id DESC
         LIMIT %s
         """,
-        (conversation_id, sent_at, message_id, message_id, limit),
+        (conversation_id, sent_at, message_id, until_now, message_id, message_id, limit),
     ).fetchall()
     return [EarlierTurn(*row) for row in reversed(rows)]
 

@@ -40,6 +40,8 @@ class LockedRun:
     leased: bool
     gathers: bool
     """More of the same burst may come: not to be analyzed yet."""
+    until_now: bool
+    """The context is everything up to now, not only up to the message."""
 
 
 def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
@@ -47,7 +49,8 @@ def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
     row = conn.execute(
         """
         SELECT kind, state, outcome, answer, error_code, provisional_at IS NOT NULL, crashes,
-               coalesce(lease_until > clock_timestamp(), false), coalesce(gathers_until > clock_timestamp(), false)
+               coalesce(lease_until > clock_timestamp(), false), coalesce(gathers_until > clock_timestamp(), false),
+               until_now
         FROM run
         WHERE id = %s AND tenant_id = %s
         FOR UPDATE

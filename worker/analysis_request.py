@@ -9,7 +9,7 @@ from config.tenant import TenantConfig
 from store.customers import list_known_names
 from store.db import Connection
 from store.examples import PublishedExamples, get_published_examples
-from store.messages import StoredMessage, list_burst_parts, list_earlier_turns
+from store.messages import StoredMessage, list_burst_parts, list_turns_around
 
 # Of a longer burst the newest words count.
 MAX_BURST_CHARS = 8192
@@ -30,13 +30,14 @@ def build_request(
     tenant_id: int,
     tenant: TenantConfig,
     examples: PublishedExamples | None = None,
+    until_now: bool = False,
 ) -> BuiltRequest:
-    """The request for a message that is placed and minimized: only what happened up to it.
+    """The request for a message that is placed and minimized: only what happened up to it, or `until_now`.
 
     examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
     """
     industry = load_industry(tenant.industry)
-    context = _context(conn, message, tenant)
+    context = _context(conn, message, tenant, until_now=until_now)
     published = examples if examples is not None else get_published_examples(conn, tenant_id)
     request = AnalysisRequest(
         text=_burst_text(conn, message),
@@ -50,16 +51,19 @@ def build_request(
     return BuiltRequest(request, tuple(context))
 
 
-def _context(conn: Connection, message: StoredMessage, tenant: TenantConfig) -> dict[str, ContextTurn]:
-    """The last turns before the message, stripped, by message id."""
+def _context(
+    conn: Connection, message: StoredMessage, tenant: TenantConfig, *, until_now: bool
+) -> dict[str, ContextTurn]:
+    """The last turns before the message (until now: beside it), stripped, by message id."""
     assert message.conversation_id is not None and message.customer_id is not None
     names: tuple[str, ...] | None = None
-    turns = list_earlier_turns(
+    turns = list_turns_around(
         conn,
         conversation_id=message.conversation_id,
         sent_at=message.sent_at,
         message_id=message.id,
         limit=tenant.context_turns,
+        until_now=until_now,
     )
     context: dict[str, ContextTurn] = {}
     for turn in turns:

@@ -131,7 +131,7 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
             alert_about_provider(conn, ref.tenant_id, code=BUDGET_REACHED)
             return Next.STOP
         message = get_message(conn, ref.message_id)
-        built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant)
+        built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
         call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
         token = take_lease(conn, ref)
         purpose = "live" if run.kind == "initial" else "again"

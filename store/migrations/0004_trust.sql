@@ -25,6 +25,9 @@ ALTER TABLE egress
 -- Its words hit the floor (see routing/floor.py): read first when the provider is back.
 ALTER TABLE run ADD COLUMN urgent boolean NOT NULL DEFAULT false;
 
+-- A second look at a conversation sees everything up to now, also what came after the message it judges.
+ALTER TABLE run ADD COLUMN until_now boolean NOT NULL DEFAULT false;
+
 -- What a tenant has spent by day (UTC), so that a cap is one look-up.
 CREATE TABLE spend (
     tenant_id bigint NOT NULL,

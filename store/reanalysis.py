@@ -1,0 +1,62 @@
+"""A second look at messages that were judged before: a fresh pass, appended to the history."""
+
+from collections.abc import Sequence
+
+from store.db import Connection
+from store.runs import RunRef
+
+
+def add_reanalyses(
+    conn: Connection, tenant_id: int, message_ids: Sequence[str], *, until_now: bool = False
+) -> tuple[list[RunRef], int]:
+    """(runs that begin now, how many messages have one under way already). Messages without words, erased ones, those of the
+    business and those of other tenants are left out.
+
+    Pressing twice is one run. until_now: each sees its conversation up to now. The transaction must act for `tenant_id`.
+    """
+    # Locked in order, so that two who press at once wait for each other.
+    conn.execute("SELECT FROM message WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (list(message_ids),))
+    rows = conn.execute(
+        """
+        WITH wanted AS (
+            SELECT m.id, EXISTS (
+                SELECT FROM run AS r WHERE r.message_id = m.id AND r.kind IN ('initial', 'reanalyze') AND r.state <> 'dead'
+            ) AS under_way
+            FROM message AS m
+            WHERE m.id = ANY(%s::uuid[]) AND m.tenant_id = %s AND m.direction = 'inbound' AND m.state <> 'erased'
+              AND m.text IS NOT NULL
+        ), begun AS (
+            INSERT INTO run (tenant_id, message_id, kind, until_now, next_at)
+            SELECT %s, id, 'reanalyze', %s, now() FROM wanted WHERE NOT under_way ORDER BY id
+            RETURNING message_id, id
+        )
+        SELECT w.under_way, b.message_id::text, b.id::text FROM wanted AS w LEFT JOIN begun AS b ON b.message_id = w.id
+        """,
+        (list(message_ids), tenant_id, tenant_id, until_now),
+    ).fetchall()
+    begun = [RunRef(tenant_id, message_id, run_id) for _, message_id, run_id in rows if run_id]
+    return begun, sum(under_way for under_way, _, _ in rows)
+
+
+def find_newest_message(conn: Connection, conversation_id: str) -> str | None:
+    """The customer's newest message with words, by provider time: the one a second look at the conversation judges."""
+    row = conn.execute(
+        """
+        SELECT id::text
+        FROM message
+        WHERE conversation_id = %s AND direction = 'inbound' AND text IS NOT NULL AND state <> 'erased'
+        ORDER BY sent_at DESC, id DESC
+        LIMIT 1
+        """,
+        (conversation_id,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def count_open_passes(conn: Connection, message_ids: Sequence[str]) -> int:
+    """How many of the messages still have a pass under way: progress is what is left of them."""
+    row = conn.execute(
+        "SELECT count(DISTINCT message_id) FROM run WHERE message_id = ANY(%s::uuid[]) AND state <> 'dead'",
+        (list(message_ids),),
+    ).fetchone()
+    return row[0] if row else 0
