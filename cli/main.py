@@ -25,6 +25,7 @@ COMMANDS = {
     "egress": ("cli.egress", "what has left for the AI provider, word for word"),
     "dead": ("cli.dead", "list and replay parked messages"),
     "crm": ("cli.crm", "check and provision a tenant's CRM"),
+    "eval": ("cli.eval", "how good an analyzer is on a labelled file, and how sure that is"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }
 
