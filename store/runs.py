@@ -158,6 +158,14 @@ def postpone(conn: Connection, ref: RunRef, *, seconds: float, error_code: str) 
     )
 
 
+def wake_waiting(conn: Connection, *, because: str) -> int:
+    """Make runs that were postponed for this reason due now. Needs the system scope."""
+    return conn.execute(
+        "UPDATE run SET next_at = now(), rings = 0 WHERE state <> 'dead' AND error_code = %s AND next_at > now()",
+        (because,),
+    ).rowcount
+
+
 def gather(conn: Connection, ref: RunRef, *, seconds: float, max_wait_s: float) -> None:
     """Leave a minimized run alone while more of the same burst may come, but never longer than max_wait_s since it began."""
     conn.execute(

@@ -12,7 +12,7 @@ from analysis.lexicon import floor_hits
 from analysis.schema import SCHEMA_VERSION
 from config.tenant import TenantConfig
 from store.analyses import Provenance, add_egress, settle_egress
-from store.db import Connection
+from store.db import Connection, StoreError
 from store.messages import StoredMessage, get_message, share_context
 from store.runs import (
     MAX_CRASHES,
@@ -25,6 +25,7 @@ from store.runs import (
     release_lease,
     store_answer,
     take_lease,
+    wake_waiting,
 )
 from store.spend import add_spend, alert_about_provider, get_spent
 from worker.analysis_request import BuiltRequest, build_request
@@ -35,6 +36,7 @@ from worker.stage import Next, after
 NO_ANALYZER_RETRY_S = 300.0
 BUDGET_RETRY_S = 300.0
 BUDGET_REACHED = "budget_reached"
+PROVIDER_PAUSED = "provider_paused"
 
 log = structlog.get_logger()
 
@@ -82,7 +84,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     model = deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
     wait_s = deps.provider_gate.wait_s(model)
     if wait_s > 0:
-        return _wait(deps, ref, seconds=wait_s, because="provider_paused")
+        return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
     if isinstance(claimed, Next):
         return claimed
@@ -158,8 +160,20 @@ def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str
         failure = error
         deps.provider_gate.note_failure(call.model, error)
     else:
-        deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min)
+        if deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min):
+            _wake_all(deps)
     return _Answer(call, analysis, failure, int((time.monotonic() - started) * 1000))
+
+
+def _wake_all(deps: Deps) -> None:
+    """The provider is back: what waited for it is due now, urgent words first. The reconciler rings in portions."""
+    try:
+        with deps.database.system_transaction() as conn:
+            woken = wake_waiting(conn, because=PROVIDER_PAUSED)
+    except StoreError as error:  # they come by themselves, only later
+        log.warning("not_woken", code=error.code)
+    else:
+        log.info("provider_is_back", runs=woken)
 
 
 def _read_again(

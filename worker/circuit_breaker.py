@@ -95,13 +95,13 @@ class CircuitBreaker:
             self._stay_away(error)
             return 0.0
 
-    def report(self, name: str, *, failed: bool, pause_s: float = 0.0) -> None:
-        """What became of a call. failed: the provider did not answer, or answered that it can't; never a refusal or a limit.
+    def report(self, name: str, *, failed: bool, pause_s: float = 0.0) -> bool:
+        """True when this report closed the breaker: the provider is back. What became of a call. failed: the provider did not answer, or answered that it can't; never a refusal or a limit.
 
         pause_s: open at once, for this long: the next call would fail alike.
         """
         if self._report is None or time.monotonic() < self._away_until:
-            return
+            return False
         arguments = [
             int(failed),
             WINDOW_MS,
@@ -115,9 +115,10 @@ class CircuitBreaker:
             verdict = int(self._report(keys=[_key(name)], args=arguments))
         except redis.RedisError as error:
             self._stay_away(error)
-            return
+            return False
         if verdict:
             log.warning("breaker_opened" if verdict == 1 else "breaker_closed", provider=name)
+        return verdict == 2
 
     def _stay_away(self, error: redis.RedisError) -> None:
         with self._lock:

@@ -53,11 +53,11 @@ class ProviderGate:
             buckets.append(Bucket(f"model:{model}:bulk", per_s=share, burst=max(1, round(share))))
         return buckets
 
-    def note_answer(self, model: str, *, requests_per_min: int | None) -> None:
-        """The model answered, and said perhaps how often it may be asked."""
-        self.breaker.report(model, failed=False)
+    def note_answer(self, model: str, *, requests_per_min: int | None) -> bool:
+        """The model answered, and said perhaps how often it may be asked. True when it was away: what waits may go on."""
         if requests_per_min and not self.is_fixed:
             self.requests_per_min = requests_per_min
+        return self.breaker.report(model, failed=False)
 
     def note_failure(self, model: str, error: AnalysisError) -> None:
         """What a failure says about calls to come. A refusal or a limit says that the provider works."""

@@ -120,6 +120,45 @@ def test_nothing_acknowledged_is_lost_when_workers_broker_and_receiver_are_kille
     assert len(callbacks) == len(set(callbacks)), "one action was sent twice"
     events = stack.rows("SELECT count(*), count(DISTINCT key) FROM crm_event")
     assert events[0][0] == events[0][1]
+    calls = stack.rows(
+        "SELECT count(*) FROM egress e JOIN message m ON m.id = e.message_id WHERE m.text LIKE '%%#chaos'"
+    )
+    assert calls[0][0] <= 1.10 * total, "too many calls of the model were paid for twice"
+
+
+def test_a_provider_that_is_away_keeps_nobody_waiting_and_everything_is_read_when_it_is_back(stack):
+    anthropic, seconds, per_s = stack.info["standins"]["anthropic"], 12, 20
+    down = {"path": "/v1/messages", "times": 100_000, "status": 529, "body": {"type": "error", "error": {}}}
+    httpx2.post(f"{anthropic}/_script", json={"steps": [down]})
+    for second in range(seconds):
+        began = time.monotonic()
+        for number in range(per_s):
+            words = "I will call my lawyer" if number == 0 else "Where is my order?"
+            assert stack.post(whatsapp_body(message(f"{words} {second}.{number} #outage"))) == 200
+        time.sleep(max(0, 1 - (time.monotonic() - began)))
+    total = seconds * per_s
+    placed = """
+        SELECT count(*), percentile_disc(0.99) WITHIN GROUP (ORDER BY first.after_s) < 5
+        FROM message m CROSS JOIN LATERAL (
+            SELECT extract(epoch FROM min(d.created_at) - m.received_at) AS after_s
+            FROM routing_decision d WHERE d.message_id = m.id
+        ) AS first
+        WHERE m.text LIKE %s AND first.after_s IS NOT NULL
+    """
+    stack.wait_for(placed, [(total, True)], parameters=("%#outage",), timeout_s=20)
+    query = "SELECT count(*) FROM egress e JOIN message m ON m.id = e.message_id WHERE m.text LIKE '%%#outage'"
+    ((failed,),) = stack.rows(query)
+    assert stack.rows("SELECT count(*) FROM action a JOIN message m ON m.id = a.message_id"
+                      " WHERE m.text LIKE '%%#outage' AND a.state NOT IN ('shadow', 'sent')") == [(0,)]  # fmt: skip
+    httpx2.delete(f"{anthropic}/_script")
+    stack.wait_for(DONE, [(total,)], parameters=("%#outage",), timeout_s=120)
+    assert_exactly_once(stack, "%#outage", total)
+    assert failed < total, "a provider that fails is left alone"
+    order = stack.rows(
+        "SELECT m.text LIKE 'I will%%' FROM message m JOIN message_analysis a ON a.message_id = m.id"
+        " WHERE m.text LIKE '%%#outage' AND NOT a.provisional ORDER BY a.created_at LIMIT 60"
+    )
+    assert sum(urgent for (urgent,) in order) >= seconds - 1, "urgent words are read first"
 
 
 def test_a_dead_child_is_back_within_two_seconds_on_the_same_port(stack):
