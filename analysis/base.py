@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NewType, Protocol
 
 from analysis.schema import AnalysisAnswer
+from config.rules_versions import RULES_VERSION
 
 MinimizedText = NewType("MinimizedText", str)
 """Text that went through analysis.minimize. The only text an Analyzer accepts."""
@@ -85,6 +86,7 @@ class AnalysisRequest:
 
     topics: name to one-line definition, for this tenant. industry, tone: from the tenant's template.
     examples: published corrections of the tenant, the same order each time. examples_version: 0 when there are none.
+    rules_version: which of the global rules.
     """
 
     text: MinimizedText = field(repr=False)
@@ -94,6 +96,7 @@ class AnalysisRequest:
     tone: str = ""
     examples: tuple[Example, ...] = field(default=(), repr=False)
     examples_version: int = 0
+    rules_version: str = RULES_VERSION
 
 
 @dataclass(frozen=True)

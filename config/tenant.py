@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from config.industries import find_industry_name, industry_names, load_industry, nearest_industry_name
+from config.rules_versions import RULES_VERSIONS
 from config.topics import Topics, check_number, find_twin
 
 ENV_PREFIX = "env:"
@@ -264,6 +265,8 @@ class ModelConfig(_Part):
     """Reads again what the default model is unsure of, finds sarcastic, or contradicts itself in."""
     escalate_below: float = Field(default=0.55, ge=0, le=1)
     """Answers with a lower score are read again."""
+    rules: Literal[RULES_VERSIONS] | None = None  # pyright: ignore[reportInvalidTypeForm]
+    """A version of the global rules to keep to; None: always the newest."""
     max_escalation_share: float = Field(default=0.05, ge=0, le=1)
     """Of a day's calls; 0 switches second readings off. They cost some twenty times as much."""
 

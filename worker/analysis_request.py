@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from analysis.base import AnalysisRequest, ContextTurn, MinimizedText
 from analysis.minimize import minimize as strip_personal_data
 from config.industries import load_industry
+from config.rules_versions import RULES_VERSION
 from config.tenant import TenantConfig
 from store.customers import list_known_names
 from store.db import Connection
@@ -47,6 +48,7 @@ def build_request(
         tone=tenant.tone or industry.tone,
         examples=published.examples,
         examples_version=published.version,
+        rules_version=tenant.model.rules or RULES_VERSION,
     )
     return BuiltRequest(request, tuple(context))
 

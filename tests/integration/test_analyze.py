@@ -79,7 +79,7 @@ def test_an_analysis_says_what_it_was_made_with_and_what_it_cost(deps, minimized
         FROM message_analysis
         """
     ).fetchone()
-    assert row[:7] == (HAIKU, HAIKU, 1, row[3], 0, None, "g1.s1")
+    assert row[:7] == (HAIKU, HAIKU, 1, row[3], 0, None, "g2.s1")
     assert all(row[7:11]) and row[11] >= 0
     assert row[3].startswith("m")
     spent = owner.execute("SELECT calls, escalations, cost_microusd FROM spend").fetchone()
