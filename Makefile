@@ -10,7 +10,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-full check lint types layers format lock clean
+.PHONY: help setup demo up test test-full bench check lint types layers format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
 	@$(BIN)/python -m pytest -m "slow or not slow"
+
+bench: setup ## Measurements beside their baselines
+	@$(BIN)/python -m benchmarks.cost
 
 check: lint types layers ## Style, types, layers, dependencies, migrations
 

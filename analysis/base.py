@@ -86,7 +86,7 @@ class AnalysisRequest:
 
     topics: name to one-line definition, for this tenant. industry, tone: from the tenant's template.
     examples: published corrections of the tenant, the same order each time. examples_version: 0 when there are none.
-    rules_version: which of the global rules.
+    rules_version: which of the global rules. is_quiet: too few messages for the tenant's blocks to be found in the cache again.
     """
 
     text: MinimizedText = field(repr=False)
@@ -97,6 +97,7 @@ class AnalysisRequest:
     examples: tuple[Example, ...] = field(default=(), repr=False)
     examples_version: int = 0
     rules_version: str = RULES_VERSION
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True)

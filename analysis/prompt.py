@@ -35,7 +35,11 @@ def build_system(request: AnalysisRequest) -> list[dict[str, Any]]:
     blocks = [rules_text(request.rules_version), "\n".join(tenant_lines)]
     if request.examples:
         blocks.append("\n".join([EXAMPLES_HEADING, *map(_example_line, request.examples)]))
-    return [{"type": "text", "text": text, "cache_control": CACHE_1H} for text in blocks]
+    kept = 1 if request.is_quiet else len(blocks)
+    return [
+        {"type": "text", "text": text, **({"cache_control": CACHE_1H} if number < kept else {})}
+        for number, text in enumerate(blocks)
+    ]
 
 
 def _example_line(example: Example) -> str:

@@ -48,6 +48,33 @@ def add_spend(conn: Connection, tenant_id: int, *, cost_microusd: int, calls: in
     )
 
 
+def update_quiet_tenants(conn: Connection, tenant_id: int, *, calls_per_day: float) -> None:
+    """Judge by the last seven whole days whether the tenant is quiet; one that is younger is not. Must act for `tenant_id`."""
+    conn.execute(
+        """
+        UPDATE tenant
+        SET is_quiet = judged.is_quiet
+        FROM (
+            SELECT t.id, t.created_at < current_date - 7
+                   AND coalesce((
+                       SELECT sum(s.calls) FROM spend AS s
+                       WHERE s.tenant_id = t.id AND s.day BETWEEN current_date - 7 AND current_date - 1
+                   ), 0) < 7 * %s AS is_quiet
+            FROM tenant AS t
+            WHERE t.id = %s
+        ) AS judged
+        WHERE tenant.id = judged.id AND tenant.is_quiet IS DISTINCT FROM judged.is_quiet
+        """,
+        (calls_per_day, tenant_id),
+    )
+
+
+def is_quiet(conn: Connection, tenant_id: int) -> bool:
+    """See `update_quiet_tenants`."""
+    row = conn.execute("SELECT is_quiet FROM tenant WHERE id = %s", (tenant_id,)).fetchone()
+    return bool(row and row[0])
+
+
 def alert_about_provider(conn: Connection, tenant_id: int, *, code: str) -> None:
     """Tell the tenant's people that analyses wait for somebody to act: once a day and code."""
     conn.execute(

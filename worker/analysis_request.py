@@ -11,6 +11,7 @@ from store.customers import list_known_names
 from store.db import Connection
 from store.examples import PublishedExamples, get_published_examples
 from store.messages import StoredMessage, list_burst_parts, list_turns_around
+from store.spend import is_quiet
 
 # Of a longer burst the newest words count.
 MAX_BURST_CHARS = 8192
@@ -49,6 +50,7 @@ def build_request(
         examples=published.examples,
         examples_version=published.version,
         rules_version=tenant.model.rules or RULES_VERSION,
+        is_quiet=is_quiet(conn, tenant_id),
     )
     return BuiltRequest(request, tuple(context))
 

@@ -82,6 +82,11 @@ app.conf.update(
             "schedule": 6 * 3600.0,
             "options": {"queue": "maintenance"},
         },
+        "quiet_tenants": {
+            "task": "earshot.judge_quiet_tenants",
+            "schedule": 6 * 3600.0,
+            "options": {"queue": "maintenance"},
+        },
         "negative_counts": {
             "task": "earshot.refresh_negative_counts",
             "schedule": 3600.0,

@@ -187,6 +187,12 @@ def ensure_partitions(**_: Any) -> None:
     _quietly(lambda: reconcile.make_partitions(deps(), now=datetime.now(UTC)), name="ensure_partitions")
 
 
+@app.task(name="earshot.judge_quiet_tenants", queue="maintenance")
+def judge_quiet_tenants(**_: Any) -> None:
+    """Decide for the coming hours whose prompts are worth keeping in the provider's cache."""
+    _quietly(lambda: reconcile.judge_quiet_tenants(deps()), name="judge_quiet_tenants")
+
+
 @app.task(name="earshot.refresh_negative_counts", queue="maintenance")
 def refresh_negative_counts(**_: Any) -> None:
     """Let "N negative messages in last 30 days" fall with time."""

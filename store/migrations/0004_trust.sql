@@ -28,6 +28,9 @@ ALTER TABLE run ADD COLUMN urgent boolean NOT NULL DEFAULT false;
 -- A second look at a conversation sees everything up to now, also what came after the message it judges.
 ALTER TABLE run ADD COLUMN until_now boolean NOT NULL DEFAULT false;
 
+-- Too few messages for a tenant's part of the prompt to be found in the provider's cache again: keeping it there would cost more.
+ALTER TABLE tenant ADD COLUMN is_quiet boolean NOT NULL DEFAULT false;
+
 -- What a tenant has spent by day (UTC), so that a cap is one look-up.
 CREATE TABLE spend (
     tenant_id bigint NOT NULL,
@@ -78,3 +81,5 @@ BEGIN
     END LOOP;
 END
 $$;
+CREATE POLICY own_row_changes ON tenant FOR UPDATE TO earshot_process
+    USING (id = (SELECT app_tenant())) WITH CHECK (id = (SELECT app_tenant()));

@@ -295,3 +295,18 @@ def test_a_turn_that_is_far_off_frees_the_thread(deps, minimized, standins):
     assert analyze_step.analyze(deps, first) is Next.GO_ON
     assert analyze_step.analyze(deps, second) is Next.STOP
     assert len(calls(standins)) == 1
+
+
+@pytest.mark.parametrize(("age_days", "calls", "marks"), [(30, 40, 1), (30, 400, 2), (3, 0, 2)])
+def test_a_quiet_tenants_part_of_the_prompt_is_not_kept_in_the_cache(
+    deps, minimized, owner, standins, tenant_ids, age_days, calls, marks
+):
+    owner.execute("UPDATE tenant SET created_at = now() - make_interval(days => %s)", (age_days,))
+    owner.execute(
+        "INSERT INTO spend (tenant_id, day, calls) VALUES (%s, current_date - 2, %s)", (tenant_ids["acme"], calls)
+    )
+    reconcile.judge_quiet_tenants(deps)
+    run_all(deps, minimized())
+    line = httpx2.get(f"{standins['anthropic']}/_received").text.splitlines()[-1]
+    blocks = json.loads(json.loads(line)["body"])["system"]
+    assert sum("cache_control" in block for block in blocks) == marks
