@@ -18,6 +18,10 @@ MODEL_NOT_FOUND = "model_not_found_404"
 """Code of a model that is retired, or whose name is wrong: worth a try with the other one."""
 
 
+ODD_ANSWER = "answer_"
+"""How the code of an answer begins that is not of the form asked for."""
+
+
 class AnalysisError(Exception):
     """The model gave no usable answer. The text holds codes only: no key, no prompt, no customer text.
 

@@ -13,7 +13,7 @@ import anthropic
 import httpx2
 from anthropic.types import Message
 
-from analysis.base import CUT_OFF, REFUSED, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
+from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
 from analysis.cost import usage_with_cost
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
@@ -121,7 +121,7 @@ class Claude:
         try:
             read = read_answer(text, topics=topics)
         except ValueError as error:
-            failure = AnalysisError(f"answer_{error}", permanent=False, usage=usage, request_id=request_id)
+            failure = AnalysisError(f"{ODD_ANSWER}{error}", permanent=False, usage=usage, request_id=request_id)
         else:
             summary = minimize(read.answer.summary, region=SUMMARY_REGION).text
             return Analysis(
@@ -233,4 +233,4 @@ def _text(message: Message, *, usage: Usage, request_id: str | None) -> str:
     for block in message.content or []:
         if block.type == "text" and block.text:
             return block.text
-    raise AnalysisError("answer_empty", permanent=False, usage=usage, request_id=request_id)
+    raise AnalysisError(f"{ODD_ANSWER}empty", permanent=False, usage=usage, request_id=request_id)

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from analysis.base import CUT_OFF, REFUSED, Analysis, AnalysisError, Analyzer, PreparedCall, Usage
+from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analysis, AnalysisError, Analyzer, PreparedCall, Usage
 from analysis.escalation import may_escalate, reason_to_escalate
 from analysis.lexicon import floor_hits
 from analysis.schema import SCHEMA_VERSION
@@ -35,6 +35,8 @@ from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
 BUDGET_RETRY_S = 300.0
+# An answer of another form is asked for once more: models have off moments, but a message that makes two has more.
+MAX_ODD_ANSWERS = 2
 BUDGET_REACHED = "budget_reached"
 PROVIDER_PAUSED = "provider_paused"
 
@@ -286,7 +288,8 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: _Answer,
         run = lock_run(conn, ref)
         if run is None or run.state != "minimized":
             return Next.STOP
-        gave_up = not failure.provider_down and run.crashes >= MAX_CRASHES
+        tries = MAX_ODD_ANSWERS if failure.code.startswith(ODD_ANSWER) else MAX_CRASHES
+        gave_up = not failure.provider_down and run.crashes >= tries
         if failure.permanent or gave_up:
             advance(conn, ref, to="persisted", outcome="unanalyzed", error_code=failure.code)
             return Next.GO_ON

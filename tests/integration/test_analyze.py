@@ -4,8 +4,9 @@ import json
 
 import httpx2
 import pytest
+import redis
 
-from tests.integration.passes import run_all
+from tests.integration.passes import now, run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, reconcile, steps
 from worker.circuit_breaker import CircuitBreaker
@@ -310,3 +311,79 @@ def test_a_quiet_tenants_part_of_the_prompt_is_not_kept_in_the_cache(
     line = httpx2.get(f"{standins['anthropic']}/_received").text.splitlines()[-1]
     blocks = json.loads(json.loads(line)["body"])["system"]
     assert sum("cache_control" in block for block in blocks) == marks
+
+
+def first_said(**change):
+    return said(json.dumps({**json.loads(first_answer()), "score": 0.9, **change}))
+
+
+def body_of(raw):
+    return {"status": 200, "body": raw}
+
+
+TRANSIENT = {
+    **{f"http {status}": error(status) for status in (408, 409, 429, 500, 502, 503, 504, 529)},
+    **{f"http {status}": error(status) for status in (401, 402, 403)},
+    "own limit": error(400, "invalid_request_error", "You have reached your specified API usage limits."),
+    "dropped before": {"drop": "before"},
+    "dropped after": {"drop": "after"},
+    "a page": body_of("<html>bad gateway</html>"),
+    "other json": body_of({"hello": "world"}),
+    "no json": body_of("{"),
+    "cut off": {"status": 200, **said('{"sentiment"', stop_reason="max_tokens")},
+    "cut off while thinking": {"status": 200, **said(stop_reason="max_tokens")},
+    "an empty answer": {"status": 200, **said("")},
+    "an answer of another form": {"status": 200, **said("Sure! The customer is angry.")},
+    "a wrong label": {"status": 200, **first_said(sentiment="furious")},
+    "a score of 1.7": {"status": 200, **first_said(score=1.7)},
+}
+FOR_GOOD = {
+    **{f"http {status}": error(status) for status in (400, 413, 422, 431, 499)},
+    "too complex": error(400, "invalid_request_error", "Schema is too complex for compilation"),
+    "refusal": {"status": 200, **said(stop_reason="refusal"), "times": 2},
+    "cut off twice": {"status": 200, **said("{", stop_reason="max_tokens"), "times": 2},
+    "another form twice": {"status": 200, **said("no"), "times": 2},
+    **{
+        reason: {"status": 200, **said("{}", stop_reason=reason)}
+        for reason in ("model_context_window_exceeded", "tool_use", "pause_turn", "stop_sequence")
+    },
+}
+
+
+def drive(deps, ref, owner):
+    """Like workers and the reconciler, without waiting: until the message is at rest."""
+    for _ in range(6):
+        deps.provider_gate.breaker.report(HAIKU, failed=False)
+        client = redis.Redis.from_url(deps.settings.redis_url.get_secret_value())
+        client.delete(f"earshot:breaker:{HAIKU}", f"earshot:breaker:{SONNET}")
+        client.close()
+        owner.execute("UPDATE run SET lease_until = NULL, next_at = now()")
+        try:
+            if analyze_step.analyze(deps, ref) is Next.GO_ON:
+                break
+        except StepError as failure:
+            assert not failure.permanent
+    for one in (steps.persist, lambda d, r: steps.route(d, r, now=now()).verdict, steps.crm_sync):
+        assert one(deps, ref) in {Next.GO_ON, Next.STOP}
+
+
+@pytest.mark.parametrize("scripted", TRANSIENT.values(), ids=TRANSIENT)
+def test_what_passes_is_tried_again_and_the_message_is_read(deps, minimized, owner, standins, scripted):
+    ref = minimized()
+    script(standins, {"path": "/v1/messages", **scripted})
+    drive(deps, ref, owner)
+    assert owner.execute("SELECT state FROM message").fetchone() == ("done",)
+    assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (1,)
+    outcomes = [outcome for (outcome,) in owner.execute("SELECT outcome FROM egress ORDER BY id").fetchall()]
+    assert outcomes[-1] == "answered" and len(outcomes) == 2 and outcomes[0] not in {None, "answered"}
+
+
+@pytest.mark.parametrize("scripted", FOR_GOOD.values(), ids=FOR_GOOD)
+def test_what_never_passes_goes_to_people_and_is_never_a_label(deps, minimized, owner, standins, scripted):
+    ref = minimized()
+    script(standins, {"path": "/v1/messages", **scripted})
+    drive(deps, ref, owner)
+    assert owner.execute("SELECT state FROM message").fetchone() == ("unanalyzed",)
+    assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (0,)
+    assert owner.execute("SELECT queue, analysis_id FROM routing_decision").fetchall() == [("review", None)]
+    assert len(calls(standins)) <= 2
