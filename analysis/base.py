@@ -1,6 +1,6 @@
 """What every analyzer takes and gives, and the one error it raises."""
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal, NewType, Protocol
 
 from analysis.schema import AnalysisAnswer
@@ -64,6 +64,10 @@ class Usage:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     cost_microusd: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together."""
+        return Usage(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from analysis import lexicon
-from analysis.base import AnalysisRequest, Analyzer, ContextTurn, PreparedCall, Usage
+from analysis.base import CUT_OFF, AnalysisError, AnalysisRequest, Analyzer, ContextTurn, PreparedCall, Usage
 from analysis.cost import PRICES
 from analysis.evaluation_file import Case
 from analysis.evaluation_report import Reading
@@ -36,15 +36,24 @@ def analyzer_ask(analyzer: Analyzer, *, region: str, industry: Industry) -> Ask:
     topics = tuple(industry.all_topics())
 
     def ask(case: Case) -> tuple[Reading, Usage]:
-        call = analyzer.prepare(request_for(case, region=region, industry=industry))
-        analysis = analyzer.analyze(call, topics=topics)
+        request = request_for(case, region=region, industry=industry)
+        call = analyzer.prepare(request)
+        spent = Usage()
+        try:
+            analysis = analyzer.analyze(call, topics=topics)
+        except AnalysisError as error:
+            if error.code != CUT_OFF or error.permanent:
+                raise
+            spent = error.usage or spent
+            call = analyzer.prepare(request, with_room=True)
+            analysis = analyzer.analyze(call, topics=topics)
         reading = _reading(
             analysis.answer,
             model=analysis.model,
             prompt_version=analysis.prompt_version,
             prompt_hash=call.prompt_hash,
         )
-        return reading, analysis.usage
+        return reading, analysis.usage.plus(spent)
 
     return ask
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.base import Analysis, PreparedCall, Usage
+from analysis.base import CUT_OFF, Analysis, AnalysisError, PreparedCall, Usage
 from analysis.evaluation_file import Case, Turn
 from analysis.evaluation_readers import analyzer_ask, estimate_microusd, lexicon_ask, request_for
 from analysis.schema import AnalysisAnswer, Signals
@@ -74,3 +74,25 @@ def test_the_estimate_is_tokens_times_price():
     # 4,000 characters are 2,000 tokens at $0.10 a million, and 150 tokens at $0.50: 200 + 75 millionths of a dollar.
     assert estimate_microusd([call("claude-haiku-5-5", characters=4000)] * 2) == pytest.approx(550)
     assert estimate_microusd([call("claude-next", characters=4000)]) is None
+
+
+@pytest.mark.parametrize("cut_offs", [0, 1, 2])
+def test_an_answer_that_is_cut_off_gets_one_more_call_with_room_as_in_production(cut_offs):
+    class Talkative(FakeAnalyzer):
+        def prepare(self, request, *, with_room=False):
+            self.with_room = with_room
+            return super().prepare(request)
+
+        def analyze(self, call, *, topics):
+            if len(self.requests) <= cut_offs:
+                raise AnalysisError(CUT_OFF, permanent=self.with_room, usage=Usage(output_tokens=7))
+            return super().analyze(call, topics=topics)
+
+    analyzer = Talkative()
+    ask = analyzer_ask(analyzer, region="TR", industry=INDUSTRY)
+    if cut_offs == 2:
+        with pytest.raises(AnalysisError):
+            ask(CASE)
+        return
+    _, usage = ask(CASE)
+    assert (analyzer.with_room, usage.input_tokens, usage.output_tokens) == (cut_offs == 1, 5, 7 * cut_offs)
