@@ -1,92 +1,301 @@
-"""Numbers that identify a person or an account, told from prices and order numbers by checksum and by the words around them."""
+"""Runs of digits: told apart by numbering plans, checksums and the words around them; a long one nobody vouches for is cut."""
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-# A run of digits with the separators people type between them. Bounded: no separators in a row, 34 digits at most.
-DIGIT_RUN = re.compile(r"\d(?:[ .\-/]?\d){5,33}")
-IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-PASSPORT = re.compile(
-    r"(?i)(?:passport|pasaport\w{0,4}|reisepass|ausweis|personalausweis|جواز(?: ?السفر| ?سفري)?|identity card|id card|kimlik)"
-    r"[^\w\n]{0,3}(?:no|nr|number|numara(?:sı|m)?|nummer|is|ist|رقم)?[^\w\n]{0,3}([A-Za-z]{0,3} ?\d[A-Za-z0-9]{5,11}|[A-Z0-9]{9}\b)"
-)
-# A number right after one of these is the business's own: it stays, agents and the model need it.
-_BUSINESS_WORD = re.compile(
-    r"(?i)(?:order|tracking|track|invoice|booking|reservation|ticket|case|reference|ref|parcel|shipment|awb|rma|"
-    r"sipariş\w{0,6}|siparis\w{0,6}|takip|fatura|kargo|dekont|rezervasyon|talep|gönderi|gonderi|"
-    r"bestell\w{0,12}|sendung\w{0,12}|rechnung\w{0,12}|auftrag\w{0,12}|buchung\w{0,12}|paket\w{0,12}|vorgang\w{0,12}|"
-    r"طلب\w{0,4}|الطلب|طلبية|شحنة|الشحنة|تتبع|التتبع|فاتورة|الفاتورة|حجز|الحجز)"
-    # Between the word and its number: "no.", "number is", a colon. Never a whole clause: a phone number may follow that.
-    r"[\s:#\-]{0,3}(?:(?:no|nr|nu|num\w{0,8}|number|id|code|kodu?|is|ist|lautet|رقم\w{0,2})[\s:#.\-]{0,3}){0,2}$"
-)
-# Letters glued to a number make it a code of some business: "CS-0004412", "1Z999AA…"; not "TEL-0532…".
-_CODE_PREFIX = re.compile(r"(?<![A-Za-z])(?!(?:TEL|GSM|CEL|CELL|FAX|WA|MOB)-?$)\d{0,3}[A-Z]{1,6}\d{0,4}[A-Z]{0,3}-?$")
-_DATE = re.compile(r"^(?:\d{1,2}[./\-]\d{1,2}[./\-](?:19|20)?\d{2}|(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2})$")
+from analysis.pii_checksums import is_card, is_national_id
+from analysis.pii_draft import Draft, Finding
+from analysis.pii_keepers import PARCEL_CODE, is_counting_up, kept_pieces
+from analysis.pii_phones import MIN_DIGITS, PhonePlans
+from analysis.pii_words import business_word_follows, kind_of, nearest_kind, says_business, words_before
+
 DENY_FROM_DIGITS = 9
-NATIONAL_ID_LENGTHS = (11, 12, 15)
-CARD_LENGTHS = range(13, 20)
+# A labelled phone may be a short local one: "Tel. 23 45 67".
+MIN_LABELLED_DIGITS = 6
+# Judging a run costs up to some 30 µs. After this many in one text, and for longer runs, what is long is cut unasked.
+MAX_JUDGED_RUNS = 32
+MAX_JUDGED_DIGITS = 80
+
+_RUN = re.compile(r"\(?\+?[ (]?\d+(?:[ .\-/()_*|~]{1,4}\d+)*")
+_GROUP = re.compile(r"\d+")
+_NOT_DIGIT = re.compile(r"\D+")
+_GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})-?$")
+_GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
+_EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
 
 def digits_of(text: str) -> str:
-    """Only the ASCII digits."""
-    return "".join(character for character in text if character in "0123456789")
+    """Only the digits."""
+    return _NOT_DIGIT.sub("", text)
 
 
-def follows_business_word(text: str, start: int) -> bool:
-    """Whether the words just before `start` say that a number is an order, a parcel, an invoice or the like."""
-    before = text[max(0, start - 48) : start]
-    return bool(_BUSINESS_WORD.search(before) or _CODE_PREFIX.search(before[-16:]))
+@dataclass(frozen=True)
+class _Group:
+    start: int
+    end: int
+    digits: str
 
 
-def is_date(text: str) -> bool:
-    """Whether the whole text is a calendar date."""
-    return bool(_DATE.match(text.strip()))
+@dataclass(frozen=True)
+class _Run:
+    """A run of digits or what is left of one: groups of digits, and what stands around them."""
+
+    start: int
+    groups: tuple[_Group, ...]
+    words: list[str]
+    """The words before it, nearest first."""
+    prefix: str
+    """Letters glued to its front: "ord-", "1z999aa"."""
+    written_prefix: str
+    written: str
+
+    @property
+    def end(self) -> int:
+        return self.groups[-1].end
+
+    @property
+    def digits(self) -> str:
+        return "".join(group.digits for group in self.groups)
+
+    @property
+    def plus(self) -> bool:
+        return "+" in self.written
+
+    @property
+    def dialled(self) -> bool:
+        """Written the way numbers are dialled: a plus, a trunk zero, an area code in brackets."""
+        return self.written.lstrip(" ").startswith(("+", "0", "("))
 
 
-def is_iban(text: str) -> bool:
-    """ISO 13616: length 15 to 34 and remainder 1 modulo 97."""
-    compact = re.sub(r"[ \-]", "", text).upper()
-    if not 15 <= len(compact) <= 34:
-        return False
-    rearranged = compact[4:] + compact[:4]
-    try:
-        return int("".join(str(int(character, 36)) for character in rearranged)) % 97 == 1
-    except ValueError:
-        return False
+class _Judge:
+    """Decides about the runs of one text, from left to right."""
+
+    def __init__(self, draft: Draft, regions: Sequence[str]) -> None:
+        self._draft = draft
+        self._shadow = draft.shadow
+        self._plans = PhonePlans(regions)
+        self._judged = 0
+        self._last_kept: tuple[int, int] | None = None
+        """End and number of digits of the last number that stayed as the business's own."""
+
+    def findings(self) -> Iterator[Finding]:
+        position = 0
+        for match in _RUN.finditer(self._shadow):
+            count = len(digits_of(match[0]))
+            if count < MIN_LABELLED_DIGITS:
+                continue
+            start = match.start() + len(match[0]) - len(match[0].lstrip(" "))
+            if self._judged >= MAX_JUDGED_RUNS or count > MAX_JUDGED_DIGITS:
+                if count >= MIN_DIGITS:
+                    yield Finding(start, match.end(), "NUMBER", digits_of(match[0]))
+                continue
+            self._judged += 1
+            for piece_start, piece_end in self._pieces(start, match.end()):
+                for finding in self._judge(piece_start, piece_end, floor=position):
+                    position = finding.end
+                    yield finding
+
+    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The run without the dates, times and prices in it."""
+        for first, last in kept_pieces(self._shadow, start, end):
+            if start < first:
+                yield start, first
+            start = max(start, last)
+        if start < end:
+            yield start, end
+
+    def _run(self, start: int, end: int, *, floor: int) -> _Run | None:
+        groups = tuple(
+            _Group(match.start(), match.end(), match[0]) for match in _GROUP.finditer(self._shadow, start, end)
+        )
+        if not groups:
+            return None
+        start = (
+            self._shadow.find("+", start, groups[0].start) if "+" in self._shadow[start : groups[0].start] else start
+        )
+        first = groups[0].start
+        if "+" not in self._shadow[start:first]:
+            start = first - 1 if first > start and self._shadow[first - 1] == "(" else first
+        glued = _GLUED_PREFIX.search(self._shadow, max(floor, start - 18), start)
+        prefix = glued[1] if glued else ""
+        before = start - len(glued[0]) if glued else start
+        return _Run(
+            start=start,
+            groups=groups,
+            words=words_before(self._shadow[floor:before], before - floor),
+            prefix=prefix,
+            written_prefix=self._draft.original(before, before + len(prefix)),
+            written=self._shadow[start : groups[-1].end],
+        )
+
+    def _judge(self, start: int, end: int, *, floor: int) -> Iterator[Finding]:
+        run = self._run(start, end, floor=floor)
+        if run is None or len(run.digits) < MIN_LABELLED_DIGITS:
+            return
+        card = self._card_groups(run)
+        if card:
+            yield from self._cut_card(run, card, floor=floor)
+        elif self._is_business(run):
+            self._last_kept = (run.end, len(run.digits))
+        else:
+            yield from self._cut_phone_or_number(run, floor=floor)
+
+    def _cut_phone_or_number(self, run: _Run, *, floor: int) -> Iterator[Finding]:
+        kind = nearest_kind(run.words)
+        phone = self._phone_groups(run)
+        if phone and (len(run.digits) >= DENY_FROM_DIGITS or self._short_phone(run, kind)):
+            first, last = phone
+            lead = run.groups[:first]
+            if lead:
+                yield from self._judge(run.start, lead[-1].end, floor=floor)
+            start = run.start if not first else run.groups[first].start
+            finding = self._whole(start, run.groups[last - 1].end, "PHONE")
+            yield finding
+            if last < len(run.groups):
+                yield from self._judge(run.groups[last].start, run.end, floor=finding.end)
+            return
+        count = len(run.digits)
+        if count >= DENY_FROM_DIGITS:
+            if is_counting_up([group.digits for group in run.groups]):
+                return
+            yield self._whole(run.start, run.end, self._name_of(run, kind))
+        elif self._short_phone(run, kind) and kind == "phone":
+            yield self._whole(run.start, run.end, "PHONE")
+        elif count >= MIN_DIGITS and (run.plus or self._plans.exhausted):
+            yield self._whole(run.start, run.end, "NUMBER")
+
+    def _name_of(self, run: _Run, kind: str | None) -> str:
+        if is_national_id(run.digits):
+            return "ID"
+        fits_a_phone = MIN_DIGITS <= len(run.digits) <= 15
+        return "PHONE" if fits_a_phone and (kind == "phone" or run.written.startswith(("+", "0", "(0"))) else "NUMBER"
+
+    def _whole(self, start: int, end: int, kind: str) -> Finding:
+        """A cut with the letters glued to its end: "…33ten", an identity's last letter."""
+        suffix = _GLUED_SUFFIX.match(self._shadow, end)
+        # Ten digits tell a number from others, with or without its country code or trunk zero.
+        return Finding(start, suffix.end() if suffix else end, kind, digits_of(self._shadow[start:end])[-10:])
+
+    def _short_phone(self, run: _Run, kind: str | None) -> bool:
+        """Whether fewer than nine digits are a phone: labelled as one, or written as one and valid, or a bare mobile number."""
+        count = len(run.digits)
+        if kind == "phone":
+            return count >= MIN_DIGITS or bool(run.words and kind_of(run.words[0]) in {"phone", "number"})
+        if count < MIN_DIGITS or kind is not None or run.prefix:
+            return False
+        if run.dialled and (len(run.groups) > 1 or run.plus):
+            return True
+        grouped = len(run.groups) in {2, 3, 4} and all(len(group.digits) >= 2 for group in run.groups)
+        return (grouped or len(run.groups) == 1) and not self._plans.exhausted and self._plans.is_mobile(run.digits)
+
+    def _phone_groups(self, run: _Run) -> tuple[int, int] | None:
+        """First and last-but-one group of the phone in the run: the longest beginning that is valid, else from a trunk zero on."""
+        firsts = [0, *(index for index, group in enumerate(run.groups) if index and group.digits.startswith("0"))][:3]
+        for first in firsts:
+            last = self._phone_end(run, first)
+            if last:
+                return first, last
+        return None
+
+    def _phone_end(self, run: _Run, first: int) -> int | None:
+        too_long_from = len(run.groups)
+        for last in range(len(run.groups), first, -1):
+            digits = "".join(group.digits for group in run.groups[first:last])
+            if len(digits) < MIN_DIGITS or self._plans.exhausted:
+                return None
+            if len(digits) > 17:
+                too_long_from = last - 1
+                continue
+            valid, possible = self._plans.check(digits, international=run.plus and not first)
+            if valid:
+                # "0171 234567 89": some plans have numbers of several lengths, so a tail that still fits belongs to it.
+                return too_long_from if too_long_from > last else last
+            if not possible:
+                too_long_from = last - 1
+        return None
+
+    def _card_groups(self, run: _Run) -> tuple[int, int] | None:
+        """First and last-but-one group of a payment card in the run."""
+        if len(run.digits) < 13 or run.plus:
+            return None
+        for first in range(min(3, len(run.groups))):
+            digits = ""
+            for last in range(first, len(run.groups)):
+                digits += run.groups[last].digits
+                if is_card(digits):
+                    return first, last + 1
+                if len(digits) > 19:
+                    break
+        return None
+
+    def _cut_card(self, run: _Run, card: tuple[int, int], *, floor: int) -> Iterator[Finding]:
+        first, last = card
+        solid = last - first == 1
+        if solid and (says_business(run.words) or business_word_follows(self._shadow, run.end)):
+            self._last_kept = (run.end, len(run.digits))
+            return
+        if first:
+            yield from self._judge(run.start, run.groups[first - 1].end, floor=floor)
+        finding = self._whole(run.groups[first].start, run.groups[last - 1].end, "CARD")
+        yield finding
+        rest = run.groups[last:]
+        if not rest:
+            return
+        expiry = _EXPIRY.match(self._shadow, rest[0].start)
+        if expiry:
+            rest = tuple(group for group in rest if group.start >= expiry.end())
+        if len(rest) == 1 and len(rest[0].digits) in {3, 4}:
+            yield Finding(rest[0].start, rest[0].end, "CARD_CODE", rest[0].digits)
+        elif rest:
+            yield from self._judge(rest[0].start, run.end, floor=finding.end)
+
+    def _is_business(self, run: _Run) -> bool:
+        """Whether words or letters vouch for the number, and it is not plainly a phone all the same."""
+        vouched = (
+            says_business(run.words)
+            or self._shadow[: run.start].endswith("#")
+            or self._continues_a_list(run)
+            or business_word_follows(self._shadow, run.end)
+        )
+        if vouched:
+            return not self._plainly_a_phone(run)
+        return bool(run.prefix) and self._is_code(run)
+
+    def _plainly_a_phone(self, run: _Run) -> bool:
+        if run.plus or run.written.startswith("("):
+            return True
+        grouped = len(run.groups) > 2
+        if not (run.digits.startswith("0") or (grouped and nearest_kind(run.words[1:]) == "phone")):
+            return False
+        if len(run.digits) > 17 or (len(run.groups) == 1 and len(run.digits) < 10):
+            return False
+        if self._shadow[run.end : run.end + 1].isalpha():
+            return False
+        return self._phone_groups(run) is not None
+
+    def _continues_a_list(self, run: _Run) -> bool:
+        """ "orders 8812345670, 8812345671 and 8812345672": as long as the one before it, and only a joint between them."""
+        if self._last_kept is None:
+            return False
+        end, length = self._last_kept
+        return length == len(run.digits) and bool(
+            re.fullmatch(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?", self._shadow[end : run.start])
+        )
+
+    def _is_code(self, run: _Run) -> bool:
+        """Letters glued to a number make it a code of some business: "CS-0004412", "TR-2024-99817"; not "TEL-0532…"."""
+        if PARCEL_CODE.search(self._shadow, max(0, run.start - 18), run.end + 4):
+            return True
+        if kind_of(run.prefix) in {"phone", "id", "number"}:
+            return False
+        if len(run.digits) < DENY_FROM_DIGITS:
+            return True
+        capitals = run.written_prefix.isupper()
+        valid, _ = self._plans.check(run.digits, international=False)
+        return not valid and (capitals or len(run.groups) > 1)
 
 
-def longest_iban(text: str) -> str | None:
-    """The longest beginning of the match that is an IBAN: words may follow it without a gap the pattern can see."""
-    for end in range(len(text), 14, -1):
-        if text[end - 1].isalnum() and is_iban(text[:end]):
-            return text[:end]
-    return None
-
-
-def is_card(digits: str) -> bool:
-    """A payment card: 13 to 19 digits, a known first digit, Luhn checksum (ISO/IEC 7812)."""
-    if len(digits) not in CARD_LENGTHS or digits[0] not in "23456":
-        return False
-    total = 0
-    for position, character in enumerate(reversed(digits)):
-        value = int(character) * (2 if position % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
-
-
-@cache
-def _national_checks() -> tuple[Callable[[str], bool], ...]:
-    # stdnum is imported on first use: not every process that imports this module minimizes.
-    from stdnum.de import idnr
-    from stdnum.fr import nir
-    from stdnum.in_ import aadhaar
-    from stdnum.pl import pesel
-    from stdnum.tr import tckimlik
-
-    return (tckimlik.is_valid, idnr.is_valid, aadhaar.is_valid, pesel.is_valid, nir.is_valid)
-
-
-def is_national_id(digits: str) -> bool:
-    """A national identity number by its checksum: Türkiye, Germany, India, Poland, France. Shorter ones are caught as numbers."""
-    return len(digits) in NATIONAL_ID_LENGTHS and any(check(digits) for check in _national_checks())
+def find_numbers(draft: Draft, regions: Sequence[str]) -> list[Finding]:
+    """Cards, phones, identities and other long numbers, from left to right."""
+    return list(_Judge(draft, regions).findings())

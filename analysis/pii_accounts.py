@@ -1,0 +1,65 @@
+"""Bank accounts in the international form (IBAN), also with a slip of the finger in them."""
+
+import re
+from collections.abc import Iterator
+
+from analysis.pii_checksums import IBAN_LENGTHS, is_iban
+from analysis.pii_draft import Finding
+
+_START = re.compile(r"(?<![a-z0-9])(?:iban)?([a-z]{2})[ \-.]?\d[ \-.]?\d(?=[ \-.\n]{0,3}[a-z0-9])")
+_GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
+_SHORTEST = 15
+_LEAST_DIGITS = 10
+_TYPO_ROOM = 3
+
+
+def _walk(shadow: str, start: int) -> tuple[str, list[int]]:
+    """Letters and digits from `start` on, over blanks and dashes, and where each of them ends."""
+    compact: list[str] = []
+    ends: list[int] = []
+    position = start
+    while len(compact) < 34 + _TYPO_ROOM:
+        group = _GROUPS.match(shadow, position)
+        if not group or (compact and "\n\n" in group[0]):
+            break
+        compact += group[1]
+        ends += range(group.start(1) + 1, group.end(1) + 1)
+        position = group.end()
+    return "".join(compact), ends
+
+
+def _mistyped_length(compact: str, ends: list[int], expected: int) -> int:
+    """How many characters belong to a wrong IBAN: to the last digit of the groups that hold some, near the expected length."""
+    length = 0
+    for index, character in enumerate(compact[: expected + _TYPO_ROOM]):
+        if character.isdigit():
+            if length and index - length > 6:
+                break
+            length = index + 1
+    # What comes after a gap once the length is reached is another number.
+    for index in range(expected, length):
+        if ends[index] - ends[index - 1] > 1:
+            return index
+    return length
+
+
+def find_ibans(shadow: str) -> Iterator[Finding]:
+    """IBANs by country, length and checksum; and what has the shape of one but a wrong checksum."""
+    floor = 0
+    for match in _START.finditer(shadow):
+        expected = IBAN_LENGTHS.get(match[1])
+        if expected is None or match.start() < floor:
+            continue
+        start = match.start(1)
+        compact, ends = _walk(shadow, start)
+        whole = compact[:expected]
+        if len(whole) == expected and is_iban(whole):
+            length = expected
+        elif match[0].endswith(match[1]) or not shadow[start + 2].isdigit():
+            continue  # "is 15 …", "no 12 …": two letters and a blank are a word unless the checksum says otherwise.
+        else:
+            length = _mistyped_length(compact, ends, expected)
+            if length < _SHORTEST or sum(map(str.isdigit, compact[:length])) < _LEAST_DIGITS:
+                continue
+        floor = ends[length - 1]
+        yield Finding(start, floor, "IBAN", compact[:length])

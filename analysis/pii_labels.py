@@ -1,0 +1,174 @@
+"""Values that a word before them gives away: passports and other identities, birth dates, card codes, accounts, plates."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from analysis.pii_checksums import is_lettered_id
+from analysis.pii_draft import Finding
+from analysis.pii_fold import fold
+from analysis.pii_words import kind_of
+
+# Each label found costs a few µs. A message has one to three; labels beyond this many are not followed up.
+MAX_LABELS = 48
+
+# A label, and the rest of its word, then up to four words that are no value ("number is", "numaram").
+_REST = r"[^\W\d_]{0,24}(?:'[^\W\d_]{1,4})?"
+_GAP = r"(?:[^\w\x01\x02,;!?\n]{1,4}[^\W\d_]{1,20}){0,4}?[^\w\x01\x02,;!?]{0,5}?"
+_START = r"(?<![a-z0-9])"
+_MORE = r"(?:[ .\-/]{1,3}(?!\d{1,2}:\d\d)(?:[a-z]{0,2}\d[a-z0-9]{0,12}|[a-z](?![^\W_])|[a-z]{1,2}(?=[ .\-/]\d))){0,14}"
+_IDENTITY = (
+    rf"{_START}(?:[a-z]{{0,6}}[ \-]?\d[a-z0-9]{{6,19}}(?:-[a-z0-9])?(?![a-z0-9])(?![.\-/]\d)"
+    rf"|(?:[a-z]{{0,6}}|[a-z]{{1,3}}[ .\-/])\d[a-z0-9]{{0,19}}{_MORE})"
+)
+_DIGITS = r"(?<!\d)\d(?:[ .\-/]?\d){4,24}"
+_MONTH_NAME = r"[^\W\d_]{3,12}"
+_BIRTH_YEAR = r"(?:(?:1[34]|19|20)\d\d|\d\d)"
+_BIRTH_DATE = (
+    rf"(?<!\d)(?:\d{{1,2}}[.\-/ ]{{1,2}}(?:\d{{1,2}}|(?:de )?{_MONTH_NAME})[.,\-/ ]{{1,2}}(?:de )?{_BIRTH_YEAR}"
+    rf"|(?:1[34]|19|20)\d\d[.\-/ ]\d{{1,2}}[.\-/ ]\d{{1,2}}|{_MONTH_NAME}\.? \d{{1,2}}(?:st|nd|rd|th)?,? (?:19|20)\d\d"
+    rf"|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d)(?!\d)"
+)
+_CARD_CODE = r"(?<!\d)\d(?: ?\d){2,3}(?![\d.,:/])"
+_PLATE = (
+    rf"{_START}(?:\d{{2}} ?[a-z]{{1,3}} ?\d{{2,5}}|[a-z]{{1,3}}[ \-][a-z]{{1,2}}[ \-]?\d{{1,4}}[eh]?|[a-z]{{2}}[ \-]?\d{{2}}[ \-]?[a-z]{{1,3}}"
+    rf"(?:[ \-]?\d{{4}})?|\d{{4}} ?[a-z]{{3}}|[a-z]{{2}}[ \-]?\d{{3}}[ \-]?[a-z]{{2}}|[a-z]{{1,3}}[ \-]?\d{{3,5}}[a-z]{{0,2}})(?![a-z0-9])"
+)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """labels: words as people write them; a star is any ending."""
+
+    kind: str
+    labels: str
+    value: str
+    least_characters: int = 1
+
+
+_RULES = (
+    _Rule(
+        "ID",
+        "passport* pasaport* reisepass* ausweis* personalausweis* perso identity* kimlik* tckn tc t.c ssn nino nin dni nie nif cuit curp"
+        " steuer-id* steuerid* steueridentifikation* steuernummer* steuer-nr* idnr sozialversicherung* sv-nummer* svnr sv-nr*"
+        " rentenversicherung* versichertennummer* versicherungsnummer* krankenversicherung* führerschein* ehliyet* sürücü_belgesi*"
+        " social_security national_insurance ni_number ni_no nhs national_id id_card id_no id_number id_nr id_is id: my_id driving_licen*"
+        " driver's_licen* driver_licen* drivers_licen* licence_no* license_no* emirates_id iqama* tax_id tin itin imei meid"
+        " vergi_no* vergi_kimlik* seri_no sgk_no* uyruk*"
+        " جواز* هوية* هويتي* الهوية* اقامة* إقامتي* الرقم_القومي رقمي_القومي رخصة* الرقم_الضريبي بطاقة_شخصية"
+        " passeport* carte_d'identité* sécurité_sociale sécu nir permis_de_conduire numéro_fiscal pièce_d'identité"
+        " pasaporte* seguridad_social cédula* documento_de_identidad documento carnet* permiso_de_conducir nuss"
+        " passaporto* carta_d'identità* codice_fiscale cod_fiscale c.f patente* tessera_sanitaria"
+        " paspoort* bsn burgerservicenummer* rijbewijs* identiteitskaart* sofinummer"
+        " paszport* pesel* dowód* dowod* dowodu prawo_jazdy nip"
+        " passaporte* cpf cnpj rg identidade cnh cartão_de_cidadão"
+        " паспорт* снилс* инн полис* удостоверен* водительск* загранпаспорт* посвідчен* рнокпп іпн ідентифікаційн* свідоцтв*"
+        " aadhaar* aadhar* pan_card pan_no* pan_number pan: voter_id आधार* पैन* पासपोर्ट* पहचान*"
+        " کد_ملی* کدملی* شماره_ملی گذرنامه* پاسپورت* شناسنامه* گواهینامه*",
+        _IDENTITY,
+        5,
+    ),
+    _Rule(
+        "DATE_OF_BIRTH",
+        "geb geboren* geburtsdatum* geburtstag* doğum* dogum* dob d.o.b birth* date_of_birth born birthdate* doğumlu*"
+        " ميلاد* ميلادي* مولود* مواليد* naissance* né née nacimiento* nacido* nacida* nací fecha_nac* nascita* nato nata geboorte* geb."
+        " urodzenia* urodzin* urodzony* urodzona* ur nascimento* nasci nascido* nascida* рожден* родил* д.р народжен* народив* जन्म* تولد*"
+        " متولد*",
+        _BIRTH_DATE,
+    ),
+    _Rule(
+        "CARD_CODE",
+        "cvv* cvc* cv2 csc cvn security_code güvenlik_kod* prüfziffer* kartenprüf* sicherheitscode* رمز_الامان رمز_الأمان"
+        " code_de_sécurité cryptogramme* código_de_seguridad codice_di_sicurezza beveiligingscode kod_bezpieczeństwa"
+        " código_de_segurança код_безопасности",
+        _CARD_CODE,
+    ),
+    _Rule(
+        "ACCOUNT",
+        "account* acct* a/c sort_code routing* hesap* hesab* konto* kontonummer* blz bankleitzahl* رقم_الحساب حساب* حسابي* compte*"
+        " cuenta* conto* rekening* konta* conta* счёт* счет* рахунок* खाता* حساب*",
+        _DIGITS,
+        6,
+    ),
+    _Rule(
+        "PLATE",
+        "plaka* plate* registration_plate license_plate* kennzeichen* لوحة* اللوحة* immatriculation* plaque* matrícula* targa* kenteken*"
+        " rejestracyjn* placa* госномер* номерной_знак номерний_знак पंजीकरण* پلاک*",
+        _PLATE,
+    ),
+)
+_ARABIC_PREFIX = re.compile("[\u0620-\u064a]")
+# "(?:…)": German, Italian and Spanish people write their identity without a word for it too, and it proves itself.
+_LETTERED = re.compile(
+    r"(?<![a-z0-9])(?:\d{8}[ \-.]?[a-z]|\d{2}\.\d{3}\.\d{3}[ \-]?[a-z]|[xyz][ \-.]?\d{7}[ \-.]?[a-z]|[a-z]{5}\d{4}[a-z]"
+    r"|[a-z]{6}[ \-]?\d\d[a-z]\d\d[ \-]?[a-z]\d{3}[a-z]|[12]\d{4}[0-9a-b]{2}\d{8})(?![a-z0-9])"
+)
+# UK National Insurance: two letters (not D, F, I, Q, U, V; second not O), six digits, A to D.
+_NINO = re.compile(r"(?<![a-z0-9])[abceghj-prstw-z][abceghj-nprstw-z] ?\d\d ?\d\d ?\d\d ?[a-d](?![a-z0-9])")
+_SSN = re.compile(r"(?<![\d\-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\d\-])")
+_COMPACT = re.compile(r"[^a-z0-9]")
+_PASSPORT_SHAPE = re.compile(r"[a-z]{1,2} ?\d{6,8}")
+
+
+@cache
+def _labels() -> tuple[tuple[_Rule, tuple[tuple[str, bool], ...], re.Pattern[str]], ...]:
+    """Each rule with its folded labels (and whether an ending may follow) and the pattern that starts right behind one."""
+    compiled: list[tuple[_Rule, tuple[tuple[str, bool], ...], re.Pattern[str]]] = []
+    for rule in _RULES:
+        labels = {(fold(label.rstrip("*").replace("_", " ")), label.endswith("*")) for label in rule.labels.split()}
+        compiled.append((rule, tuple(sorted(labels)), re.compile(rf"({_REST}{_GAP})({rule.value})")))
+    return tuple(compiled)
+
+
+def _label_ends(shadow: str, label: str, *, open_ended: bool) -> Iterator[int]:
+    """Where the label ends, wherever it stands as a word; Arabic writes small words onto its front."""
+    start = shadow.find(label)
+    while start >= 0:
+        end = start + len(label)
+        before = shadow[start - 1] if start else " "
+        after = shadow[end : end + 1]
+        glued = before.isalnum() and not (_ARABIC_PREFIX.match(before) and _ARABIC_PREFIX.match(label))
+        if not glued and (open_ended or not after.isalpha()):
+            yield end
+        start = shadow.find(label, end)
+
+
+def _fits(rule: _Rule, gap: str, value: str) -> bool:
+    compact = _COMPACT.sub("", value)
+    digits = sum(character.isdigit() for character in compact)
+    if len(compact) < rule.least_characters:
+        return False
+    if rule.kind == "ID":
+        if digits < (2 if len(compact) >= 8 else 4):
+            return False
+        business = any(kind_of(word) == "business" for word in re.findall(r"[^\W_]+", gap))
+        return not business or bool(_PASSPORT_SHAPE.fullmatch(value))
+    return True
+
+
+def find_labelled(shadow: str) -> Iterator[Finding]:
+    """Identities, birth dates, card codes, accounts and plates that a word before them names."""
+    followed = 0
+    for rule, labels, pattern in _labels():
+        for label, open_ended in labels:
+            if label not in shadow:
+                continue
+            for end in _label_ends(shadow, label, open_ended=open_ended):
+                followed += 1
+                if followed > MAX_LABELS:
+                    return
+                match = pattern.match(shadow, end)
+                if match and _fits(rule, match[1], match[2]):
+                    yield Finding(match.start(2), match.end(2), rule.kind, _COMPACT.sub("", match[2]))
+
+
+def find_lettered_ids(shadow: str) -> Iterator[Finding]:
+    """Identities that show themselves by their shape and check letters, and US social security numbers by their dashes."""
+    for match in _LETTERED.finditer(shadow):
+        compact = _COMPACT.sub("", match[0])
+        if is_lettered_id(compact):
+            yield Finding(match.start(), match.end(), "ID", compact)
+    for pattern in (_NINO, _SSN):
+        for match in pattern.finditer(shadow):
+            yield Finding(match.start(), match.end(), "ID", _COMPACT.sub("", match[0]))

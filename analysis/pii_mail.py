@@ -1,0 +1,157 @@
+"""E-mail addresses, also with "(at)" and "dot", and handles: with an @, or named by the network they belong to."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from analysis.pii_draft import Finding
+from analysis.pii_fold import fold
+
+_DOT = r"(?: ?(?:\.|\(\.\)|\[\.\]|[(\[{<]? ?(?:dot|nokta|punkt|punto|point|ponto|kropka|точка|крапка|نقطه|نقطة|दट|डट) ?[)\]}>]?) ?)"
+_LABEL = r"[\w\-]{1,63}+"
+# In order: real dots, spelled dots; a last label of two letters or more.
+_DOMAIN = rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,6}}"
+_AT_SIGN = re.compile(rf"(?<=[\w.+\-\"'])(?:(?: @ |@ ?){_DOMAIN}|@[a-z][\w\-]{{1,62}})")
+_SPELLED_AT = re.compile(
+    rf" ?(?:[(\[{{<] ?(?:at|et|a|arroba|chiocciola|arobase|ät|małpa|собака|равлик|ات|آت|@) ?[)\]}}>]"
+    rf"|(?<= )(?:at|arroba|chiocciola|arobase|kuyruklu a|apenstaartje|klammeraffe|malpa|собака|равлик|ات|ایت|ايت) "
+    rf"|_at_|-at-|\.at\.) ?(?P<domain>{_DOMAIN})"
+)
+_SPELLED_GATE = (
+    "at",
+    "arroba",
+    "chiocciola",
+    "arobase",
+    "kuyruklu",
+    "apenstaartje",
+    "klammeraffe",
+    "malpa",
+    "собака",
+    "равлик",
+    "ات",
+    "ايت",
+    "(et)",
+    "[et]",
+    "(a)",
+    "[a]",
+)
+_LOCAL_BACKWARDS = re.compile(r"[\w.+\-'%&!#$*/=?^`{|}~]{1,64}")
+_SPELLED_LOCAL_BACKWARDS = re.compile(
+    r"[\w.+\-]{1,64}(?: (?:tod|atkon|tknup|toknu|etlat|ercsednu|erocsrednu) [\w.+\-]{1,64}){0,2}"
+)
+_MAIL_WORD = re.compile(r"mail|posta|e-post|contact|reach|write|yaz|schreib|correo|courriel|بريد|ايميل|почт|пошт")
+_NOT_A_LOCAL_PART = frozenset(
+    "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale".split()
+)
+_HANDLE = re.compile(r"(?<![\w@])@(?: (?=[a-z][\w.]{0,30}[._]\w))?[\w](?:[\w.\-]{0,58}\w)?")
+
+_NETWORKS = (
+    "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat line kik twitch"
+    " threads linkedin signal viber vk youtube reddit pinterest انستا انستقرام انستغرام تويتر تلغرام تيليجرام تليجرام سناب تيك_توك فيسبوك"
+    " инстаграм инста телеграм телега тг вк вконтакте твиттер इंस्टाग्राम इंस्टा टेलीग्राम اینستاگرام اینستا تلگرام"
+    " username user_name user_id handle nickname nick kullanıcı_adı kullanıcı_adım benutzername nutzername pseudo usuario utente gebruikersnaam"
+    " nazwa_użytkownika usuário логин никнейм ник логін нік اسم_المستخدم يوزر یوزرنیم نام_کاربری"
+)
+_BETWEEN = re.compile(
+    r"(?:'?[^\W\d_]{0,12})(?P<gap>(?:[ ]{0,2}[:=\-(>]{1,2} ?| )(?:(?:is|id|my|name|handle|username|user|account|acc|page|profile|hesabim|hesabi"
+    r"|adim|adi|adresim|profilim|kullanici|heisst|heisse|ist|mein|konto|profil|est|es|e|mi|cuenta|il|mio|het|mijn|to|jest|moj|meu|é|это|мой"
+    r"|هو|حسابي|حساب|يوزر|اسمي|है|dan|da|de|den|dm|me|at|on|as|benim|su|as|als|unter)(?:[ ]{0,2}[:=\-] ?| )){0,3})(?P<token>[a-z0-9_][\w.\-]{1,38}\w)"
+)
+# Letters and words that mean much else.
+_NEEDS_A_COLON = frozenset({"x", "sc", "line", "signal", "fb", "тг", "вк"})
+# A message names one to three; more are not followed up.
+MAX_NETWORKS = 48
+
+
+def _local_start(shadow: str, at: int, floor: int, pattern: re.Pattern[str]) -> int | None:
+    match = pattern.match(shadow[max(floor, at - 140) : at][::-1])
+    return at - match.end() if match else None
+
+
+def find_mail(shadow: str) -> Iterator[Finding]:
+    """E-mail addresses with a sign, and with a word for it."""
+    floor = 0
+    if "@" in shadow:
+        for match in _AT_SIGN.finditer(shadow):
+            start = _local_start(shadow, match.start(), floor, _LOCAL_BACKWARDS)
+            if start is None or not _is_address(shadow[start : match.start()], match[0]):
+                continue
+            start = _quoted_start(shadow, start, floor)
+            floor = match.end()
+            yield Finding(start, floor, "EMAIL", shadow[start:floor])
+
+
+def _is_address(local: str, rest: str) -> bool:
+    """ "3@5" is a price; "meet me @ example.com" is a place."""
+    if not any(character.isalpha() for character in local + rest.lstrip("@ ")[:1]):
+        return False
+    return not (rest.startswith(" ") and local in _NOT_A_LOCAL_PART)
+
+
+def _quoted_start(shadow: str, start: int, floor: int) -> int:
+    """A local part in quotation marks may hold blanks: "ada lovelace"@example.com."""
+    if start and shadow[start - 1 : start] == '"' or shadow[start : start + 1] != '"':
+        return start
+    opening = shadow.rfind('"', max(floor, start - 64), start)
+    return opening if opening >= 0 else start
+
+
+def find_spelled_mail(shadow: str) -> Iterator[Finding]:
+    """ "ada (at) example dot com", "ada at example nokta com"; with a bare "at" only when a dot is spelled or mail is spoken of."""
+    if not any(gate in shadow for gate in _SPELLED_GATE):
+        return
+    floor = 0
+    for match in _SPELLED_AT.finditer(shadow):
+        start = _local_start(shadow, match.start(), floor, _SPELLED_LOCAL_BACKWARDS)
+        if start is None:
+            continue
+        local = shadow[start : match.start()].strip()
+        bare = match[0].lstrip().startswith("at ")
+        spelled_dot = " " in match["domain"] or "(" in match["domain"] or "[" in match["domain"]
+        evident = spelled_dot or any(character in "._+-0123456789" for character in local)
+        if bare and (
+            local in _NOT_A_LOCAL_PART or not (evident or _MAIL_WORD.search(shadow, max(floor, start - 40), start))
+        ):
+            continue
+        floor = match.end()
+        yield Finding(start, floor, "EMAIL", shadow[start:floor])
+
+
+def find_handles(shadow: str) -> Iterator[Finding]:
+    """@handles. Trailing dots belong to the sentence."""
+    if "@" in shadow:
+        for match in _HANDLE.finditer(shadow):
+            yield Finding(match.start(), match.end(), "HANDLE", match[0].lstrip("@ "))
+
+
+@cache
+def _networks() -> tuple[str, ...]:
+    return tuple(fold(word.replace("_", " ")) for word in _NETWORKS.split())
+
+
+def find_named_handles(shadow: str) -> Iterator[Finding]:
+    """Handles without an @ that their network or a word like "username" announces."""
+    followed = 0
+    for network in _networks():
+        position = shadow.find(network)
+        while position >= 0 and followed < MAX_NETWORKS:
+            end = position + len(network)
+            before = shadow[position - 1] if position else " "
+            if not before.isalnum() and before not in "./@":
+                followed += 1
+                match = None if len(network) < 4 and shadow[end : end + 1].isalpha() else _BETWEEN.match(shadow, end)
+                if match and _is_handle(shadow, match, network):
+                    yield Finding(match.start("token"), match.end("token"), "HANDLE", match["token"])
+            position = shadow.find(network, end)
+
+
+def _is_handle(shadow: str, match: re.Match[str], network: str) -> bool:
+    """Dots, underscores and digits make a handle; a plain word is one only behind a colon and at the end of a clause."""
+    token = match["token"]
+    announced = any(character in match["gap"] for character in ":=")
+    if token[0].isdigit() or (network in _NEEDS_A_COLON and not announced):
+        return False
+    if not token.isalpha():
+        return any(character in "._" for character in token) or token[-1].isdigit()
+    follows = shadow[match.end("token") : match.end("token") + 1]
+    return announced and token.isascii() and (not follows or follows in ".,;!?)\n")

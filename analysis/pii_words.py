@@ -1,0 +1,164 @@
+"""Words that say what a number is: the business's own, a phone, an identity, an account. In the languages customers write.
+
+Written as people write them and folded like the text (analysis.pii_fold), so `sipariş` finds `Siparis` too. A star is any ending.
+"""
+
+import re
+from functools import cache
+from typing import Literal
+
+from analysis.pii_fold import fold
+
+Kind = Literal["business", "thing", "number", "glue", "phone", "id"]
+
+# A number right after one of these is the business's own: it stays, agents and the model need it.
+_BUSINESS = """
+order* tracking* track invoice* booking* reservation* ticket* case reference* ref refs parcel* shipment* consignment* awb rma
+waybill* package* receipt* voucher* coupon* serial* sku ean gtin isbn upc barcode* pnr confirmation* sn asin
+sipariş* sip takip* fatura* kargo* dekont* rezervasyon* bilet* talep* gönderi* irsaliye* barkod* seri referans* ord inv
+bestell* sendung* rechnung* auftrag* buchung* paket* vorgang* reservierung* lieferschein* kundennummer* kundennr kdnr artikel*
+seriennummer* gutschein* referenz* retoure* beleg* trackingnummer* frachtbrief* zählernummer*
+طلب* شحنة* تتبع* فاتورة* حجز* تذكرة* بوليصة* اوردر* مرجع* تسلسلي* شحنتي طلبية* طلبيه* فاتورتي حجزي
+commande* colis suivi* facture* réservation* dossier* référence* expédition* billet*
+pedido* envío* seguimiento* reserva* rastreo* referencia* albarán* billete* localizador*
+ordine* ordini spedizione* tracciamento* fattura* prenotazione* pacco* riferimento* pratica* biglietto* ricevuta*
+zending* pakket* factuur* boeking* reservering* referentie*
+zamówien* przesył* faktur* rezerwacj* paczk* śledzen* zlecen* reklamacj*
+encomenda* rastreio* rastreamento* remessa* protocolo*
+заказ* посылк* отправлен* трек* накладн* брон* билет* квитанц* чек отслеживан* заявк*
+замовлен* посилк* відправлен* ттн квитк*
+ऑर्डर* आर्डर* ट्रैकिंग* शिपमेंट* इनवॉइस* बुकिंग* पार्सल*
+سفارش* پیگیری* مرسوله* فاکتور* رزرو* رهگیری* رسید* بلیط*
+"""
+# These are the business's own only with a word for "number" behind them: "customer no. 123", not "customer 123".
+_THING = """
+customer* return* contract* policy delivery product* item* model* part transaction* txn claim* job quote purchase po batch lot
+article* meter* subscription* flight* case* shop store branch complaint*
+müşteri* iade* ürün* stok* abone* sözleşme* poliçe* işlem* kayıt* şikayet* sefer* uçuş* mağaza* teslimat*
+kunden* kunde vertrag* modell* liefer* produkt* zähler* fall* flug* zug* filiale*
+عميل* منتج* عملية* شكوى* رحلة* توصيل*
+client* réclamation* produit* vol cliente* caso incidencia* producto* prodotto* klant* klient* produto* nota
+клиент* договор* счёт* счет* клієнт* договір* рахун* बिल ग्राहक بسته* مشتری* محصول*
+"""
+_NUMBER = """
+no nr nu num number* numbers id ids code codes nº n kod* kodu kodum numara* nolu nummer* numéro* numero* número* numer*
+номер* № رقم* नंबर* شماره* nros nro ref kennung digits digit haneli stellige* أرقام کد
+"""
+_GLUE = """
+is was are the my our your its this that a with of ist war lautet die der das den meine mein meiner mit unter vom von
+est le la les mon ma mes votre es el mi su il lo mio mia è het mijn de to jest mój moje o meu minha é und
+это мой моё мой і є мій моє है मेरा मेरी का की है است من هو هي هذا ذو صاحب ذات في بـ şu bu olan benim and ve
+"""
+_PHONE = """
+phone* tel tele telephone* mobile* cell* gsm cep* telefon* whatsapp* whatsap* wp wsp wa whats call* ring text sms reach* viber
+ara arayın arayin arayabilirsiniz arar numaram numaramı numaramdan hattım ulaş* faks fax handy* rufnummer* anruf* anrufen ruf*
+rückruf* erreich* mobil* festnetz* durchwahl
+هاتف* جوال* موبايل* رقمي رقمى اتصل* اتصال* واتس* كلم* تلفون* تليفون* محمول* نقال* تواصل*
+téléphone* portable* appel* rappel* joign* móvil* movil teléfono* celular* llam* telemóvel* cellulare* chiama* telefono*
+bel bellen gsmnummer telefoon* komórk* dzwon* zadzwoń* ligar ligue liga
+телефон* тел моб мобильн* звон* позвон* вайбер* ватсап* вотсап* телеграм* дзвон* подзвон* мобільн*
+फोन* मोबाइल* कॉल* व्हाट्सएप* تلفن* موبایل* تماس* همراه*
+"""
+# Only for telling a number's kind; analysis.pii_labels has the labels of identities and what may follow each.
+_ID = """
+passport* pasaport* reisepass* ausweis* personalausweis* kimlik* tckn tc ssn nino identity* هوية* هويتي جواز* passeport* pasaporte*
+passaporto* паспорт* aadhaar* pesel cpf bsn iban* kart kartım card cards karte kreditkarte* بطاقة* carte tarjeta* carta карта*
+"""
+_LONGEST_STEM = 16
+_WORD = re.compile(r"[^\W_]+")
+# Arabic writes "and", "with", "for" and "the" onto the word.
+_ARABIC_PREFIX = re.compile("^[وف]?[بلك]?(?:ال|لل|ل)?(?=[\u0620-\u064a]{3})")
+# A comma, a full stop after a real word, a line break or something already found: words before it are about something else.
+_CLAUSE_END = re.compile(r"[\x01\x02,;!?\n]|(?<=\w{4})\.(?=\s)")
+_WINDOW_CHARS = 64
+_DIGIT_COUNT = re.compile(r"\d{1,2}")
+
+
+@cache
+def _stems() -> tuple[dict[str, Kind], dict[str, Kind]]:
+    """Whole words and beginnings of words to their kind."""
+    whole: dict[str, Kind] = {}
+    stems: dict[str, Kind] = {}
+    lists: tuple[tuple[Kind, str], ...] = (
+        ("glue", _GLUE),
+        ("thing", _THING),
+        ("id", _ID),
+        ("number", _NUMBER),
+        ("phone", _PHONE),
+        ("business", _BUSINESS),
+    )
+    for kind, words in lists:
+        for word in words.split():
+            (stems if word.endswith("*") else whole)[fold(word.rstrip("*"))] = kind
+    return whole, stems
+
+
+def kind_of(word: str) -> Kind | None:
+    """What a folded word says about the number after it."""
+    whole, stems = _stems()
+    found = whole.get(word)
+    for length in range(min(len(word), _LONGEST_STEM), 2, -1):
+        if found:
+            return found
+        found = stems.get(word[:length])
+    if not found and word and "\u0620" <= word[0] <= "\u064a":
+        bare = _ARABIC_PREFIX.sub("", word, count=1)
+        return kind_of(bare) if bare != word else None
+    return found
+
+
+def words_before(shadow: str, start: int) -> list[str]:
+    """The words of the same clause before `start`, nearest first. A label alone on its line counts for the next line."""
+    window = shadow[max(0, start - _WINDOW_CHARS) : start]
+    stripped = window.rstrip(" \n#:.-(='\"")
+    if "\n" in window[len(stripped) :] and len(stripped.rpartition("\n")[2].split()) > 3:
+        return []
+    clause = _CLAUSE_END.split(stripped)[-1]
+    return _WORD.findall(clause)[::-1]
+
+
+def says_business(words: list[str]) -> bool:
+    """Whether the words (nearest first) say that the number is an order, a parcel, an invoice or the like."""
+    numbered = False
+    previous = ""
+    for word in words:
+        kind = kind_of(word)
+        if kind == "business":
+            return True
+        if kind == "thing":
+            return numbered
+        if kind == "number":
+            numbered = True
+        elif kind != "glue" and not (_DIGIT_COUNT.fullmatch(word) and kind_of(previous) == "number"):
+            return False
+        previous = word
+    return False
+
+
+def nearest_kind(words: list[str]) -> Kind | None:
+    """The nearest word that tells a phone from an identity or a thing of the business; None when none is near."""
+    for word in words[:6]:
+        kind = kind_of(word)
+        if kind in {"phone", "id", "business"}:
+            return kind
+    return None
+
+
+# "12345678901 numaralı siparişim", "4711 is my order number", "8812345670 nolu kargo", "123456789 ist meine Bestellnummer".
+_LINKS = frozenset(
+    "numarali nolu no lu sayili is was are ist war lautet es est e to jest это є है است هو".split()  # folded already
+)
+
+
+def business_word_follows(shadow: str, end: int) -> bool:
+    """Whether the words right after the number link it to an order, a parcel, an invoice or the like."""
+    words = _WORD.findall(_CLAUSE_END.split(shadow[end : end + 40])[0])[:5]
+    if not words or words[0] not in _LINKS:
+        return False
+    for word in words[1:]:
+        kind = kind_of(word)
+        if kind == "business":
+            return True
+        if kind not in {"glue", "number", "thing"} and word not in _LINKS:
+            return False
+    return False
