@@ -52,7 +52,7 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
         draft.apply(find_ibans(draft.shadow))
         draft.apply(find_labelled(draft.shadow))
         draft.apply(find_lettered_ids(draft.shadow))
-        draft.apply(find_numbers(draft, (region, *more_regions)))
+        find_numbers(draft, (region, *more_regions))
     draft.apply(find_names(draft, known_names))
     stripped, counts = draft.result(max_chars=MAX_CHARS)
     return Minimized(MinimizedText(stripped), counts)

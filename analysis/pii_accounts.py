@@ -20,8 +20,10 @@ def _walk(shadow: str, start: int) -> tuple[str, list[int]]:
     position = start
     while len(compact) < 34 + _TYPO_ROOM:
         group = _GROUPS.match(shadow, position)
-        if not group or (compact and "\n\n" in group[0]):
+        if not group or "\n\n" in group[0]:
             break
+        if len(compact) > 4 and group[1].isalpha():
+            break  # Letters of a bank stand right behind the check digits; later ones of their own are words.
         compact += group[1]
         ends += range(group.start(1) + 1, group.end(1) + 1)
         position = group.end()

@@ -8,7 +8,7 @@ from functools import cache
 from analysis.pii_checksums import is_lettered_id
 from analysis.pii_draft import Finding
 from analysis.pii_fold import fold
-from analysis.pii_words import kind_of
+from analysis.pii_words import kind_of, places_of
 
 # Each label found costs a few µs. A message has one to three; labels beyond this many are not followed up.
 MAX_LABELS = 48
@@ -98,7 +98,6 @@ _RULES = (
         _PLATE,
     ),
 )
-_ARABIC_PREFIX = re.compile("[\u0620-\u064a]")
 # "(?:…)": German, Italian and Spanish people write their identity without a word for it too, and it proves itself.
 _LETTERED = re.compile(
     r"(?<![a-z0-9])(?:\d{8}[ \-.]?[a-z]|\d{2}\.\d{3}\.\d{3}[ \-]?[a-z]|[xyz][ \-.]?\d{7}[ \-.]?[a-z]|[a-z]{5}\d{4}[a-z]"
@@ -121,19 +120,6 @@ def _labels() -> tuple[tuple[_Rule, tuple[tuple[str, bool], ...], re.Pattern[str
     return tuple(compiled)
 
 
-def _label_ends(shadow: str, label: str, *, open_ended: bool) -> Iterator[int]:
-    """Where the label ends, wherever it stands as a word; Arabic writes small words onto its front."""
-    start = shadow.find(label)
-    while start >= 0:
-        end = start + len(label)
-        before = shadow[start - 1] if start else " "
-        after = shadow[end : end + 1]
-        glued = before.isalnum() and not (_ARABIC_PREFIX.match(before) and _ARABIC_PREFIX.match(label))
-        if not glued and (open_ended or not after.isalpha()):
-            yield end
-        start = shadow.find(label, end)
-
-
 def _fits(rule: _Rule, gap: str, value: str) -> bool:
     compact = _COMPACT.sub("", value)
     digits = sum(character.isdigit() for character in compact)
@@ -154,7 +140,7 @@ def find_labelled(shadow: str) -> Iterator[Finding]:
         for label, open_ended in labels:
             if label not in shadow:
                 continue
-            for end in _label_ends(shadow, label, open_ended=open_ended):
+            for end in places_of(shadow, label, open_ended=open_ended):
                 followed += 1
                 if followed > MAX_LABELS:
                     return

@@ -6,6 +6,7 @@ from functools import cache
 
 from analysis.pii_draft import Finding
 from analysis.pii_fold import fold
+from analysis.pii_words import places_of
 
 _DOT = r"(?: ?(?:\.|\(\.\)|\[\.\]|[(\[{<]? ?(?:dot|nokta|punkt|punto|point|ponto|kropka|точка|крапка|نقطه|نقطة|दट|डट) ?[)\]}>]?) ?)"
 _LABEL = r"[\w\-]{1,63}+"
@@ -133,16 +134,15 @@ def find_named_handles(shadow: str) -> Iterator[Finding]:
     """Handles without an @ that their network or a word like "username" announces."""
     followed = 0
     for network in _networks():
-        position = shadow.find(network)
-        while position >= 0 and followed < MAX_NETWORKS:
-            end = position + len(network)
-            before = shadow[position - 1] if position else " "
-            if not before.isalnum() and before not in "./@":
-                followed += 1
-                match = None if len(network) < 4 and shadow[end : end + 1].isalpha() else _BETWEEN.match(shadow, end)
-                if match and _is_handle(shadow, match, network):
-                    yield Finding(match.start("token"), match.end("token"), "HANDLE", match["token"])
-            position = shadow.find(network, end)
+        if network not in shadow:
+            continue
+        for end in places_of(shadow, network, open_ended=len(network) > 3):
+            followed += 1
+            if followed > MAX_NETWORKS:
+                return
+            match = _BETWEEN.match(shadow, end)
+            if match and _is_handle(shadow, match, network):
+                yield Finding(match.start("token"), match.end("token"), "HANDLE", match["token"])
 
 
 def _is_handle(shadow: str, match: re.Match[str], network: str) -> bool:

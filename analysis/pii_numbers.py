@@ -22,6 +22,12 @@ _GROUP = re.compile(r"\d+")
 _NOT_DIGIT = re.compile(r"\D+")
 _GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})-?$")
 _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
+_BROKEN_RUN = re.compile(r"\+?\d+(?:[^\w\x01\x02]{1,4}\d+)+")
+_LOOKALIKE_GATE = re.compile(r"\d[oil]|[oil]\d")
+_LOOKALIKE = re.compile(
+    r"(?<![^\W_])(?=[oil]{0,9}\d)(?:[oil]{0,3}\d){2,12}[oil]{0,3}(?![^\W_])|(?<![^\W_])o\d{1,12}(?![^\W_])"
+)
+_LOOKALIKES = str.maketrans("oil", "011")
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
 
@@ -152,8 +158,7 @@ class _Judge:
             start = run.start if not first else run.groups[first].start
             finding = self._whole(start, run.groups[last - 1].end, "PHONE")
             yield finding
-            if last < len(run.groups):
-                yield from self._judge(run.groups[last].start, run.end, floor=finding.end)
+            yield from self._cut_rest(run, last, floor=finding.end)
             return
         count = len(run.digits)
         if count >= DENY_FROM_DIGITS:
@@ -164,6 +169,15 @@ class _Judge:
             yield self._whole(run.start, run.end, "PHONE")
         elif count >= MIN_DIGITS and (run.plus or self._plans.exhausted):
             yield self._whole(run.start, run.end, "NUMBER")
+
+    def _cut_rest(self, run: _Run, last: int, *, floor: int) -> Iterator[Finding]:
+        """What follows a phone in the same run: another phone or number; a short rest is a quantity and stays."""
+        if last == len(run.groups):
+            return
+        found = list(self._judge(run.groups[last].start, run.end, floor=floor))
+        if not found and len(run.digits) - sum(len(group.digits) for group in run.groups[:last]) >= MIN_DIGITS:
+            found = [self._whole(run.groups[last].start, run.end, "NUMBER")]
+        yield from found
 
     def _name_of(self, run: _Run, kind: str | None) -> str:
         if is_national_id(run.digits):
@@ -186,8 +200,14 @@ class _Judge:
             return False
         if run.dialled and (len(run.groups) > 1 or run.plus):
             return True
-        grouped = len(run.groups) in {2, 3, 4} and all(len(group.digits) >= 2 for group in run.groups)
-        return (grouped or len(run.groups) == 1) and not self._plans.exhausted and self._plans.is_mobile(run.digits)
+        if self._plans.exhausted or (run.words and kind_of(run.words[0]) == "number"):
+            return False
+        if len(run.groups) == 1:
+            return self._plans.is_mobile(run.digits)
+        return (
+            all(len(group.digits) >= 2 for group in run.groups)
+            and self._plans.check(run.digits, international=False)[0]
+        )
 
     def _phone_groups(self, run: _Run) -> tuple[int, int] | None:
         """First and last-but-one group of the phone in the run: the longest beginning that is valid, else from a trunk zero on."""
@@ -199,21 +219,23 @@ class _Judge:
         return None
 
     def _phone_end(self, run: _Run, first: int) -> int | None:
-        too_long_from = len(run.groups)
+        longer_fits = False
         for last in range(len(run.groups), first, -1):
             digits = "".join(group.digits for group in run.groups[first:last])
             if len(digits) < MIN_DIGITS or self._plans.exhausted:
                 return None
             if len(digits) > 17:
-                too_long_from = last - 1
                 continue
             valid, possible = self._plans.check(digits, international=run.plus and not first)
             if valid:
-                # "0171 234567 89": some plans have numbers of several lengths, so a tail that still fits belongs to it.
-                return too_long_from if too_long_from > last else last
-            if not possible:
-                too_long_from = last - 1
+                return last + 1 if longer_fits and self._is_tail(run, last) else last
+            longer_fits = possible
         return None
+
+    def _is_tail(self, run: _Run, last: int) -> bool:
+        """Whether the last group of a run still belongs to the valid number before it: "0171 234567 89"."""
+        gap = run.groups[last].start - run.groups[last - 1].end
+        return last + 1 == len(run.groups) and gap == 1 and len(run.groups[last].digits) <= 3
 
     def _card_groups(self, run: _Run) -> tuple[int, int] | None:
         """First and last-but-one group of a payment card in the run."""
@@ -295,7 +317,34 @@ class _Judge:
         valid, _ = self._plans.check(run.digits, international=False)
         return not valid and (capitals or len(run.groups) > 1)
 
+    def broken(self) -> Iterator[Finding]:
+        """Phones and cards whose groups stand on lines of their own, or between signs nobody puts into numbers."""
+        for match in _BROKEN_RUN.finditer(self._draft.shadow):
+            groups = _GROUP.findall(match[0])
+            digits = "".join(groups)
+            if self._judged >= MAX_JUDGED_RUNS or not DENY_FROM_DIGITS < len(digits) < 20 or max(map(len, groups)) > 8:
+                continue
+            self._judged += 1
+            if kept_pieces(self._draft.shadow, match.start(), match.end()):
+                continue
+            dialled = match[0].startswith(("+", "0"))
+            phone = (
+                dialled and not self._plans.exhausted and any(self._plans.check(digits, international="+" in match[0]))
+            )
+            if phone or is_card(digits):
+                yield Finding(match.start(), match.end(), "PHONE" if phone else "CARD", digits[-10:])
 
-def find_numbers(draft: Draft, regions: Sequence[str]) -> list[Finding]:
-    """Cards, phones, identities and other long numbers, from left to right."""
-    return list(_Judge(draft, regions).findings())
+
+def find_numbers(draft: Draft, regions: Sequence[str]) -> None:
+    """Cut cards, phones, identities and other long numbers out of the draft, from left to right."""
+    draft.shadow = _with_digits_for_letters(draft.shadow)
+    judge = _Judge(draft, regions)
+    draft.apply(judge.findings())
+    draft.apply(judge.broken())
+
+
+def _with_digits_for_letters(shadow: str) -> str:
+    """ "O532 lll 22 33": letters that stand in for digits, where nothing but them and digits makes up a word."""
+    if not _LOOKALIKE_GATE.search(shadow):
+        return shadow
+    return _LOOKALIKE.sub(lambda match: match[0].translate(_LOOKALIKES), shadow)

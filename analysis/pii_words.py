@@ -4,6 +4,7 @@ Written as people write them and folded like the text (analysis.pii_fold), so `s
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
@@ -13,13 +14,13 @@ Kind = Literal["business", "thing", "number", "glue", "phone", "id"]
 
 # A number right after one of these is the business's own: it stays, agents and the model need it.
 _BUSINESS = """
-order* tracking* track invoice* booking* reservation* ticket* case reference* ref refs parcel* shipment* consignment* awb rma
+order* dispatch* docket* tracking* track invoice* booking* reservation* ticket* case reference* ref refs parcel* shipment* consignment* awb rma
 waybill* package* receipt* voucher* coupon* serial* sku ean gtin isbn upc barcode* pnr confirmation* sn asin
 sipariş* sip takip* fatura* kargo* dekont* rezervasyon* bilet* talep* gönderi* irsaliye* barkod* seri referans* ord inv
 bestell* sendung* rechnung* auftrag* buchung* paket* vorgang* reservierung* lieferschein* kundennummer* kundennr kdnr artikel*
 seriennummer* gutschein* referenz* retoure* beleg* trackingnummer* frachtbrief* zählernummer*
 طلب* شحنة* تتبع* فاتورة* حجز* تذكرة* بوليصة* اوردر* مرجع* تسلسلي* شحنتي طلبية* طلبيه* فاتورتي حجزي
-commande* colis suivi* facture* réservation* dossier* référence* expédition* billet*
+factura* guía* guias commande* colis suivi* facture* réservation* dossier* référence* expédition* billet*
 pedido* envío* seguimiento* reserva* rastreo* referencia* albarán* billete* localizador*
 ordine* ordini spedizione* tracciamento* fattura* prenotazione* pacco* riferimento* pratica* biglietto* ricevuta*
 zending* pakket* factuur* boeking* reservering* referentie*
@@ -51,7 +52,7 @@ est le la les mon ma mes votre es el mi su il lo mio mia è het mijn de to jest 
 """
 _PHONE = """
 phone* tel tele telephone* mobile* cell* gsm cep* telefon* whatsapp* whatsap* wp wsp wa whats call* ring text sms reach* viber
-ara arayın arayin arayabilirsiniz arar numaram numaramı numaramdan hattım ulaş* faks fax handy* rufnummer* anruf* anrufen ruf*
+ara aradı* arıyor* arama* arayın arayin arayabilirsiniz arar numaram numaramı numaramdan hattım ulaş* faks fax handy* rufnummer* anruf* anrufen ruf*
 rückruf* erreich* mobil* festnetz* durchwahl
 هاتف* جوال* موبايل* رقمي رقمى اتصل* اتصال* واتس* كلم* تلفون* تليفون* محمول* نقال* تواصل*
 téléphone* portable* appel* rappel* joign* móvil* movil teléfono* celular* llam* telemóvel* cellulare* chiama* telefono*
@@ -105,6 +106,24 @@ def kind_of(word: str) -> Kind | None:
         bare = _ARABIC_PREFIX.sub("", word, count=1)
         return kind_of(bare) if bare != word else None
     return found
+
+
+_ARABIC = re.compile("[\u0620-\u064a]")
+
+
+def places_of(shadow: str, label: str, *, open_ended: bool) -> Iterator[int]:
+    """Where the label ends, wherever it stands as a word; Arabic writes small words onto its front. Left to right.
+
+    open_ended: whether an ending may follow, as in "pasaportum".
+    """
+    start = shadow.find(label)
+    while start >= 0:
+        end = start + len(label)
+        before = shadow[start - 1] if start else " "
+        glued = before.isalnum() and not (_ARABIC.match(before) and _ARABIC.match(label))
+        if not glued and (open_ended or not shadow[end : end + 1].isalpha()):
+            yield end
+        start = shadow.find(label, end)
 
 
 def words_before(shadow: str, start: int) -> list[str]:
