@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from analysis.pii_checksums import IBAN_LENGTHS, is_iban
 from analysis.pii_draft import Finding
 
-_START = re.compile(r"(?<![a-z0-9])(?:iban)?([a-z]{2})[ \-.]?\d[ \-.]?\d(?=[ \-.\n]{0,3}[a-z0-9])")
+# From the first check digit, with the two letters of the country before it.
+_START = re.compile(r"\d(?:(?<=[a-z]{2}\d)|(?<=[a-z]{2}[ \-.]\d))\d(?=[ \-.\n]{0,3}[a-z0-9])")
 _GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
 _SHORTEST = 15
 _LEAST_DIGITS = 10
 _TYPO_ROOM = 3
+# A message holds one or two. What begins like one after this many is left to the rule for long numbers.
+MAX_WALKED = 12
 
 
 def _walk(shadow: str, start: int) -> tuple[str, list[int]]:
@@ -47,17 +50,19 @@ def _mistyped_length(compact: str, ends: list[int], expected: int) -> int:
 
 def find_ibans(shadow: str) -> Iterator[Finding]:
     """IBANs by country, length and checksum; and what has the shape of one but a wrong checksum."""
-    floor = 0
+    floor = walked = 0
     for match in _START.finditer(shadow):
-        expected = IBAN_LENGTHS.get(match[1])
-        if expected is None or match.start() < floor:
+        spaced = not shadow[match.start() - 1].isalpha()
+        start = match.start() - (3 if spaced else 2)
+        expected = IBAN_LENGTHS.get(shadow[start : start + 2])
+        if expected is None or start < floor or walked >= MAX_WALKED or not _starts_a_word(shadow, start):
             continue
-        start = match.start(1)
+        walked += 1
         compact, ends = _walk(shadow, start)
         whole = compact[:expected]
         if len(whole) == expected and is_iban(whole):
             length = expected
-        elif match[0].endswith(match[1]) or not shadow[start + 2].isdigit():
+        elif spaced:
             continue  # "is 15 …", "no 12 …": two letters and a blank are a word unless the checksum says otherwise.
         else:
             length = _mistyped_length(compact, ends, expected)
@@ -65,3 +70,8 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
                 continue
         floor = ends[length - 1]
         yield Finding(start, floor, "IBAN", compact[:length])
+
+
+def _starts_a_word(shadow: str, start: int) -> bool:
+    before = shadow[max(0, start - 4) : start]
+    return before == "iban" or not before[-1:].isalnum()

@@ -62,15 +62,15 @@ def is_national_id(digits: str) -> bool:
 
 
 @cache
-def _lettered_checks() -> tuple[Callable[[str], bool], ...]:
+def _lettered_checks() -> dict[int, tuple[Callable[[str], bool], ...]]:
     from stdnum.es import dni, nie
     from stdnum.fr import nir
     from stdnum.in_ import pan
     from stdnum.it import codicefiscale
 
-    return (dni.is_valid, nie.is_valid, codicefiscale.is_valid, pan.is_valid, nir.is_valid)
+    return {9: (dni.is_valid, nie.is_valid), 10: (pan.is_valid,), 15: (nir.is_valid,), 16: (codicefiscale.is_valid,)}
 
 
 def is_lettered_id(compact: str) -> bool:
-    """A national identity with letters: Spain, Italy, India, France (Corsica)."""
-    return any(check(compact) for check in _lettered_checks())
+    """A national identity with letters: Spain, Italy, India, France (Corsica). compact: without blanks and dashes."""
+    return any(check(compact) for check in _lettered_checks().get(len(compact), ()))

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from analysis.pii_fold import shadow_of
 
@@ -14,8 +14,7 @@ KEPT = "\x02"
 PLACEHOLDER = re.compile(r"\[[a-z]{2,8}(?:_[a-z]{2,5}){0,2}_\d{1,4}\]")
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A piece of the shadow. kind: of the placeholder, None when the piece must stay. value: the same value, the same number."""
 
     start: int
@@ -34,7 +33,7 @@ class Draft:
         self._origins = folded.origins
         self._cuts: list[Finding] = []
         if "[" in self.shadow:
-            self.apply(Finding(match.start(), match.end(), None) for match in PLACEHOLDER.finditer(self.shadow))
+            self.shadow = PLACEHOLDER.sub(lambda match: KEPT * len(match[0]), self.shadow)
 
     def original(self, start: int, end: int) -> str:
         """What the customer wrote where the shadow has this piece: for rules that go by capitals."""
@@ -75,3 +74,17 @@ class Draft:
             counts[cut.kind.lower()] += 1
             position = self._origins[cut.end]
         return "".join([*parts, self._text[position:][: max_chars - length]]), dict(counts)
+
+
+_STRETCH = re.compile(r"[^\x01\x02]+")
+_TOKEN_END = re.compile(r"[\s\x01\x02]|$")
+
+
+def cut_all_from(shadow: str, start: int, sign: str, kind: str) -> Iterator[Finding]:
+    """Everything from `start` to the last word with `sign` in it: for texts that hold more of a kind than is looked at one by one."""
+    for stretch in _STRETCH.finditer(shadow, start):
+        last = shadow.rfind(sign, stretch.start(), stretch.end())
+        if last >= 0:
+            end = _TOKEN_END.search(shadow, last)
+            assert end
+            yield Finding(stretch.start(), end.start(), kind, str(stretch.start()))

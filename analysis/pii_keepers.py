@@ -32,7 +32,10 @@ _DECIMAL = re.compile(
 _VERSION = re.compile(
     r"\b(?:windows|android|ios|ipados|macos|build|version|versiyon|surum|firmware|chrome|v)\.? ?\d{1,5}(?:\.\d{1,6}){2,4}(?![.\d])"
 )
-_RULES = (DATE, _TIME, _PRICE, _PRICE_AFTER, _DECIMAL, _VERSION)
+_ANY_CURRENCY = re.compile(_CURRENCY)
+_TWO_SIGNS = re.compile(r"\d([.\-/]) ?\d{1,2}\1 ?\d\d")
+# What may stand before or after the digits of a price.
+_MARGIN = 14
 # UPS; the Universal Postal Union's S10; DHL; Amazon.
 PARCEL_CODE = re.compile(
     r"(?<![a-z0-9])(?:1z[a-z0-9]{16}|[a-z]{2}\d{9}[a-z]{2}|jj?d\d{16,20}|tba\d{12,15})(?![a-z0-9])"
@@ -41,9 +44,18 @@ PARCEL_CODE = re.compile(
 
 def kept_pieces(shadow: str, start: int, end: int) -> list[tuple[int, int]]:
     """Where dates, times and prices stand that touch this run of digits, in order."""
-    near = shadow[max(0, start - 16) : end + 16]
-    offset = max(0, start - 16)
-    found = sorted((offset + match.start(), offset + match.end()) for rule in _RULES for match in rule.finditer(near))
+    offset = max(0, start - _MARGIN)
+    near = shadow[offset : end + _MARGIN]
+    rules: list[re.Pattern[str]] = []
+    if ":" in near:
+        rules.append(_TIME)
+    if "." in near or "," in near:
+        rules += (_DECIMAL, _VERSION)
+    if _TWO_SIGNS.search(near):
+        rules.append(DATE)
+    if _ANY_CURRENCY.search(near):
+        rules += (_PRICE, _PRICE_AFTER)
+    found = sorted((offset + match.start(), offset + match.end()) for rule in rules for match in rule.finditer(near))
     return [(first, last) for first, last in found if first < end and last > start]
 
 

@@ -4,10 +4,15 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from analysis.pii_draft import Finding
+from analysis.pii_draft import Finding, cut_all_from
 
 _BLANK = " \n\x01\x02<>\"'"
-_TOKEN_WITH_SLASH = re.compile(r"[^ \n\x01\x02<>\"]{0,2048}")
+_TOKEN = re.compile(r"[^ \n\x01\x02<>\"]{0,4096}")
+# A slash or question mark behind letters or a scheme; not the one in "1/2".
+_ANCHOR = re.compile(r"[/?w](?:(?<=[a-z]{2}[/?])|(?<=:/)|(?<=w)(?<!\ww)ww\.)")
+# A host's name is shorter than this (RFC 1035). More links than that many are cut in one piece.
+MAX_HEAD_CHARS = 260
+MAX_LINKS = 24
 _WEB = re.compile(r"(?:https?|hxxps?|ftp)://|www\.|(?=(?:[\w\-]{1,63}\.){1,6}[a-z]{2,24}(?::\d{2,5})?[/?#])")
 _APP_SCHEME = re.compile(r"(?:tg|whatsapp|skype|viber|fb|instagram|snapchat|sgnl|signal|line|facetime|im|xmpp|sip)://?")
 # Pages of people, conversations and shared files; shorteners hide where they lead.
@@ -99,36 +104,28 @@ def _is_private(url: str) -> bool:
 def _links(shadow: str) -> Iterator[tuple[int, int, bool]]:
     """(start, end, belongs to an app) of what looks like a link, trailing punctuation left off."""
     position = 0
-    while True:
-        at = min(
-            (
-                found
-                for found in (shadow.find("/", position), shadow.find("?", position), shadow.find("www.", position))
-                if found >= 0
-            ),
-            default=-1,
-        )
-        if at < 0:
-            return
-        start = max(shadow.rfind(blank, position, at) for blank in _BLANK) + 1
-        start = max(start, position)
-        token = _TOKEN_WITH_SLASH.match(shadow, start)
+    for anchor in _ANCHOR.finditer(shadow):
+        at = anchor.start()
+        if at < position:
+            continue
+        start = max(position, max(shadow.rfind(blank, position, at) for blank in _BLANK) + 1)
+        token = _TOKEN.match(shadow, start)
         assert token
         position = max(token.end(), at + 1)
-        for pattern, app in ((_APP_SCHEME, True), (_WEB, False)):
-            found = pattern.search(token[0][:400])
-            if found:
-                end = token.start() + len(token[0].rstrip(_TRAILING))
-                yield token.start() + found.start(), end, app
-                break
+        head = token[0][:MAX_HEAD_CHARS]
+        app = _APP_SCHEME.search(head)
+        found = app or _WEB.search(head)
+        if found:
+            yield start + found.start(), start + len(token[0].rstrip(_TRAILING)), bool(app)
 
 
 def find_links(shadow: str) -> Iterator[Finding]:
     """Private links, as cut; other links, as kept, so that no other rule reads numbers out of them."""
     if "/" not in shadow and "?" not in shadow and "www." not in shadow:
         return
-    for start, end, app in _links(shadow):
+    for count, (start, end, app) in enumerate(_links(shadow)):
+        if count >= MAX_LINKS:
+            yield from cut_all_from(shadow, start, "/", "URL")
+            return
         url = shadow[start:end]
-        if not app and url.startswith(("mailto:", "tel:")):
-            continue
         yield Finding(start, end, "URL" if app or _is_private(url) else None, url)

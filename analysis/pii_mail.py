@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from analysis.pii_draft import Finding
+from analysis.pii_draft import Finding, cut_all_from
 from analysis.pii_fold import fold
 from analysis.pii_words import places_of
 
@@ -14,28 +14,15 @@ _LABEL = r"[\w\-]{1,63}+"
 _DOMAIN = rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,6}}"
 _AT_SIGN = re.compile(rf"(?<=[\w.+\-\"'])(?:(?: @ |@ ?){_DOMAIN}|@[a-z][\w\-]{{1,62}})")
 _SPELLED_AT = re.compile(
-    rf" ?(?:[(\[{{<] ?(?:at|et|a|arroba|chiocciola|arobase|ät|małpa|собака|равлик|ات|آت|@) ?[)\]}}>]"
-    rf"|(?<= )(?:at|arroba|chiocciola|arobase|kuyruklu a|apenstaartje|klammeraffe|malpa|собака|равлик|ات|ایت|ايت) "
-    rf"|_at_|-at-|\.at\.) ?(?P<domain>{_DOMAIN})"
+    r"[(\[{<] ?(?:at|et|a|arroba|chiocciola|arobase|malpa|собака|равлик|ات|@) ?[)\]}>]"
+    r"|[_.\-]at[_.\-]"
+    r"| (?:at|arroba|chiocciola|arobase|kuyruklu a|apenstaartje|klammeraffe|malpa|собака|равлик|ات|ایت|ايت)(?= )"
 )
-_SPELLED_GATE = (
-    "at",
-    "arroba",
-    "chiocciola",
-    "arobase",
-    "kuyruklu",
-    "apenstaartje",
-    "klammeraffe",
-    "malpa",
-    "собака",
-    "равлик",
-    "ات",
-    "ايت",
-    "(et)",
-    "[et]",
-    "(a)",
-    "[a]",
+_DOMAIN_AFTER = re.compile(rf" ?({_DOMAIN})")
+_SPELLED_GATE = tuple(
+    "at arroba chiocciola arobase kuyruklu apenstaartje klammeraffe malpa (et [et (a) [a] {et {a}".split()
 )
+_SPELLED_GATE_OTHER = tuple("собака равлик ات ایت ايت".split())
 _LOCAL_BACKWARDS = re.compile(r"[\w.+\-'%&!#$*/=?^`{|}~]{1,64}")
 _SPELLED_LOCAL_BACKWARDS = re.compile(
     r"[\w.+\-]{1,64}(?: (?:tod|atkon|tknup|toknu|etlat|ercsednu|erocsrednu) [\w.+\-]{1,64}){0,2}"
@@ -60,8 +47,9 @@ _BETWEEN = re.compile(
 )
 # Letters and words that mean much else.
 _NEEDS_A_COLON = frozenset({"x", "sc", "line", "signal", "fb", "тг", "вк"})
-# A message names one to three; more are not followed up.
-MAX_NETWORKS = 48
+# A message names one to three networks; more are not followed up. Addresses and handles beyond this many are cut in one piece.
+MAX_NETWORKS = 24
+MAX_ADDRESSES = 40
 
 
 def _local_start(shadow: str, at: int, floor: int, pattern: re.Pattern[str]) -> int | None:
@@ -70,13 +58,17 @@ def _local_start(shadow: str, at: int, floor: int, pattern: re.Pattern[str]) -> 
 
 
 def find_mail(shadow: str) -> Iterator[Finding]:
-    """E-mail addresses with a sign, and with a word for it."""
-    floor = 0
+    """E-mail addresses with an @, and addresses without a dot that somebody mistyped."""
+    floor = found = 0
     if "@" in shadow:
         for match in _AT_SIGN.finditer(shadow):
             start = _local_start(shadow, match.start(), floor, _LOCAL_BACKWARDS)
             if start is None or not _is_address(shadow[start : match.start()], match[0]):
                 continue
+            found += 1
+            if found > MAX_ADDRESSES:
+                yield from cut_all_from(shadow, start, "@", "EMAIL")
+                return
             start = _quoted_start(shadow, start, floor)
             floor = match.end()
             yield Finding(start, floor, "EMAIL", shadow[start:floor])
@@ -99,42 +91,51 @@ def _quoted_start(shadow: str, start: int, floor: int) -> int:
 
 def find_spelled_mail(shadow: str) -> Iterator[Finding]:
     """ "ada (at) example dot com", "ada at example nokta com"; with a bare "at" only when a dot is spelled or mail is spoken of."""
-    if not any(gate in shadow for gate in _SPELLED_GATE):
+    gates = _SPELLED_GATE if shadow.isascii() else _SPELLED_GATE + _SPELLED_GATE_OTHER
+    if not any(gate in shadow for gate in gates):
         return
     floor = 0
     for match in _SPELLED_AT.finditer(shadow):
-        start = _local_start(shadow, match.start(), floor, _SPELLED_LOCAL_BACKWARDS)
+        domain = _DOMAIN_AFTER.match(shadow, match.end())
+        if not domain:
+            continue
+        before = match.start() - (shadow[match.start() - 1 : match.start()] == " ")
+        start = _local_start(shadow, before, floor, _SPELLED_LOCAL_BACKWARDS)
         if start is None:
             continue
-        local = shadow[start : match.start()].strip()
-        bare = match[0].lstrip().startswith("at ")
-        spelled_dot = " " in match["domain"] or "(" in match["domain"] or "[" in match["domain"]
+        local = shadow[start:before]
+        bare = match[0] == " at"
+        spelled_dot = any(character in " ([{<" for character in domain[1])
         evident = spelled_dot or any(character in "._+-0123456789" for character in local)
         if bare and (
             local in _NOT_A_LOCAL_PART or not (evident or _MAIL_WORD.search(shadow, max(floor, start - 40), start))
         ):
             continue
-        floor = match.end()
+        floor = domain.end()
         yield Finding(start, floor, "EMAIL", shadow[start:floor])
 
 
 def find_handles(shadow: str) -> Iterator[Finding]:
     """@handles. Trailing dots belong to the sentence."""
     if "@" in shadow:
-        for match in _HANDLE.finditer(shadow):
+        for found, match in enumerate(_HANDLE.finditer(shadow)):
+            if found >= MAX_ADDRESSES:
+                yield from cut_all_from(shadow, match.start(), "@", "HANDLE")
+                return
             yield Finding(match.start(), match.end(), "HANDLE", match[0].lstrip("@ "))
 
 
 @cache
 def _networks() -> tuple[str, ...]:
-    return tuple(fold(word.replace("_", " ")) for word in _NETWORKS.split())
+    return tuple(dict.fromkeys(fold(word.replace("_", " ")) for word in _NETWORKS.split()))
 
 
 def find_named_handles(shadow: str) -> Iterator[Finding]:
     """Handles without an @ that their network or a word like "username" announces."""
     followed = 0
+    ascii_only = shadow.isascii()
     for network in _networks():
-        if network not in shadow:
+        if (ascii_only and not network.isascii()) or network not in shadow:
             continue
         for end in places_of(shadow, network, open_ended=len(network) > 3):
             followed += 1

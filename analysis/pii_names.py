@@ -14,6 +14,7 @@ from analysis.pii_words import kind_of
 
 MIN_NAME_CHARS = 3
 MAX_WORDS = 16
+# More places of one word are everyday use or an attack; the rest of them stay.
 MAX_PLACES = 256
 # Cases may be glued on: "Mehmetin", "Lovelaces". Only onto names this long, because "Ada" + "m" is a man.
 _MIN_INFLECTED_CHARS = 4
@@ -45,6 +46,7 @@ _SUFFIXES = frozenset(
         " а я ы и у ю е ой ей ом ем ою ею ові еві"
     ).split()
 )
+_REST_OF_WORD = re.compile(r"[^\W\d_]{1,5}")
 _CYRILLIC_STEM = re.compile("^[а-яіїєґ]{3,}[аяьй]$")
 _WORD = re.compile(r"[^\W\d_]+")
 _BETWEEN = re.compile(r"[^\w\x01\x02\n]{1,3}$")
@@ -74,7 +76,7 @@ def _words_of(names: Sequence[str]) -> list[str]:
 
 def _end_of_word(shadow: str, word: str, end: int) -> int | None:
     """Where the name ends with the case ending glued to it; None when it is the beginning of another word."""
-    rest = _WORD.match(shadow, end)
+    rest = _REST_OF_WORD.match(shadow, end)
     if not rest:
         return end if not shadow[end : end + 1].isdigit() and shadow[end : end + 1] != "_" else None
     if len(word) >= _MIN_INFLECTED_CHARS and rest[0] in _SUFFIXES:

@@ -6,7 +6,7 @@ Written as people write them and folded like the text (analysis.pii_fold), so `s
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from analysis.pii_fold import fold
 
@@ -66,18 +66,20 @@ passport* pasaport* reisepass* ausweis* personalausweis* kimlik* tckn tc ssn nin
 passaporto* паспорт* aadhaar* pesel cpf bsn iban* kart kartım card cards karte kreditkarte* بطاقة* carte tarjeta* carta карта*
 """
 _LONGEST_STEM = 16
+_SHORTEST_STEM = 2
 _WORD = re.compile(r"[^\W_]+")
 # Arabic writes "and", "with", "for" and "the" onto the word.
 _ARABIC_PREFIX = re.compile("^[وف]?[بلك]?(?:ال|لل|ل)?(?=[\u0620-\u064a]{3})")
 # A comma, a full stop after a real word, a line break or something already found: words before it are about something else.
 _CLAUSE_END = re.compile(r"[\x01\x02,;!?\n]|(?<=\w{4})\.(?=\s)")
 _WINDOW_CHARS = 64
+_NEAREST_WORDS = 8
 _DIGIT_COUNT = re.compile(r"\d{1,2}")
 
 
 @cache
-def _stems() -> tuple[dict[str, Kind], dict[str, Kind]]:
-    """Whole words and beginnings of words to their kind."""
+def _stems() -> tuple[dict[str, Kind], dict[str, Kind], frozenset[str]]:
+    """Whole words and beginnings of words to their kind, and the first three letters of the beginnings."""
     whole: dict[str, Kind] = {}
     stems: dict[str, Kind] = {}
     lists: tuple[tuple[Kind, str], ...] = (
@@ -91,21 +93,24 @@ def _stems() -> tuple[dict[str, Kind], dict[str, Kind]]:
     for kind, words in lists:
         for word in words.split():
             (stems if word.endswith("*") else whole)[fold(word.rstrip("*"))] = kind
-    return whole, stems
+    return whole, stems, frozenset(stem[:_SHORTEST_STEM] for stem in stems)
 
 
 def kind_of(word: str) -> Kind | None:
     """What a folded word says about the number after it."""
-    whole, stems = _stems()
+    whole, stems, beginnings = _stems()
     found = whole.get(word)
-    for length in range(min(len(word), _LONGEST_STEM), 2, -1):
-        if found:
-            return found
-        found = stems.get(word[:length])
-    if not found and word and "\u0620" <= word[0] <= "\u064a":
+    if found:
+        return found
+    if word[:_SHORTEST_STEM] in beginnings:
+        for length in range(min(len(word), _LONGEST_STEM), 1, -1):
+            found = stems.get(word[:length])
+            if found:
+                return found
+    if word and "\u0620" <= word[0] <= "\u064a":
         bare = _ARABIC_PREFIX.sub("", word, count=1)
         return kind_of(bare) if bare != word else None
-    return found
+    return None
 
 
 _ARABIC = re.compile("[\u0620-\u064a]")
@@ -126,41 +131,46 @@ def places_of(shadow: str, label: str, *, open_ended: bool) -> Iterator[int]:
         start = shadow.find(label, end)
 
 
-def words_before(shadow: str, start: int) -> list[str]:
-    """The words of the same clause before `start`, nearest first. A label alone on its line counts for the next line."""
-    window = shadow[max(0, start - _WINDOW_CHARS) : start]
+class Said(NamedTuple):
+    """A word before a number and what it says about the number."""
+
+    word: str
+    kind: Kind | None
+
+
+def said_before(shadow: str, start: int, *, floor: int = 0) -> list[Said]:
+    """Up to eight words of the same clause between `floor` and `start`, nearest first.
+
+    A label alone on its line counts for the next line.
+    """
+    window = shadow[max(floor, start - _WINDOW_CHARS) : start]
     stripped = window.rstrip(" \n#:.-(='\"")
     if "\n" in window[len(stripped) :] and len(stripped.rpartition("\n")[2].split()) > 3:
         return []
     clause = _CLAUSE_END.split(stripped)[-1]
-    return _WORD.findall(clause)[::-1]
+    return [Said(word, kind_of(word)) for word in _WORD.findall(clause)[: -_NEAREST_WORDS - 1 : -1]]
 
 
-def says_business(words: list[str]) -> bool:
+def says_business(said: list[Said]) -> bool:
     """Whether the words (nearest first) say that the number is an order, a parcel, an invoice or the like."""
     numbered = False
-    previous = ""
-    for word in words:
-        kind = kind_of(word)
+    previous: Kind | None = None
+    for word, kind in said:
         if kind == "business":
             return True
         if kind == "thing":
             return numbered
         if kind == "number":
             numbered = True
-        elif kind != "glue" and not (_DIGIT_COUNT.fullmatch(word) and kind_of(previous) == "number"):
+        elif kind != "glue" and not (previous == "number" and _DIGIT_COUNT.fullmatch(word)):
             return False
-        previous = word
+        previous = kind
     return False
 
 
-def nearest_kind(words: list[str]) -> Kind | None:
+def nearest_kind(said: list[Said]) -> Kind | None:
     """The nearest word that tells a phone from an identity or a thing of the business; None when none is near."""
-    for word in words[:6]:
-        kind = kind_of(word)
-        if kind in {"phone", "id", "business"}:
-            return kind
-    return None
+    return next((kind for _, kind in said if kind in {"phone", "id", "business"}), None)
 
 
 # "12345678901 numaralı siparişim", "4711 is my order number", "8812345670 nolu kargo", "123456789 ist meine Bestellnummer".
