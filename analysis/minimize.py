@@ -11,12 +11,13 @@ from analysis.base import MinimizedText
 from analysis.pii_accounts import find_ibans
 from analysis.pii_draft import Draft
 from analysis.pii_fold import without_tags
-from analysis.pii_labels import find_labelled, find_lettered_ids
+from analysis.pii_labels import find_labelled, find_shaped_ids
 from analysis.pii_links import find_links
 from analysis.pii_mail import find_handles, find_mail, find_named_handles, find_spelled_mail
 from analysis.pii_names import find_names
 from analysis.pii_network import find_network_addresses
 from analysis.pii_numbers import find_numbers
+from analysis.pii_words import heads_of
 
 MINIMIZER_VERSION = "m2"
 MAX_CHARS = 4096
@@ -45,13 +46,14 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
     draft.apply(find_links(draft.shadow))
     draft.apply(find_mail(draft.shadow))
     draft.apply(find_spelled_mail(draft.shadow))
-    draft.apply(find_named_handles(draft.shadow))
+    heads = heads_of(draft.shadow)
+    draft.apply(find_named_handles(draft.shadow, heads))
     draft.apply(find_handles(draft.shadow))
     if _DIGIT.search(draft.shadow):
         draft.apply(find_network_addresses(draft.shadow))
         draft.apply(find_ibans(draft.shadow))
-        draft.apply(find_labelled(draft.shadow))
-        draft.apply(find_lettered_ids(draft.shadow))
+        draft.apply(find_labelled(draft.shadow, heads))
+        draft.apply(find_shaped_ids(draft.shadow))
         find_numbers(draft, (region, *more_regions))
     draft.apply(find_names(draft, known_names))
     stripped, counts = draft.result(max_chars=MAX_CHARS)

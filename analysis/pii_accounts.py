@@ -7,7 +7,10 @@ from analysis.pii_checksums import IBAN_LENGTHS, is_iban
 from analysis.pii_draft import Finding
 
 # From the first check digit, with the two letters of the country before it.
-_START = re.compile(r"\d(?:(?<=[a-z]{2}\d)|(?<=[a-z]{2}[ \-.]\d))\d(?=[ \-.\n]{0,3}[a-z0-9])")
+_START = re.compile(
+    r"\d(?:(?<=[a-z]{2}\d)(?:(?<![a-z0-9][a-z]{2}\d)|(?<=iban[a-z]{2}\d))|(?<=[a-z]{2}[ \-.]\d)(?<![a-z0-9][a-z]{2}.\d))"
+    r"\d(?=[ \-.\n]{0,3}[a-z0-9])"
+)
 _GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
 _SHORTEST = 15
 _LEAST_DIGITS = 10
@@ -55,7 +58,7 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
         spaced = not shadow[match.start() - 1].isalpha()
         start = match.start() - (3 if spaced else 2)
         expected = IBAN_LENGTHS.get(shadow[start : start + 2])
-        if expected is None or start < floor or walked >= MAX_WALKED or not _starts_a_word(shadow, start):
+        if expected is None or start < floor or walked >= MAX_WALKED:
             continue
         walked += 1
         compact, ends = _walk(shadow, start)
@@ -70,8 +73,3 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
                 continue
         floor = ends[length - 1]
         yield Finding(start, floor, "IBAN", compact[:length])
-
-
-def _starts_a_word(shadow: str, start: int) -> bool:
-    before = shadow[max(0, start - 4) : start]
-    return before == "iban" or not before[-1:].isalnum()

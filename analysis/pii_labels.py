@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from analysis.pii_checksums import is_lettered_id
 from analysis.pii_draft import Finding
 from analysis.pii_fold import fold
-from analysis.pii_words import kind_of, places_of
+from analysis.pii_words import head_of, kind_of, places_of
 
 # Each label found costs a few µs. A message has one to three; labels beyond this many are not followed up.
 MAX_LABELS = 32
@@ -98,40 +99,44 @@ _RULES = (
         _PLATE,
     ),
 )
-# Each starts at a digit, because a scan for digits is quick, and looks back for the letters before it.
-# In order: Spain's DNI and NIE, India's PAN, Italy's codice fiscale, and a Corsican number of the French social security.
-_LETTERED = re.compile(
-    r"\d(?<!\d\d)(?:\d{7}[ \-.]?[a-z]|\d\.\d{3}\.\d{3}[ \-]?[a-z]|\d{6}(?:(?<=[xyz]\d{7})|(?<=[xyz][ \-.]\d{7}))[ \-.]?[a-z]"
-    r"|\d{3}(?<=[a-z]{5}\d{4})[a-z]|\d(?:(?<=[a-z]{6}\d\d)|(?<=[a-z]{6}[ \-]\d\d))[a-z]\d\d[ \-]?[a-z]\d{3}[a-z]"
-    r"|\d{5}2[ab]\d{8})(?![a-z0-9])"
+# Starts at the first digit of a group, because a scan for digits is quick, and looks back for the letters before it.
+# "lettered": Spain's DNI and NIE, India's PAN, Italy's codice fiscale, and a Corsican number of the French social security.
+# "nino": UK National Insurance, two letters (not D, F, I, Q, U, V; second not O), six digits, A to D. "ssn": US social security.
+_SHAPED = re.compile(
+    r"\d(?<!\d\d)(?:(?P<lettered>(?:\d{7}[ \-.]?[a-z]|\d\.\d{3}\.\d{3}[ \-]?[a-z]"
+    r"|\d{6}(?:(?<=[xyz]\d{7})|(?<=[xyz][ \-.]\d{7}))[ \-.]?[a-z]|\d{3}(?<=[a-z]{5}\d{4})[a-z]"
+    r"|\d(?:(?<=[a-z]{6}\d\d)|(?<=[a-z]{6}[ \-]\d\d))[a-z]\d\d[ \-]?[a-z]\d{3}[a-z]|\d{5}2[ab]\d{8})(?![a-z0-9]))"
+    r"|(?P<ssn>(?<!-\d)(?<!000|666)\d\d-(?!00)\d\d-(?!0000)\d{4}(?![\d\-]))"
+    r"|(?P<nino>(?:(?<=[abceghj-prstw-z][abceghj-nprstw-z]\d)|(?<=[abceghj-prstw-z][abceghj-nprstw-z] \d))"
+    r"\d ?\d\d ?\d\d ?[a-d](?![a-z0-9])))"
 )
 _LETTERS_BEFORE = re.compile(r"(?<![a-z0-9])(?:[xyz][ \-.]?|[a-z]{5,6}[ \-]?)?$")
-# UK National Insurance: two letters (not D, F, I, Q, U, V; second not O), six digits, A to D.
-_NINO = re.compile(
-    r"\d(?:(?<=[abceghj-prstw-z][abceghj-nprstw-z]\d)|(?<=[abceghj-prstw-z][abceghj-nprstw-z] \d))\d ?\d\d ?\d\d ?[a-d](?![a-z0-9])"
-)
-_SSN = re.compile(r"\d(?<!\d\d)(?<!-\d)(?<!000|666)\d\d-(?!00)\d\d-(?!0000)\d{4}(?![\d\-])")
-MAX_LETTERED = 24
+_NINO_LETTERS = re.compile(r"(?<![a-z0-9])[a-z]{2} ?$")
+# More are cut without asking for their checksum.
+MAX_CHECKED = 24
 _COMPACT = re.compile(r"[^a-z0-9]")
 _PASSPORT_SHAPE = re.compile(r"[a-z]{1,2} ?\d{6,8}")
 
 
-# Folded words, and whether an ending may follow each.
-_Labels = tuple[tuple[str, bool], ...]
+class _Label(NamedTuple):
+    """A folded label, whether an ending may follow it, its rule, and the pattern that starts right behind it."""
+
+    word: str
+    open_ended: bool
+    rule: _Rule
+    pattern: re.Pattern[str]
 
 
 @cache
-def _labels() -> tuple[tuple[_Rule, _Labels, _Labels, re.Pattern[str]], ...]:
-    """Each rule with its folded labels (ASCII, others) and the pattern that starts right behind one."""
-    compiled: list[tuple[_Rule, _Labels, _Labels, re.Pattern[str]]] = []
+def _labels() -> dict[str, list[_Label]]:
+    """All labels by the first letters of their first word. In each list, earlier rules come first."""
+    labels: dict[str, list[_Label]] = {}
     for rule in _RULES:
-        labels = sorted(
-            {(fold(label.rstrip("*").replace("_", " ")), label.endswith("*")) for label in rule.labels.split()}
-        )
-        plain = tuple(entry for entry in labels if entry[0].isascii())
-        others = tuple(entry for entry in labels if not entry[0].isascii())
-        compiled.append((rule, plain, others, re.compile(rf"({_REST}{_GAP})({rule.value})")))
-    return tuple(compiled)
+        pattern = re.compile(rf"({_REST}{_GAP})({rule.value})")
+        for label in sorted(set(rule.labels.split())):
+            word = fold(label.rstrip("*").replace("_", " "))
+            labels.setdefault(head_of(word), []).append(_Label(word, label.endswith("*"), rule, pattern))
+    return labels
 
 
 def _fits(rule: _Rule, gap: str, value: str) -> bool:
@@ -147,35 +152,34 @@ def _fits(rule: _Rule, gap: str, value: str) -> bool:
     return True
 
 
-def find_labelled(shadow: str) -> Iterator[Finding]:
-    """Identities, birth dates, card codes, accounts and plates that a word before them names."""
+def find_labelled(shadow: str, heads: frozenset[str]) -> Iterator[Finding]:
+    """Identities, birth dates, card codes, accounts and plates that a word before them names. heads: see heads_of."""
     followed = 0
-    ascii_only = shadow.isascii()
-    for rule, ascii_labels, other_labels, pattern in _labels():
-        for label, open_ended in ascii_labels if ascii_only else ascii_labels + other_labels:
-            if label not in shadow:
+    labels = _labels()
+    # In a fixed order, so that the same text gives the same answer also when the budget runs out.
+    for head in sorted(heads & labels.keys()):
+        for label in labels[head]:
+            if label.word not in shadow:
                 continue
-            for end in places_of(shadow, label, open_ended=open_ended):
+            for end in places_of(shadow, label.word, open_ended=label.open_ended):
                 followed += 1
                 if followed > MAX_LABELS:
                     return
-                match = pattern.match(shadow, end)
-                if match and _fits(rule, match[1], match[2]):
-                    yield Finding(match.start(2), match.end(2), rule.kind, _COMPACT.sub("", match[2]))
+                match = label.pattern.match(shadow, end)
+                if match and _fits(label.rule, match[1], match[2]):
+                    yield Finding(match.start(2), match.end(2), label.rule.kind, _COMPACT.sub("", match[2]))
 
 
-def find_lettered_ids(shadow: str) -> Iterator[Finding]:
+def find_shaped_ids(shadow: str) -> Iterator[Finding]:
     """Identities that show themselves by their shape and check letters, and US social security numbers by their dashes."""
-    for count, match in enumerate(_LETTERED.finditer(shadow)):
-        before = _LETTERS_BEFORE.search(shadow, max(0, match.start() - 8), match.start())
-        start = before.start() if before else match.start()
-        compact = _COMPACT.sub("", shadow[start : match.end()])
-        if before and (count >= MAX_LETTERED or is_lettered_id(compact)):
-            yield Finding(start, match.end(), "ID", compact)
-    for match in _NINO.finditer(shadow):
-        start = match.start() - (3 if shadow[match.start() - 1] == " " else 2)
-        if not shadow[start - 1 : start].isalnum():
-            yield Finding(start, match.end(), "ID", _COMPACT.sub("", shadow[start : match.end()]))
-    if "-" in shadow:
-        for match in _SSN.finditer(shadow):
+    for count, match in enumerate(_SHAPED.finditer(shadow)):
+        if match.lastgroup == "ssn":
             yield Finding(match.start(), match.end(), "ID", _COMPACT.sub("", match[0]))
+            continue
+        letters = _LETTERS_BEFORE if match.lastgroup == "lettered" else _NINO_LETTERS
+        before = letters.search(shadow, max(0, match.start() - 8), match.start())
+        if not before:
+            continue
+        compact = _COMPACT.sub("", shadow[before.start() : match.end()])
+        if match.lastgroup == "nino" or count >= MAX_CHECKED or is_lettered_id(compact):
+            yield Finding(before.start(), match.end(), "ID", compact)

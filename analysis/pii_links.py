@@ -13,6 +13,8 @@ _ANCHOR = re.compile(r"[/?w](?:(?<=[a-z]{2}[/?])|(?<=:/)|(?<=w)(?<!\ww)ww\.)")
 # A host's name is shorter than this (RFC 1035). More links than that many are cut in one piece.
 MAX_HEAD_CHARS = 260
 MAX_LINKS = 24
+# Pages of shops have shorter addresses.
+MAX_PLAIN_CHARS = 400
 _WEB = re.compile(r"(?:https?|hxxps?|ftp)://|www\.|(?=(?:[\w\-]{1,63}\.){1,6}[a-z]{2,24}(?::\d{2,5})?[/?#])")
 _APP_SCHEME = re.compile(r"(?:tg|whatsapp|skype|viber|fb|instagram|snapchat|sgnl|signal|line|facetime|im|xmpp|sip)://?")
 # Pages of people, conversations and shared files; shorteners hide where they lead.
@@ -80,6 +82,8 @@ def _is_business_code(word: str) -> bool:
 
 def _is_private(url: str) -> bool:
     """Whether a link (without trailing punctuation) leads to more than a page of a shop."""
+    if len(url) > MAX_PLAIN_CHARS:
+        return True
     rest = url.partition("://")[2] or url
     if "%" in rest:
         rest = unquote(rest)

@@ -6,7 +6,7 @@ from functools import cache
 
 from analysis.pii_draft import Finding, cut_all_from
 from analysis.pii_fold import fold
-from analysis.pii_words import places_of
+from analysis.pii_words import head_of, places_of
 
 _DOT = r"(?: ?(?:\.|\(\.\)|\[\.\]|[(\[{<]? ?(?:dot|nokta|punkt|punto|point|ponto|kropka|точка|крапка|نقطه|نقطة|दट|डट) ?[)\]}>]?) ?)"
 _LABEL = r"[\w\-]{1,63}+"
@@ -94,7 +94,7 @@ def find_spelled_mail(shadow: str) -> Iterator[Finding]:
     gates = _SPELLED_GATE if shadow.isascii() else _SPELLED_GATE + _SPELLED_GATE_OTHER
     if not any(gate in shadow for gate in gates):
         return
-    floor = 0
+    floor = found = 0
     for match in _SPELLED_AT.finditer(shadow):
         domain = _DOMAIN_AFTER.match(shadow, match.end())
         if not domain:
@@ -111,6 +111,10 @@ def find_spelled_mail(shadow: str) -> Iterator[Finding]:
             local in _NOT_A_LOCAL_PART or not (evident or _MAIL_WORD.search(shadow, max(floor, start - 40), start))
         ):
             continue
+        found += 1
+        if found > MAX_ADDRESSES:
+            yield from cut_all_from(shadow, start, match[0], "EMAIL")
+            return
         floor = domain.end()
         yield Finding(start, floor, "EMAIL", shadow[start:floor])
 
@@ -126,16 +130,17 @@ def find_handles(shadow: str) -> Iterator[Finding]:
 
 
 @cache
-def _networks() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(fold(word.replace("_", " ")) for word in _NETWORKS.split()))
+def _networks() -> tuple[tuple[str, str], ...]:
+    """Each network and word for a handle, folded, behind its first letters."""
+    words = dict.fromkeys(fold(word.replace("_", " ")) for word in _NETWORKS.split())
+    return tuple((head_of(word), word) for word in words)
 
 
-def find_named_handles(shadow: str) -> Iterator[Finding]:
-    """Handles without an @ that their network or a word like "username" announces."""
+def find_named_handles(shadow: str, heads: frozenset[str]) -> Iterator[Finding]:
+    """Handles without an @ that their network or a word like "username" announces. heads: see heads_of."""
     followed = 0
-    ascii_only = shadow.isascii()
-    for network in _networks():
-        if (ascii_only and not network.isascii()) or network not in shadow:
+    for head, network in _networks():
+        if head not in heads or network not in shadow:
             continue
         for end in places_of(shadow, network, open_ended=len(network) > 3):
             followed += 1

@@ -67,6 +67,7 @@ passaporto* паспорт* aadhaar* pesel cpf bsn iban* kart kartım card cards
 """
 _LONGEST_STEM = 16
 _SHORTEST_STEM = 2
+_HEAD = 3
 _WORD = re.compile(r"[^\W_]+")
 # Arabic writes "and", "with", "for" and "the" onto the word.
 _ARABIC_PREFIX = re.compile("^[وف]?[بلك]?(?:ال|لل|ل)?(?=[\u0620-\u064a]{3})")
@@ -111,6 +112,27 @@ def kind_of(word: str) -> Kind | None:
         bare = _ARABIC_PREFIX.sub("", word, count=1)
         return kind_of(bare) if bare != word else None
     return None
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def heads_of(shadow: str) -> frozenset[str]:
+    """The first three letters of all words: rules with long lists of words ask only for those that can be there."""
+    words = set(_LETTERS.findall(shadow))
+    heads = {word[:_HEAD] for word in words}
+    if not shadow.isascii():
+        # Arabic: behind "and", "with", "the" and their combinations.
+        heads.update(
+            word[skip : skip + _HEAD] for word in words if "\u0620" <= word[0] <= "\u064a" for skip in (1, 2, 3, 4)
+        )
+    return frozenset(heads)
+
+
+def head_of(label: str) -> str:
+    """The first three letters of a label's first word."""
+    first = _LETTERS.search(label)
+    return first[0][:_HEAD] if first else ""
 
 
 _ARABIC = re.compile("[\u0620-\u064a]")
