@@ -57,6 +57,7 @@ class Draft:
     def result(self, *, max_chars: int) -> tuple[str, dict[str, int]]:
         """The text with numbered placeholders, at most `max_chars` long and never ending inside one; and the count by kind."""
         numbers: dict[tuple[str, str], int] = {}
+        distinct: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         parts: list[str] = []
         position = length = 0
@@ -65,7 +66,8 @@ class Draft:
             plain = self._text[position : self._origins[cut.start]]
             key = (cut.kind, cut.value)
             if key not in numbers:
-                numbers[key] = sum(1 for kind, _ in numbers if kind == cut.kind) + 1
+                distinct[cut.kind] += 1
+                numbers[key] = distinct[cut.kind]
             placeholder = f"[{cut.kind}_{numbers[key]}]"
             if length + len(plain) + len(placeholder) > max_chars:
                 return "".join([*parts, plain[: max_chars - length]]), dict(counts)

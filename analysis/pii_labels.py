@@ -110,6 +110,8 @@ _SHAPED = re.compile(
     r"|(?P<nino>(?:(?<=[abceghj-prstw-z][abceghj-nprstw-z]\d)|(?<=[abceghj-prstw-z][abceghj-nprstw-z] \d))"
     r"\d ?\d\d ?\d\d ?[a-d](?![a-z0-9])))"
 )
+# All but the Corsican one end in a single letter.
+_SHAPED_GATE = re.compile(r"\d(?!\d)(?:[ \-.]?[a-z](?![a-z])|-\d\d-\d{4}|[ab]\d{8})")
 _LETTERS_BEFORE = re.compile(r"(?<![a-z0-9])(?:[xyz][ \-.]?|[a-z]{5,6}[ \-]?)?$")
 _NINO_LETTERS = re.compile(r"(?<![a-z0-9])[a-z]{2} ?$")
 # More are cut without asking for their checksum.
@@ -172,6 +174,8 @@ def find_labelled(shadow: str, heads: frozenset[str]) -> Iterator[Finding]:
 
 def find_shaped_ids(shadow: str) -> Iterator[Finding]:
     """Identities that show themselves by their shape and check letters, and US social security numbers by their dashes."""
+    if not _SHAPED_GATE.search(shadow):
+        return
     for count, match in enumerate(_SHAPED.finditer(shadow)):
         if match.lastgroup == "ssn":
             yield Finding(match.start(), match.end(), "ID", _COMPACT.sub("", match[0]))

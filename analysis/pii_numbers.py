@@ -7,7 +7,16 @@ from analysis.pii_checksums import is_card, is_national_id
 from analysis.pii_draft import Draft, Finding
 from analysis.pii_keepers import PARCEL_CODE, is_counting_up, kept_pieces
 from analysis.pii_phones import MIN_DIGITS, PhonePlans
-from analysis.pii_runs import Run, digits_of, find_broken_runs, find_runs, groups_of, read_run, with_digits_for_letters
+from analysis.pii_runs import (
+    LONG_RUN,
+    Run,
+    digits_of,
+    find_broken_runs,
+    find_runs,
+    groups_of,
+    read_run,
+    with_digits_for_letters,
+)
 from analysis.pii_words import business_word_follows, kind_of, nearest_kind, says_business
 
 DENY_FROM_DIGITS = 9
@@ -15,7 +24,7 @@ DENY_FROM_DIGITS = 9
 MIN_LABELLED_DIGITS = 6
 # Judging a run costs up to some 50 µs. After this many in one text, and for longer runs, what is long is cut unasked.
 MAX_JUDGED_RUNS = 12
-MAX_JUDGED_DIGITS = 60
+MAX_JUDGED_CHARS = 120
 
 _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
 _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
@@ -40,11 +49,10 @@ class _Judge:
             if self._judged >= MAX_JUDGED_RUNS:
                 yield from self._unjudged(start)
                 return
-            count = len(digits_of(self._shadow[start:end]))
-            if count < MIN_LABELLED_DIGITS:
+            if end - start > MAX_JUDGED_CHARS:
+                yield Finding(start, end, "NUMBER", self._shadow[start:end])
                 continue
-            if count > MAX_JUDGED_DIGITS:
-                yield self._whole(start, end, "NUMBER")
+            if len(digits_of(self._shadow[start:end])) < MIN_LABELLED_DIGITS:
                 continue
             self._judged += 1
             for piece_start, piece_end in self._pieces(start, end):
@@ -53,9 +61,8 @@ class _Judge:
                     yield finding
 
     def _unjudged(self, start: int) -> Iterator[Finding]:
-        for run_start, run_end in find_runs(self._shadow, start):
-            if run_end - run_start >= MIN_DIGITS and len(digits_of(self._shadow[run_start:run_end])) >= MIN_DIGITS:
-                yield Finding(run_start, run_end, "NUMBER", self._shadow[run_start:run_end])
+        for match in LONG_RUN.finditer(self._shadow, start):
+            yield Finding(match.start(), match.end(), "NUMBER", match[0])
 
     def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The run without the dates, times and prices in it."""

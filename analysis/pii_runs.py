@@ -9,6 +9,8 @@ from analysis.pii_words import Said, said_before
 
 # Starts at the first digit of a group: a scan for digits is quick. What stands before it (a plus, a bracket) is looked at later.
 _RUN = re.compile(r"\d(?<!\d\d)\d*(?:[ .\-/()_*|~]{1,4}\d+)*")
+# The same with seven digits or more.
+LONG_RUN = re.compile(r"\d(?<!\d\d)(?:[ .\-/()_*|~]{0,4}\d){6,}")
 _GROUP = re.compile(r"\d+")
 _NOT_DIGIT = re.compile(r"\D+")
 _DIALLING_SIGNS = re.compile(r"(?:\(?\+[ (]?|\()$")
