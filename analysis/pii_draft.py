@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from analysis.pii_fold import shadow_of
@@ -21,6 +22,9 @@ class Finding(NamedTuple):
     end: int
     kind: str | None
     value: str = ""
+
+
+_by_start = itemgetter(0)
 
 
 class Draft:
@@ -43,7 +47,7 @@ class Draft:
         """Take findings in, first come first served: one that overlaps an earlier one of the same rule is dropped."""
         parts: list[str] = []
         position = 0
-        for finding in sorted(findings, key=lambda found: found.start):
+        for finding in sorted(findings, key=_by_start):
             if finding.start < position or finding.end <= finding.start:
                 continue
             length = finding.end - finding.start
@@ -61,7 +65,7 @@ class Draft:
         counts: Counter[str] = Counter()
         parts: list[str] = []
         position = length = 0
-        for cut in sorted(self._cuts, key=lambda found: found.start):
+        for cut in sorted(self._cuts, key=_by_start):
             assert cut.kind is not None
             plain = self._text[position : self._origins[cut.start]]
             key = (cut.kind, cut.value)

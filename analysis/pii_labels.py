@@ -115,7 +115,7 @@ _SHAPED_GATE = re.compile(r"\d(?!\d)(?:[ \-.]?[a-z](?![a-z])|-\d\d-\d{4}|[ab]\d{
 _LETTERS_BEFORE = re.compile(r"(?<![a-z0-9])(?:[xyz][ \-.]?|[a-z]{5,6}[ \-]?)?$")
 _NINO_LETTERS = re.compile(r"(?<![a-z0-9])[a-z]{2} ?$")
 # More are cut without asking for their checksum.
-MAX_CHECKED = 24
+MAX_CHECKED = 12
 _COMPACT = re.compile(r"[^a-z0-9]")
 _PASSPORT_SHAPE = re.compile(r"[a-z]{1,2} ?\d{6,8}")
 
@@ -180,10 +180,13 @@ def find_shaped_ids(shadow: str) -> Iterator[Finding]:
         if match.lastgroup == "ssn":
             yield Finding(match.start(), match.end(), "ID", _COMPACT.sub("", match[0]))
             continue
+        if count >= MAX_CHECKED:
+            yield Finding(match.start(), match.end(), "ID", match[0])
+            continue
         letters = _LETTERS_BEFORE if match.lastgroup == "lettered" else _NINO_LETTERS
         before = letters.search(shadow, max(0, match.start() - 8), match.start())
         if not before:
             continue
         compact = _COMPACT.sub("", shadow[before.start() : match.end()])
-        if match.lastgroup == "nino" or count >= MAX_CHECKED or is_lettered_id(compact):
+        if match.lastgroup == "nino" or is_lettered_id(compact):
             yield Finding(before.start(), match.end(), "ID", compact)

@@ -9,10 +9,10 @@ from analysis.pii_draft import Finding
 _IPV4 = re.compile(r"\d(?<![\d.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?!\.?\d)")
 _IPV6_GATE = re.compile(r":[0-9a-f]{0,4}:[0-9a-f]{0,4}:|::")
 _IPV6 = re.compile(
-    r"(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])|(?<![\w:])(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}(?![\w:])"
+    r"[0-9a-f](?<![\w:].)[0-9a-f]{0,3}:(?:(?:[0-9a-f]{1,4}:){6}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){0,5}(?::[0-9a-f]{1,4}){1,6})(?![\w:])"
 )
 _MAC_GATE = re.compile(r"[:\-][0-9a-f]{2}[:\-][0-9a-f]{2}[:\-][0-9a-f]{2}[:\-]")
-_MAC = re.compile(r"(?<![\w:\-])[0-9a-f]{2}([:\-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![\w:\-])")
+_MAC = re.compile(r"[0-9a-f](?<![\w:\-].)[0-9a-f]([:\-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![\w:\-])")
 _VERSION_WORD = re.compile(r"(?:windows|android|ios|build|version|versiyon|surum|firmware|chrome|\bv)\.? ?$")
 _DECIMALS = re.compile(r"\.\d{4,15}[^\d.]{1,6}\d{1,3}\.\d{4}")
 _COORDINATES = re.compile(r"(?<![\d.])[+\-]?\d{1,2}\.\d{4,15}°? ?[ns]?[,; /]{1,3}[ew]?[+\-]?\d{1,3}\.\d{4,15}(?!\.?\d)")

@@ -23,9 +23,11 @@ DENY_FROM_DIGITS = 9
 # A labelled phone may be a short local one: "Tel. 23 45 67".
 MIN_LABELLED_DIGITS = 6
 # Judging a run costs up to some 50 µs. After this many in one text, and for longer runs, what is long is cut unasked.
-MAX_JUDGED_RUNS = 12
+MAX_JUDGED_RUNS = 8
+MAX_UNJUDGED_RUNS = 40
 MAX_JUDGED_CHARS = 120
 
+_TO_LAST_DIGIT = re.compile(r"[^\x01\x02]*\d")
 _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
 _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
@@ -61,7 +63,12 @@ class _Judge:
                     yield finding
 
     def _unjudged(self, start: int) -> Iterator[Finding]:
-        for match in LONG_RUN.finditer(self._shadow, start):
+        """Numbers beyond the budget: long ones are cut unasked, and after many of those everything to the last digit."""
+        for count, match in enumerate(LONG_RUN.finditer(self._shadow, start)):
+            if count >= MAX_UNJUDGED_RUNS:
+                for stretch in _TO_LAST_DIGIT.finditer(self._shadow, match.start()):
+                    yield Finding(stretch.start(), stretch.end(), "NUMBER", stretch[0])
+                return
             yield Finding(match.start(), match.end(), "NUMBER", match[0])
 
     def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:

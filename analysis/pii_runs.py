@@ -19,9 +19,7 @@ _GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})-?$"
 _ODD_GAP = re.compile(r"\d(?=[^\w .\-/()*|~\x01\x02]|[ .\-/()*|~]{1,2}[^\w .\-/()*|~\x01\x02])")
 _BROKEN_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[^\w\x01\x02]{1,4}\d+)+")
 _LOOKALIKE_GATE = re.compile(r"\d(?:(?<=[oil]\d)|(?=[oil]))")
-_LOOKALIKE = re.compile(
-    r"(?<![^\W_])(?=[oil]{0,9}\d)(?:[oil]{0,3}\d){2,12}[oil]{0,3}(?![^\W_])|(?<![^\W_])o\d{1,12}(?![^\W_])"
-)
+_LOOKALIKE = re.compile(r"[\doil](?<![^\W_].)(?:(?<=o)\d|\d*[oil])[\doil]*(?![^\W_])")
 _LOOKALIKES = str.maketrans("oil", "011")
 
 
@@ -109,7 +107,13 @@ def groups_of(text: str) -> list[str]:
 
 
 def with_digits_for_letters(shadow: str) -> str:
-    """ "O532 lll 22 33": letters that stand in for digits, where nothing but them and digits makes up a word. Same length."""
+    """The shadow with digits for letters that stand in for them ("O532 1l1"), in words of nothing else. Same length."""
     if not _LOOKALIKE_GATE.search(shadow):
         return shadow
-    return _LOOKALIKE.sub(lambda match: match[0].translate(_LOOKALIKES), shadow)
+    return _LOOKALIKE.sub(_as_digits, shadow)
+
+
+def _as_digits(match: re.Match[str]) -> str:
+    """ "5l" and "10 l" are liters: one stand-in at the end needs more digits around it."""
+    digits = len(digits_of(match[0]))
+    return match[0].translate(_LOOKALIKES) if digits > 2 or (digits and match[0][0] == "o") else match[0]
