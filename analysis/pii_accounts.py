@@ -16,7 +16,7 @@ _SHORTEST = 15
 _LEAST_DIGITS = 10
 _TYPO_ROOM = 3
 # A message holds one or two. What begins like one after this many is left to the rule for long numbers.
-MAX_WALKED = 12
+MAX_WALKED = 8
 
 
 def _walk(shadow: str, start: int) -> tuple[str, list[int]]:
@@ -58,8 +58,10 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
         spaced = not shadow[match.start() - 1].isalpha()
         start = match.start() - (3 if spaced else 2)
         expected = IBAN_LENGTHS.get(shadow[start : start + 2])
-        if expected is None or start < floor or walked >= MAX_WALKED:
+        if expected is None or start < floor:
             continue
+        if walked == MAX_WALKED:
+            return
         walked += 1
         compact, ends = _walk(shadow, start)
         whole = compact[:expected]
