@@ -11,7 +11,7 @@ from analysis.base import MinimizedText
 from analysis.pii_accounts import find_ibans
 from analysis.pii_draft import Draft
 from analysis.pii_fold import without_tags
-from analysis.pii_labels import find_labelled, find_shaped_ids
+from analysis.pii_labels import find_birth_dates, find_labelled, find_shaped_ids
 from analysis.pii_links import find_links
 from analysis.pii_mail import find_handles, find_mail, find_named_handles, find_spelled_mail
 from analysis.pii_names import find_names
@@ -53,6 +53,7 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
         draft.apply(find_network_addresses(draft.shadow))
         draft.apply(find_ibans(draft.shadow))
         draft.apply(find_labelled(draft.shadow, heads))
+        draft.apply(find_birth_dates(draft.shadow))
         draft.apply(find_shaped_ids(draft.shadow))
         find_numbers(draft, (region, *more_regions))
     draft.apply(find_names(draft, known_names))

@@ -19,8 +19,10 @@ _REST = r"[^\W\d_]{0,24}(?:'[^\W\d_]{1,4})?"
 _GAP = r"(?:[^\w\x01\x02,;!?\n]{1,4}[^\W\d_]{1,20}){0,4}?[^\w\x01\x02,;!?]{0,5}?"
 _START = r"(?<![a-z0-9])"
 _MORE = r"(?:[ .\-/]{1,3}(?!\d{1,2}:\d\d)(?:[a-z]{0,2}\d[a-z0-9]{0,12}|[a-z](?![^\W_])|[a-z]{1,2}(?=[ .\-/]\d))){0,14}"
+# In order: a British licence, something solid of some length, groups.
 _IDENTITY = (
-    rf"{_START}(?:[a-z]{{0,6}}[ \-]?\d[a-z0-9]{{6,19}}(?:-[a-z0-9])?(?![a-z0-9])(?![.\-/]\d)"
+    rf"{_START}(?!(?:is|no|nr|ist|of|on|in|at|to|my) )(?:[a-z9]{{5}} ?\d{{6}} ?[a-z0-9]{{2,5}}(?![a-z0-9])"
+    rf"|[a-z]{{0,6}}[ \-]?\d[a-z0-9]{{6,19}}(?:-[a-z0-9]|(?<=[ \-]\d{{7}}) \d{{1,3}})?(?![a-z0-9])(?![.\-/]\d)"
     rf"|(?:[a-z]{{0,6}}|[a-z]{{1,3}}[ .\-/])\d[a-z0-9]{{0,19}}{_MORE})"
 )
 _DIGITS = r"(?<!\d)\d(?:[ .\-/]?\d){4,24}"
@@ -34,7 +36,7 @@ _BIRTH_DATE = (
 _CARD_CODE = r"(?<!\d)\d(?: ?\d){2,3}(?![\d.,:/])"
 _PLATE = (
     rf"{_START}(?:\d{{2}} ?[a-z]{{1,3}} ?\d{{2,5}}|[a-z]{{1,3}}[ \-][a-z]{{1,2}}[ \-]?\d{{1,4}}[eh]?|[a-z]{{2}}[ \-]?\d{{2}}[ \-]?[a-z]{{1,3}}"
-    rf"(?:[ \-]?\d{{4}})?|\d{{4}} ?[a-z]{{3}}|[a-z]{{2}}[ \-]?\d{{3}}[ \-]?[a-z]{{2}}|[a-z]{{1,3}}[ \-]?\d{{3,5}}[a-z]{{0,2}})(?![a-z0-9])"
+    rf"(?:[ \-]?\d{{4}})?|\d{{4}} ?[a-z]{{3}}|\d[a-z]{{3}}\d{{3}}|(?=[a-z]{{0,7}}\d)(?=\d{{0,7}}[a-z])[a-z0-9]{{5,8}}|[a-z]{{2}}[ \-]?\d{{3}}[ \-]?[a-z]{{2}}|[a-z]{{1,3}}[ \-]?\d{{3,5}}[a-z]{{0,2}})(?![a-z0-9])"
 )
 
 
@@ -52,10 +54,10 @@ _RULES = (
     _Rule(
         "ID",
         "passport* pasaport* reisepass* ausweis* personalausweis* perso identity* kimlik* tckn tc t.c ssn nino nin dni nie nif cuit curp"
-        " steuer-id* steuerid* steueridentifikation* steuernummer* steuer-nr* idnr sozialversicherung* sv-nummer* svnr sv-nr*"
-        " rentenversicherung* versichertennummer* versicherungsnummer* krankenversicherung* führerschein* ehliyet* sürücü_belgesi*"
+        " steuer-id* steuerid* steueridentifikation* steuernummer* steuer-nr* idnr sozialvers* sv-nummer* svnr sv-nr*"
+        " rentenvers* krankenvers* versichertennr* versichertennummer* versicherungsnummer* führerschein* ehliyet* sürücü_belgesi*"
         " social_security national_insurance ni_number ni_no nhs national_id id_card id_no id_number id_nr id_is id: my_id driving_licen*"
-        " driver's_licen* driver_licen* drivers_licen* licence_no* license_no* emirates_id iqama* tax_id tin itin imei meid"
+        " driver's_licen* driver_licen* drivers_licen* licence_no* license_no* emirates_id iqama* tax_id tin itin imei meid vin şasi_no* fahrgestell* fin:"
         " vergi_no* vergi_kimlik* seri_no sgk_no* uyruk*"
         " جواز* هوية* هويتي* الهوية* اقامة* إقامتي* الرقم_القومي رقمي_القومي رخصة* الرقم_الضريبي بطاقة_شخصية"
         " passeport* carte_d'identité* sécurité_sociale sécu nir permis_de_conduire numéro_fiscal pièce_d'identité"
@@ -72,7 +74,7 @@ _RULES = (
     ),
     _Rule(
         "DATE_OF_BIRTH",
-        "geb geboren* geburtsdatum* geburtstag* doğum* dogum* dob d.o.b birth* date_of_birth born birthdate* doğumlu*"
+        "geb geboren* geburtsdatum* geburtstag* doğum* d.tarih* d._tarih* d.t. dob d.o.b birth* date_of_birth born birthdate* doğumlu*"
         " ميلاد* ميلادي* مولود* مواليد* naissance* né née nacimiento* nacido* nacida* nací fecha_nac* nascita* nato nata geboorte* geb."
         " urodzenia* urodzin* urodzony* urodzona* ur nascimento* nasci nascido* nascida* рожден* родил* д.р народжен* народив* जन्म* تولد*"
         " متولد*",
@@ -87,10 +89,16 @@ _RULES = (
     ),
     _Rule(
         "ACCOUNT",
-        "account* acct* a/c sort_code routing* hesap* hesab* konto* kontonummer* blz bankleitzahl* رقم_الحساب حساب* حسابي* compte*"
+        "account* acct* acc a/c sort sort_code routing* hesap* hesab* konto* kontonummer* blz bankleitzahl* رقم_الحساب حساب* حسابي* compte*"
         " cuenta* conto* rekening* konta* conta* счёт* счет* рахунок* खाता* حساب*",
         _DIGITS,
         6,
+    ),
+    _Rule(
+        "SECRET",
+        "password* passwort* kennwort* şifre* parola* pwd كلمة_السر كلمة_المرور mot_de_passe contraseña* wachtwoord* hasło* senha* пароль*"
+        " पासवर्ड* رمز_عبور",
+        r"(?<=[:=] )(?=[^\s\x01\x02]{0,39}\d)[^\s\x01\x02]{4,40}|(?<=[:=])(?=[^\s\x01\x02]{0,39}\d)[^\s\x01\x02]{4,40}",
     ),
     _Rule(
         "PLATE",
@@ -116,6 +124,10 @@ _LETTERS_BEFORE = re.compile(r"(?<![a-z0-9])(?:[xyz][ \-.]?|[a-z]{5,6}[ \-]?)?$"
 _NINO_LETTERS = re.compile(r"(?<![a-z0-9])[a-z]{2} ?$")
 # More are cut without asking for their checksum.
 MAX_CHECKED = 12
+_BORN_AFTER = re.compile(
+    rf"({_BIRTH_DATE}) ?(?:'?l[iu] )?(?:dogum|dogdu|geboren|born|г\\.? ?р\\b|года? рожд|рожд|народж|р\\. ?н|urodz|مواليد|متولد)"
+)
+_BORN_GATE = re.compile(r"dogum|dogdu|geboren|born|г\.? ?р|рожд|народж|р\. ?н|urodz|مواليد|متولد")
 _COMPACT = re.compile(r"[^a-z0-9]")
 _PASSPORT_SHAPE = re.compile(r"[a-z]{1,2} ?\d{6,8}")
 
@@ -170,6 +182,13 @@ def find_labelled(shadow: str, heads: frozenset[str]) -> Iterator[Finding]:
                 match = label.pattern.match(shadow, end)
                 if match and _fits(label.rule, match[1], match[2]):
                     yield Finding(match.start(2), match.end(2), label.rule.kind, _COMPACT.sub("", match[2]))
+
+
+def find_birth_dates(shadow: str) -> Iterator[Finding]:
+    """Birth dates with their word behind them: "01.05.1990 doğumluyum"."""
+    if _BORN_GATE.search(shadow):
+        for match in _BORN_AFTER.finditer(shadow):
+            yield Finding(match.start(1), match.end(1), "DATE_OF_BIRTH", _COMPACT.sub("", match[1]))
 
 
 def find_shaped_ids(shadow: str) -> Iterator[Finding]:

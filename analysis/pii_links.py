@@ -93,6 +93,8 @@ def _is_private(url: str) -> bool:
     rest, _, query = rest.partition("?")
     host, _, path = rest.partition("/")
     host = host.partition(":")[0]
+    if host.replace(".", "").isdigit():
+        return True
     if _PERSONAL_HOSTS.search(host):
         return bool(path.strip("/") or query or fragment)
     if _SHORT_PATH_HOST.search(host) and path.startswith("maps"):
@@ -119,7 +121,8 @@ def _links(shadow: str) -> Iterator[tuple[int, int, bool]]:
         head = token[0][:MAX_HEAD_CHARS]
         app = _APP_SCHEME.search(head)
         found = app or _WEB.search(head)
-        if found:
+        # "mailto:ada@example.com?subject=…" is mail, which has a rule of its own.
+        if found and not (found.start() and head[found.start() - 1] == "@"):
             yield start + found.start(), start + len(token[0].rstrip(_TRAILING)), bool(app)
 
 

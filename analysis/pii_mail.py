@@ -24,8 +24,10 @@ _SPELLED_GATE = tuple(
 )
 _SPELLED_GATE_OTHER = tuple("собака равлик ات ایت ايت".split())
 _LOCAL_BACKWARDS = re.compile(r"[\w.+\-'%&!#$*/=?^`{|}~]{1,64}")
+# Read from the @ to the left: "tod" is "dot".
+_BACKWARDS = r"(?:tod|atkon|tknup|otnup|tniop|otnop|akporks|erocsrednu|акчот|هطقن)"
 _SPELLED_LOCAL_BACKWARDS = re.compile(
-    r"[\w.+\-]{1,64}(?: (?:tod|atkon|tknup|toknu|etlat|ercsednu|erocsrednu) [\w.+\-]{1,64}){0,2}"
+    rf"[\w.+\-]{{1,64}}(?:(?: {_BACKWARDS} |[)\]}}>] ?{_BACKWARDS} ?[(\[{{<])[\w.+\-]{{1,64}}){{0,3}}"
 )
 _MAIL_WORD = re.compile(r"mail|posta|e-post|contact|reach|write|yaz|schreib|correo|courriel|بريد|ايميل|почт|пошт")
 _NOT_A_LOCAL_PART = frozenset(
@@ -43,7 +45,7 @@ _NETWORKS = (
 _BETWEEN = re.compile(
     r"(?:'?[^\W\d_]{0,12})(?P<gap>(?:[ ]{0,2}[:=\-(>]{1,2} ?| )(?:(?:is|id|my|name|handle|username|user|account|acc|page|profile|hesabim|hesabi"
     r"|adim|adi|adresim|profilim|kullanici|heisst|heisse|ist|mein|konto|profil|est|es|e|mi|cuenta|il|mio|het|mijn|to|jest|moj|meu|é|это|мой"
-    r"|هو|حسابي|حساب|يوزر|اسمي|है|dan|da|de|den|dm|me|at|on|as|benim|su|as|als|unter)(?:[ ]{0,2}[:=\-] ?| )){0,3})(?P<token>[a-z0-9_][\w.\-]{1,38}\w)"
+    r"|هو|حسابي|حساب|يوزر|اسمي|है|dan|da|de|den|dm|me|at|on|as|benim|su|as|als|unter)(?:[ ]{0,2}[:=\-] ?| )){0,3})(?P<token>(?:live:)?[a-z0-9_][\w.\-]{1,38}\w)"
 )
 # Letters and words that mean much else.
 _NEEDS_A_COLON = frozenset({"x", "sc", "line", "signal", "fb", "тг", "вк"})

@@ -217,15 +217,18 @@ class _Judge:
 
     def _is_business(self, run: Run) -> bool:
         """Whether words or letters vouch for the number, and it is not plainly a phone all the same."""
+        said = says_business(run.said)
         vouched = (
-            says_business(run.said)
+            said
             or self._shadow[run.start - 1 : run.start] == "#"
             or self._continues_a_list(run)
             or business_word_follows(self._shadow, run.end)
         )
-        if vouched:
-            return not self._is_plainly_a_phone(run)
-        return bool(run.prefix) and self._is_code(run)
+        if not vouched:
+            return bool(run.prefix) and self._is_code(run)
+        if said == "plainly" and len(run.groups) == 1 and not run.plus:
+            return True  # "order number 05321112233": nobody writes a phone number there without a blank.
+        return not self._is_plainly_a_phone(run)
 
     def _is_plainly_a_phone(self, run: Run) -> bool:
         if run.plus or run.written.startswith("("):

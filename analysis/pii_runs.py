@@ -8,15 +8,15 @@ from analysis.pii_draft import Draft
 from analysis.pii_words import Said, said_before
 
 # Starts at the first digit of a group: a scan for digits is quick. What stands before it (a plus, a bracket) is looked at later.
-_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[ .\-/()_*|~]{1,4}\d+)*")
+_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[ .\-/()\[\]_*|~]{1,4}\d+)*")
 # The same with seven digits or more.
-LONG_RUN = re.compile(r"\d(?<!\d\d)(?:[ .\-/()_*|~]{0,4}\d){6,}")
+LONG_RUN = re.compile(r"\d(?<!\d\d)(?:[ .\-/()\[\]_*|~]{0,4}\d){6,}")
 _GROUP = re.compile(r"\d+")
 _NOT_DIGIT = re.compile(r"\D+")
-_DIALLING_SIGNS = re.compile(r"(?:\(?\+[ (]?|\()$")
+_DIALLING_SIGNS = re.compile(r"(?:[(\[]?\+[ (]?|\()$")
 _GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})-?$")
 # Groups on lines of their own or with odd signs between them. At least one of the gaps holds what _RUN does not read over.
-_ODD_GAP = re.compile(r"\d(?=[^\w .\-/()*|~\x01\x02]|[ .\-/()*|~]{1,2}[^\w .\-/()*|~\x01\x02])")
+_ODD_GAP = re.compile(r"\d(?=[^\w .\-/()\[\]*|~\x01\x02]|[ .\-/()\[\]*|~]{1,2}[^\w .\-/()\[\]*|~\x01\x02])")
 _BROKEN_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[^\w\x01\x02]{1,4}\d+)+")
 _LOOKALIKE_GATE = re.compile(r"\d(?:(?<=[oil]\d)|(?=[oil]))")
 _LOOKALIKE = re.compile(r"[\doil](?<![^\W_].)(?:(?<=o)\d|\d*[oil])[\doil]*(?![^\W_])")

@@ -33,7 +33,7 @@ encomenda* rastreio* rastreamento* remessa* protocolo*
 """
 # These are the business's own only with a word for "number" behind them: "customer no. 123", not "customer 123".
 _THING = """
-customer* return* contract* policy delivery product* item* model* part transaction* txn claim* job quote purchase po batch lot
+customer* return* contract* vertrag* mitglied* police policy delivery product* item* model* part transaction* txn claim* job quote purchase po batch lot
 article* meter* subscription* flight* case* shop store branch complaint*
 müşteri* iade* ürün* stok* abone* sözleşme* poliçe* işlem* kayıt* şikayet* sefer* uçuş* mağaza* teslimat*
 kunden* kunde vertrag* modell* liefer* produkt* zähler* fall* flug* zug* filiale*
@@ -75,6 +75,9 @@ _ARABIC_PREFIX = re.compile("^[وف]?[بلك]?(?:ال|لل|ل)?(?=[\u0620-\u064a
 _CLAUSE_END = re.compile(r"[\x01\x02,;!?\n]|(?<=\w{4})\.(?=\s)")
 _WINDOW_CHARS = 64
 _NEAREST_WORDS = 8
+# Alone they announce a phone ("numaram 532…"), behind a word of the business its number ("sipariş numaram 104827").
+_MY_NUMBER = frozenset({"numaram", "numarami", "numaramiz"})
+_NAMES_A_NUMBER = re.compile(r"nummer|nr$|numara|number|numer|номер")
 _DIGIT_COUNT = re.compile(r"\d{1,2}")
 
 
@@ -173,21 +176,23 @@ def said_before(shadow: str, start: int, *, floor: int = 0) -> list[Said]:
     return [Said(word, kind_of(word)) for word in _WORD.findall(clause)[: -_NEAREST_WORDS - 1 : -1]]
 
 
-def says_business(said: list[Said]) -> bool:
-    """Whether the words (nearest first) say that the number is an order, a parcel, an invoice or the like."""
+def says_business(said: list[Said]) -> Literal["plainly", "loosely"] | None:
+    """Whether the words (nearest first) say that the number is an order, a parcel, an invoice or the like.
+
+    plainly: a word for "number" stands between, or in the word itself. None when they don't say so.
+    """
     numbered = False
     previous: Kind | None = None
     for word, kind in said:
-        if kind == "business":
-            return True
-        if kind == "thing":
-            return numbered
-        if kind == "number":
+        names_a_number = _NAMES_A_NUMBER.search(word) is not None
+        if kind == "business" or (kind == "thing" and (numbered or names_a_number)):
+            return "plainly" if numbered or names_a_number else "loosely"
+        if kind == "number" or word in _MY_NUMBER:
             numbered = True
         elif kind != "glue" and not (previous == "number" and _DIGIT_COUNT.fullmatch(word)):
-            return False
+            return None
         previous = kind
-    return False
+    return None
 
 
 def nearest_kind(said: list[Said]) -> Kind | None:
