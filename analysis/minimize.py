@@ -17,6 +17,7 @@ from analysis.pii_mail import find_handles, find_mail, find_named_handles, find_
 from analysis.pii_names import find_names
 from analysis.pii_network import find_network_addresses
 from analysis.pii_numbers import find_numbers
+from analysis.pii_spelled import find_spelled_numbers, find_tokens
 from analysis.pii_words import heads_of
 
 MINIMIZER_VERSION = "m2"
@@ -49,6 +50,8 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
     heads = heads_of(draft.shadow)
     draft.apply(find_named_handles(draft.shadow, heads))
     draft.apply(find_handles(draft.shadow))
+    draft.apply(find_tokens(draft.shadow))
+    draft.apply(find_spelled_numbers(draft.shadow, heads))
     if _DIGIT.search(draft.shadow):
         draft.apply(find_network_addresses(draft.shadow))
         draft.apply(find_ibans(draft.shadow))

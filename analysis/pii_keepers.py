@@ -1,6 +1,7 @@
 """Long-looking numbers that are no personal data by their shape: dates, times, prices, versions, parcel codes."""
 
 import re
+from itertools import pairwise
 
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
@@ -64,4 +65,4 @@ def is_counting_up(groups: list[str]) -> bool:
     if len(groups) < 4 or groups[0].startswith("0") or len({len(group) for group in groups}) > 1 or len(groups[0]) > 3:
         return False
     values = [int(group) for group in groups]
-    return all(0 < after - before <= 10 for before, after in zip(values, values[1:], strict=False))
+    return all(0 < after - before <= 10 for before, after in pairwise(values))

@@ -22,7 +22,7 @@ _MORE = r"(?:[ .\-/]{1,3}(?!\d{1,2}:\d\d)(?:[a-z]{0,2}\d[a-z0-9]{0,12}|[a-z](?![
 # In order: a British licence, something solid of some length, groups.
 _IDENTITY = (
     rf"{_START}(?!(?:is|no|nr|ist|of|on|in|at|to|my) )(?:[a-z9]{{5}} ?\d{{6}} ?[a-z0-9]{{2,5}}(?![a-z0-9])"
-    rf"|[a-z]{{0,6}}[ \-]?\d[a-z0-9]{{6,19}}(?:-[a-z0-9]|(?<=[ \-]\d{{7}}) \d{{1,3}})?(?![a-z0-9])(?![.\-/]\d)"
+    rf"|(?:[a-z]{{1,6}}[ \-]?)?\d[a-z0-9]{{6,19}}(?:-[a-z0-9]|(?<=[ \-]\d{{7}}) \d{{1,3}})?(?![a-z0-9])(?![.\-/]\d)"
     rf"|(?:[a-z]{{0,6}}|[a-z]{{1,3}}[ .\-/])\d[a-z0-9]{{0,19}}{_MORE})"
 )
 _DIGITS = r"(?<!\d)\d(?:[ .\-/]?\d){4,24}"
@@ -82,7 +82,7 @@ _RULES = (
     ),
     _Rule(
         "CARD_CODE",
-        "cvv* cvc* cv2 csc cvn security_code güvenlik_kod* prüfziffer* kartenprüf* sicherheitscode* رمز_الامان رمز_الأمان"
+        "cvv* cvc* cv2 csc cvn security_code güvenlik_kod* prüfziffer* prüfnummer* prüfnr kartenprüf* sicherheitscode* رمز_الامان رمز_الأمان"
         " code_de_sécurité cryptogramme* código_de_seguridad codice_di_sicurezza beveiligingscode kod_bezpieczeństwa"
         " código_de_segurança код_безопасности",
         _CARD_CODE,
@@ -129,6 +129,7 @@ _BORN_AFTER = re.compile(
 )
 _BORN_GATE = re.compile(r"dogum|dogdu|geboren|born|г\.? ?р|рожд|народж|р\. ?н|urodz|مواليد|متولد")
 _COMPACT = re.compile(r"[^a-z0-9]")
+_WORD_BEFORE = re.compile(r"([^\W\d_]+)[ \-]$")
 _PASSPORT_SHAPE = re.compile(r"[a-z]{1,2} ?\d{6,8}")
 
 
@@ -179,9 +180,17 @@ def find_labelled(shadow: str, heads: frozenset[str]) -> Iterator[Finding]:
                 followed += 1
                 if followed > MAX_LABELS:
                     return
+                if label.word.startswith("id") and _is_of_a_thing(shadow, end - len(label.word)):
+                    continue
                 match = label.pattern.match(shadow, end)
                 if match and _fits(label.rule, match[1], match[2]):
                     yield Finding(match.start(2), match.end(2), label.rule.kind, _COMPACT.sub("", match[2]))
+
+
+def _is_of_a_thing(shadow: str, start: int) -> bool:
+    """Whether "id" belongs to the word before it: "order id", "Sendungs-ID"."""
+    before = _WORD_BEFORE.search(shadow, max(0, start - 24), start)
+    return before is not None and kind_of(before[1]) in {"business", "thing"}
 
 
 def find_birth_dates(shadow: str) -> Iterator[Finding]:

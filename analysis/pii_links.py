@@ -30,11 +30,12 @@ _PERSONAL_HOSTS = re.compile(
 )
 _SHORT_PATH_HOST = re.compile(r"(?:^|\.)(?:google\.[a-z.]{2,6})$")
 # Segments before what belongs to one person: "/u/ada", "/reset/9f8a".
-_PERSONAL_SEGMENTS = frozenset(
-    "u user users profile profiles profil profili perfil account accounts konto hesap member members customer customers kunde kunden"
-    " reset verify confirm activate invite unsubscribe magic login auth session sessions token share shared s i me people author uye kullanici"
-    " password passwort sifre".split()
-)
+_PERSONAL = """
+u user users profile profiles profil profili perfil account accounts konto hesap member members customer customers kunde kunden
+reset verify confirm activate invite unsubscribe magic login auth session sessions token share shared s i me people author uye kullanici
+password passwort sifre
+"""
+_PERSONAL_SEGMENTS = frozenset(_PERSONAL.split())
 # Segments and words that say that a long number behind them is an article, an order or a parcel.
 _BUSINESS_SEGMENT = re.compile(
     r"track|order|parcel|shipment|siparis|takip|kargo|sendung|bestell|commande|pedido|ordine|product|produkt|urun|item|artikel|article|^p$|^dp$"

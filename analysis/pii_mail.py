@@ -19,10 +19,23 @@ _SPELLED_AT = re.compile(
     r"| (?:at|arroba|chiocciola|arobase|kuyruklu a|apenstaartje|klammeraffe|malpa|собака|равлик|ات|ایت|ايت)(?= )"
 )
 _DOMAIN_AFTER = re.compile(rf" ?({_DOMAIN})")
-_SPELLED_GATE = tuple(
-    "at arroba chiocciola arobase kuyruklu apenstaartje klammeraffe malpa (et [et (a) [a] {et {a}".split()
+_SPELLED_GATE = (
+    "at",
+    "arroba",
+    "chiocciola",
+    "arobase",
+    "kuyruklu",
+    "apenstaartje",
+    "klammeraffe",
+    "malpa",
+    "(et",
+    "[et",
+    "(a)",
+    "[a]",
+    "{et",
+    "{a}",
 )
-_SPELLED_GATE_OTHER = tuple("собака равлик ات ایت ايت".split())
+_SPELLED_GATE_OTHER = ("собака", "равлик", "ات", "ایت", "ايت")
 _LOCAL_BACKWARDS = re.compile(r"[\w.+\-'%&!#$*/=?^`{|}~]{1,64}")
 # Read from the @ to the left: "tod" is "dot".
 _BACKWARDS = r"(?:tod|atkon|tknup|otnup|tniop|otnop|akporks|erocsrednu|акчот|هطقن)"
@@ -30,13 +43,17 @@ _SPELLED_LOCAL_BACKWARDS = re.compile(
     rf"[\w.+\-]{{1,64}}(?:(?: {_BACKWARDS} |[)\]}}>] ?{_BACKWARDS} ?[(\[{{<])[\w.+\-]{{1,64}}){{0,3}}"
 )
 _MAIL_WORD = re.compile(r"mail|posta|e-post|contact|reach|write|yaz|schreib|correo|courriel|بريد|ايميل|почт|пошт")
-_NOT_A_LOCAL_PART = frozenset(
-    "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale".split()
+_MAIL_HOST = re.compile(
+    r"(?:gmail|googlemail|hotmail|outlook|live|yahoo|icloud|proton|protonmail|gmx|web|t-online|yandex|mail|ukr|wp|o2|orange|libero)\.\w{2,3}"
 )
+_BEFORE_A_PLACE = (
+    "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale"
+)
+_NOT_A_LOCAL_PART = frozenset(_BEFORE_A_PLACE.split())
 _HANDLE = re.compile(r"(?<![\w@])@(?: (?=[a-z][\w.]{0,30}[._]\w))?[\w](?:[\w.\-]{0,58}\w)?")
 
 _NETWORKS = (
-    "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat line kik twitch"
+    "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat venmo cashapp paypal revolut line kik twitch"
     " threads linkedin signal viber vk youtube reddit pinterest انستا انستقرام انستغرام تويتر تلغرام تيليجرام تليجرام سناب تيك_توك فيسبوك"
     " инстаграм инста телеграм телега тг вк вконтакте твиттер इंस्टाग्राम इंस्टा टेलीग्राम اینستاگرام اینستا تلگرام"
     " username user_name user_id handle nickname nick kullanıcı_adı kullanıcı_adım benutzername nutzername pseudo usuario utente gebruikersnaam"
@@ -77,7 +94,7 @@ def find_mail(shadow: str) -> Iterator[Finding]:
 
 
 def _is_address(local: str, rest: str) -> bool:
-    """ "3@5" is a price; "meet me @ example.com" is a place."""
+    """No address is "3@5", a price, or "me @ example.com", a place."""
     if not any(character.isalpha() for character in local + rest.lstrip("@ ")[:1]):
         return False
     return not (rest.startswith(" ") and local in _NOT_A_LOCAL_PART)
@@ -85,14 +102,14 @@ def _is_address(local: str, rest: str) -> bool:
 
 def _quoted_start(shadow: str, start: int, floor: int) -> int:
     """A local part in quotation marks may hold blanks: "ada lovelace"@example.com."""
-    if start and shadow[start - 1 : start] == '"' or shadow[start : start + 1] != '"':
+    if (start and shadow[start - 1 : start] == '"') or shadow[start : start + 1] != '"':
         return start
     opening = shadow.rfind('"', max(floor, start - 64), start)
     return opening if opening >= 0 else start
 
 
 def find_spelled_mail(shadow: str) -> Iterator[Finding]:
-    """ "ada (at) example dot com", "ada at example nokta com"; with a bare "at" only when a dot is spelled or mail is spoken of."""
+    """Addresses such as "ada (at) example dot com"; with a bare "at" only when a dot is spelled or mail is spoken of."""
     gates = _SPELLED_GATE if shadow.isascii() else _SPELLED_GATE + _SPELLED_GATE_OTHER
     if not any(gate in shadow for gate in gates):
         return
@@ -108,7 +125,9 @@ def find_spelled_mail(shadow: str) -> Iterator[Finding]:
         local = shadow[start:before]
         bare = match[0] == " at"
         spelled_dot = any(character in " ([{<" for character in domain[1])
-        evident = spelled_dot or any(character in "._+-0123456789" for character in local)
+        evident = (
+            spelled_dot or any(character in "._+-0123456789" for character in local) or _MAIL_HOST.match(domain[1])
+        )
         if bare and (
             local in _NOT_A_LOCAL_PART or not (evident or _MAIL_WORD.search(shadow, max(floor, start - 40), start))
         ):

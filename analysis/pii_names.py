@@ -39,13 +39,10 @@ whatsapp instagram telegram facebook business official help home mom dad mum bab
 mr mrs ms miss dr prof bey hanım herr frau sir madam señor señora monsieur madame abu bin ibn bint umm al el von der den van den del
 della dos das das da de la le ben und and the of ابو ام ابن بن بنت عبد ال
 """
-_SUFFIXES = frozenset(
-    fold(suffix)
-    for suffix in (
-        "in ın un ün nin nın nun nün e a ye ya i ı u ü yi yı yu yü de da den dan te ta ten tan le la yle yla im ım um cim cım s es"
-        " а я ы и у ю е ой ей ом ем ою ею ові еві"
-    ).split()
-)
+_ENDINGS = """
+in ın un ün nin nın nun nün e a ye ya i ı u ü yi yı yu yü de da den dan te ta ten tan le la yle yla im ım um cim cım s es
+а я ы и у ю е ой ей ом ем ою ею ові еві
+"""
 _REST_OF_WORD = re.compile(r"[^\W\d_]{1,5}")
 _CYRILLIC_STEM = re.compile("^[а-яіїєґ]{3,}[аяьй]$")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -64,6 +61,11 @@ def _everyday() -> frozenset[str]:
     return frozenset(fold(word) for word in _EVERYDAY.split())
 
 
+@cache
+def _endings() -> frozenset[str]:
+    return frozenset(fold(ending) for ending in _ENDINGS.split())
+
+
 def _is_everyday(word: str) -> bool:
     return len(word) < MIN_NAME_CHARS or word in _everyday() or kind_of(word) is not None
 
@@ -79,7 +81,7 @@ def _end_of_word(shadow: str, word: str, end: int) -> int | None:
     rest = _REST_OF_WORD.match(shadow, end)
     if not rest:
         return end if not shadow[end : end + 1].isdigit() and shadow[end : end + 1] != "_" else None
-    if len(word) >= _MIN_INFLECTED_CHARS and rest[0] in _SUFFIXES:
+    if len(word) >= _MIN_INFLECTED_CHARS and rest[0] in _endings():
         return rest.end()
     return None
 

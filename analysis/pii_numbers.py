@@ -220,7 +220,9 @@ class _Judge:
         said = says_business(run.said)
         vouched = (
             said
-            or self._shadow[run.start - 1 : run.start] == "#"
+            or (
+                "#" in self._shadow[max(0, run.start - 2) : run.start] and nearest_kind(run.said) not in {"phone", "id"}
+            )
             or self._continues_a_list(run)
             or business_word_follows(self._shadow, run.end)
         )
@@ -241,7 +243,7 @@ class _Judge:
         return not self._shadow[run.end : run.end + 1].isalpha() and self._phone_groups(run) is not None
 
     def _continues_a_list(self, run: Run) -> bool:
-        """ "orders 8812345670, 8812345671 and 8812345672": as long as the one before it, and only a joint between them."""
+        """Whether it is as long as the kept one before it, with a joint between: "orders 8812345670, 8812345671 and 8812345672"."""
         if self._last_kept is None:
             return False
         end, length = self._last_kept

@@ -17,6 +17,7 @@ class PhonePlans:
 
     @property
     def exhausted(self) -> bool:
+        """Whether the budget is spent."""
         return self.questions_left <= 0
 
     def _ask(self, number: str, region: str | None) -> tuple[bool, bool]:

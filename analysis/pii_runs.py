@@ -14,7 +14,7 @@ LONG_RUN = re.compile(r"\d(?<!\d\d)(?:[ .\-/()\[\]_*|~]{0,4}\d){6,}")
 _GROUP = re.compile(r"\d+")
 _NOT_DIGIT = re.compile(r"\D+")
 _DIALLING_SIGNS = re.compile(r"(?:[(\[]?\+[ (]?|\()$")
-_GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})-?$")
+_GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})[\-/]?$")
 # Groups on lines of their own or with odd signs between them. At least one of the gaps holds what _RUN does not read over.
 _ODD_GAP = re.compile(r"\d(?=[^\w .\-/()\[\]*|~\x01\x02]|[ .\-/()\[\]*|~]{1,2}[^\w .\-/()\[\]*|~\x01\x02])")
 _BROKEN_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[^\w\x01\x02]{1,4}\d+)+")
@@ -54,6 +54,7 @@ class Run(NamedTuple):
 
     @property
     def plus(self) -> bool:
+        """Written with an international prefix."""
         return "+" in self.written
 
     @property
@@ -114,6 +115,6 @@ def with_digits_for_letters(shadow: str) -> str:
 
 
 def _as_digits(match: re.Match[str]) -> str:
-    """ "5l" and "10 l" are liters: one stand-in at the end needs more digits around it."""
+    """The word in digits; "5l" and "10l" are liters: a stand-in needs more digits around it."""
     digits = len(digits_of(match[0]))
     return match[0].translate(_LOOKALIKES) if digits > 2 or (digits and match[0][0] == "o") else match[0]

@@ -201,9 +201,8 @@ def nearest_kind(said: list[Said]) -> Kind | None:
 
 
 # "12345678901 numaralı siparişim", "4711 is my order number", "8812345670 nolu kargo", "123456789 ist meine Bestellnummer".
-_LINKS = frozenset(
-    "numarali nolu no lu sayili is was are ist war lautet es est e to jest это є है است هو".split()  # folded already
-)
+_LINKING = "numarali nolu no lu sayili is was are ist war lautet es est e to jest это є ह است هو"  # folded already
+_LINKS = frozenset(_LINKING.split())
 
 
 def business_word_follows(shadow: str, end: int) -> bool:
