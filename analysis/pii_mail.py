@@ -50,7 +50,7 @@ _BEFORE_A_PLACE = (
     "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale"
 )
 _NOT_A_LOCAL_PART = frozenset(_BEFORE_A_PLACE.split())
-_HANDLE = re.compile(r"(?<![\w@])@(?: (?=[a-z][\w.]{0,30}[._]\w))?[\w](?:[\w.\-]{0,58}\w)?")
+_HANDLE = re.compile(r"(?:(?<![\w@])|(?<=\w)(?=@[^\W\d]))@(?: (?=[a-z][\w.]{0,30}[._]\w))?[\w](?:[\w.\-]{0,58}\w)?")
 
 _NETWORKS = (
     "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat venmo cashapp paypal revolut line kik twitch"

@@ -30,6 +30,7 @@ MAX_JUDGED_CHARS = 120
 _TO_LAST_DIGIT = re.compile(r"[^\x01\x02]*\d")
 _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
 _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
+_TRUNK_ZERO = re.compile(r"0[1-9]")
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
 
@@ -253,11 +254,14 @@ class _Judge:
         """Letters glued to a number make it a code of some business: "CS-0004412", "TR-2024-99817"; not "TEL-0532…"."""
         if PARCEL_CODE.search(self._shadow, max(0, run.start - 18), run.end + 4):
             return True
-        if kind_of(run.prefix) in {"phone", "id", "number"}:
+        kind = kind_of(run.prefix)
+        if kind in {"phone", "id", "number", "glue"}:
             return False
         if len(run.digits) < DENY_FROM_DIGITS:
             return True
-        if not (run.written_prefix.isupper() or len(run.groups) > 1) or self._plans.exhausted:
+        like_a_phone = _TRUNK_ZERO.match(run.digits) and len(run.digits) in range(9, 13)
+        shaped = run.written_prefix.isupper() or len(run.groups) > 1
+        if (like_a_phone and kind != "business") or not shaped or self._plans.exhausted:
             return False
         return not self._plans.check(run.digits, international=False)[0]
 
@@ -267,16 +271,16 @@ class _Judge:
         for match in find_broken_runs(shadow):
             groups = groups_of(match[0])
             digits = "".join(groups)
-            if self._judged >= MAX_JUDGED_RUNS:
-                return
             if not DENY_FROM_DIGITS < len(digits) < 20 or max(map(len, groups)) >= DENY_FROM_DIGITS:
                 continue
+            # Beyond the budget what is written like a phone is cut unasked.
+            spent = self._plans.exhausted or self._judged >= MAX_JUDGED_RUNS
             self._judged += 1
-            if kept_pieces(shadow, match.start(), match.end()):
+            if not spent and kept_pieces(shadow, match.start(), match.end()):
                 continue
             plus = shadow[match.start() - 1 : match.start()] == "+"
             dialled = plus or digits.startswith("0")
-            phone = dialled and not self._plans.exhausted and any(self._plans.check(digits, international=plus))
+            phone = dialled and (spent or any(self._plans.check(digits, international=plus)))
             if phone or is_card(digits):
                 yield Finding(match.start() - plus, match.end(), "PHONE" if phone else "CARD", digits[-10:])
 

@@ -1,4 +1,6 @@
-"""Messages nobody tuned the rules on when they were written: every kind of personal data, fourteen languages, odd spellings.
+"""Messages that were written before the rules were mended for them: every kind of personal data, fourteen languages, odd spellings.
+
+docs/minimization.md has the scores at first sight.
 
 ⟪…⟫ must be cut to the last letter and digit, ⟨…⟩ must stay. `{tckn}` and the like are made here, with valid check digits.
 All of it is invented.
@@ -7,7 +9,7 @@ All of it is invented.
 import re
 
 import pytest
-from stdnum import iban, luhn
+from stdnum import iban, luhn, verhoeff
 from stdnum.br import cnpj, cpf
 from stdnum.de import idnr
 from stdnum.es import dni
@@ -16,7 +18,6 @@ from stdnum.iso7064 import mod_11_10, mod_97_10
 from stdnum.it import codicefiscale
 from stdnum.pl import pesel
 from stdnum.tr import tckimlik
-from stdnum import verhoeff
 
 from analysis.minimize import minimize
 
@@ -62,10 +63,8 @@ IR_IBAN = an_iban("IR", "0170000000123456789001")
 TCKN = "345678912" + tckimlik.calc_check_digits("345678912")
 STEUER = "4703689281" + mod_11_10.calc_check_digit("4703689281")
 PESEL = "8503124567" + pesel.calc_check_digit("8503124567")
-CPF = "390533447" + cpf.calc_check_digits("390533447") if hasattr(cpf, "calc_check_digits") else "39053344705"
-CNPJ = (
-    "112223330001" + cnpj.calc_check_digits("112223330001") if hasattr(cnpj, "calc_check_digits") else "11222333000181"
-)
+CPF = "390533447" + "05"
+CNPJ = "112223330001" + "81"
 DNI = "54362315" + dni.calc_check_digit("54362315")
 CF = "RSSMRA85T10A562" + codicefiscale.calc_check_digit("RSSMRA85T10A562")
 NIR = "1850578006084" + nir.calc_check_digits("1850578006084")
@@ -299,6 +298,210 @@ MESSAGES = [
 ]
 
 
+# Written after the rules had been mended for MESSAGES: an honest first sight of those rules.
+SECOND = [
+    ("GB", "Hiya, it's Dave, you can get me on ⟪07400 123456⟫ or at work ⟪0161 496 0123⟫, order ref ⟨WEB-004512⟩"),
+    ("GB", "Please cancel ⟨order 7741-2231⟩ and email confirmation to ⟪d.smith1980@hotmail.co.uk⟫"),
+    ("GB", "Your driver called from ⟪07400-654-321⟫ at ⟨08:15⟩ and left"),
+    ("GB", "My old number was ⟪07400654321⟫ new one is ⟪+447400111222⟫"),
+    ("GB", "Text ⟪07400 111 222⟫ when ready pls, table for ⟨4⟩ at ⟨7pm⟩"),
+    ("GB", "acc no ⟪12345678⟫, sort ⟪12-34-56⟫, I was charged ⟨£12.50⟩ twice"),
+    ("GB", "Card: ⟪4111111111111111⟫ exp ⟨11/27⟩ cvc: ⟪999⟫"),
+    ("GB", "the long number is ⟪4111 1111 1111 1111⟫ and 3 digits ⟨on the back⟩"),
+    ("GB", "I was born ⟪12/03/1980⟫ so I qualify"),
+    ("GB", "D.O.B. ⟪12-03-80⟫"),
+    ("GB", "date of birth is ⟪1980-03-12⟫, flight ⟨BA2490⟩ on ⟨2026-12-24⟩"),
+    ("GB", "NHS number ⟪943 476 5919⟫"),
+    ("GB", "driving licence ⟪MORGA 657054 SM9IJ⟫"),
+    ("GB", "my passport's number: ⟪GB 1234567 89⟫"),
+    ("GB", "find me on insta → ⟪@the.real_kim⟫ or fb: ⟪kim.real.12⟫"),
+    ("GB", "DM'd you from ⟪@kim_real⟫, @yourshop ignored me"),
+    ("GB", "twitter handle ⟪kim_r_42⟫"),
+    ("GB", "my username is ⟪shopper_kim77⟫ and I can't log in since ⟨Monday 9:00⟩"),
+    ("GB", "Skype: ⟪live:kim.real⟫"),
+    ("GB", "parcel ⟨JD0002254789123456⟩ and ⟨H01HYA0012345678⟩"),
+    ("GB", "tracking ⟨TBA304567891234⟩ says delivered at ⟨11:42⟩"),
+    ("GB", "ticket ⟨#48213-99⟩ closed, invoice ⟨2026/11/0042⟩, PO ⟨4500123456⟩"),
+    ("GB", "Model ⟨QE55Q80TATXXU⟩ serial no ⟨0A1B2C3D4E5F⟩, bought ⟨2024⟩"),
+    ("GB", "item number ⟨3456789012⟩ is out of stock"),
+    ("GB", "product code: ⟨5012345678900⟩ (EAN ⟨5012345678900⟩)"),
+    ("GB", "customer number ⟨100234567⟩ here"),
+    ("GB", "It's ⟨1 pair of UK 9 / EU 43⟩, paid ⟨GBP 120⟩, postcode ⟨SW1A 1AA⟩"),
+    ("GB", "voucher code ⟨WELCOME10⟩ and gift card ⟨£25⟩"),
+    ("GB", "see https://www.tracking.example/track?id=abc"),
+    ("GB", "unsubscribe me ⟪https://news.example.com/u/5f2b9c1de8a74?e=kim%40mail.example⟫"),
+    ("GB", "⟪https://example.com/account/orders/kim-real⟫ gives 404"),
+    ("GB", "⟨https://example.com/collections/shoes?size=42&color=red&utm_source=insta⟩"),
+    ("GB", "⟪http://192.168.1.14/admin⟫"),
+    ("GB", "https://maps.app.goo.gl/… my place: ⟪https://maps.app.goo.gl/ZyX12abCdE⟫"),
+    ("US", "Call my cell—⟪(646) 555 0134⟫—before ⟨5:30 PM⟩"),
+    ("US", "It's ⟪646 555 0134⟫. Order ⟨#112-8853921-4456212⟩"),
+    ("US", "phone number ending in ⟨0134⟩ is fine"),
+    ("US", "ssn: ⟪078051120⟫"),
+    ("US", "last 4 of SSN is 1120 ok?"),
+    ("US", "EIN no, tax id ⟪12-3456789⟫"),
+    ("US", "license plate ⟪7ABC123⟫ in lot ⟨B4⟩"),
+    ("US", "fedex tracking number: ⟨771234567890⟩"),
+    ("US", "conf # ⟨HMX4K9⟩, room ⟨1204⟩, rate ⟨$189.00/night⟩, Dec ⟨24-27⟩"),
+    ("US", "I ordered ⟨12⟩ x ⟨500ml⟩ bottles for ⟨$1,024.75⟩ total on ⟨11/02/26⟩"),
+    ("US", "my email: ⟪jane.doe AT gmail DOT com⟫ zip ⟨94105⟩"),
+    ("US", "⟪jane(dot)doe(at)gmail(dot)com⟫"),
+    ("US", "janes mail ⟪jane@doe.museum⟫."),
+    ("TR", "⟪05321112233⟫ benim no"),
+    ("TR", "Tlf: ⟪0 532 1112233⟫ Adres değişti"),
+    ("TR", "whatsapptan ⟪+905321112233⟫ yazabilirsiniz, sipariş kodu ⟨AB12CD34⟩"),
+    ("TR", "⟪0 532 111 2233⟫ numaralı hattım için fatura ⟨124,90 TL⟩"),
+    ("TR", "sipariş numaram ⟨10482765⟩, iade kargo kodu ⟨1234567890123⟩"),
+    ("TR", "Yurtiçi kargo takip numarası: ⟨123456789012⟩"),
+    ("TR", "siparis ⟨4155552671⟩ gelmedi tel ⟪5321112233⟫"),
+    ("TR", "TC no: ⟪10000000146⟫ ad soyad Ali Veli"),
+    ("TR", "annemin tc'si ⟪10000000146⟫"),
+    ("TR", "D.tarihi ⟪01/05/1990⟫"),
+    ("TR", "1990 doğumluyum, ⟪01.05.1990⟫ doğumlu"),
+    ("TR", "vergi no ⟪1234567890⟫ şahıs şirketi"),
+    ("TR", "mail adresim ⟪mehmet.k@firma.com.tr⟫, saat ⟨14.30⟩'da arayın"),
+    ("TR", "gmail: ⟪mehmetk1990@gmail.com⟫"),
+    ("TR", "ıban ⟪TR330006100519786457841326⟫"),
+    ("TR", "kart numarası ⟪4111 1111 1111 1111⟫, skt ⟨05/28⟩, cvv ⟪000⟫"),
+    ("TR", "Masa ⟨12⟩, ⟨4⟩ kişi, ⟨20.30⟩, ⟨24.12.2026⟩"),
+    ("TR", "Ürün kodu ⟨8690123456789⟩ stokta yok, ⟨2.499 TL⟩"),
+    ("TR", "uçuş ⟨PC2187⟩ PNR ⟨ABC123⟩ ⟨15 Mart 2026⟩"),
+    ("DE", "Bin erreichbar: ⟪0151/12345678⟫ o. ⟪0 30-23 12 50 11⟫"),
+    ("DE", "Meine Handynr ist ⟪+49151 12345678⟫, Ticketnr. ⟨2026110300456⟩"),
+    ("DE", "Bestell-Nr. ⟨8812345670⟩, Kd-Nr. ⟨10047712⟩"),
+    ("DE", "Bestellung Nr: ⟨2026-11-4455⟩ fehlt, bitte an ⟪k.m@web.de⟫"),
+    ("DE", "Vertragsnummer ⟨7001234567⟩, Zählernummer ⟨1EMH0012345678⟩"),
+    ("DE", "Geburtsdatum: ⟪12.3.80⟫"),
+    ("DE", "Perso-Nr ⟪LZ6311T475⟫"),
+    ("DE", "Krankenversichertennummer ⟪A123456780⟫"),
+    ("DE", "Bankverbindung: ⟪DE89 3704 0044 0532 0130 00⟫, BIC ⟨COBADEFFXXX⟩"),
+    ("DE", "Termin ⟨Mo 10:00-12:00⟩, ⟨3 Zimmer⟩, ⟨1.050 € kalt⟩, ⟨75 m²⟩"),
+    ("DE", "Paketnummer ⟨H1000730001234501019⟩"),
+    ("SA", "اتصلوا ⟪0551234567⟫ الطلب ⟨#10482⟩ وصل ناقص ⟨٢⟩ قطع"),
+    ("SA", "رقم جوالي هو ⟪٠٥٥١٢٣٤٥٦٧⟫ ورقم طلبي ⟨٧٧٨١٢٣٤٥٦٧⟩"),
+    ("SA", "رقم الطلب: ⟨5512345678⟩، الجوال: ⟪0512345678⟫"),
+    ("SA", "تاريخ ميلادي ⟪14/02/1988⟫"),
+    ("SA", "ابشر رقم حسابي البنكي ⟪608010167519⟫"),
+    ("AE", "رقم الشحنة ⟨AWB 12345678901⟩ والمبلغ ⟨٤٥٠ درهم⟩"),
+    ("EG", "بريدي ⟪ahmed.h@example.eg⟫ تليفون ⟪02 2735 1234⟫"),
+    ("EG", "الفاتورة رقم ⟨000318⟩ بتاريخ ⟨٢٠٢٦/١١/٠٣⟩ الساعة ⟨١٠:٣٠⟩"),
+    ("FR", "Mon tel ⟪06-12-34-56-78⟫"),
+    ("FR", "numéro de suivi ⟨6C15612345678⟩, dossier n° ⟨20261103⟩"),
+    ("ES", "tel: ⟪(+34) 91 123 45 67⟫ pedido ⟨#20261103⟩"),
+    ("ES", "mi NIF es ⟪12345678-Z⟫"),
+    ("IT", "mio numero ⟪+39 06 1234 5678⟫, spedizione ⟨1Z999AA10123456784⟩"),
+    ("NL", "telefoonnummer ⟪0612345678⟫, ordernummer ⟨1000234567⟩"),
+    ("PL", "nr zamówienia ⟨1000234567⟩, tel ⟪+48501234567⟫"),
+    ("BR", "WhatsApp ⟪11 91234-5678⟫, CPF ⟪39053344705⟫"),
+    ("RU", "тел: ⟪89123456789⟫, заказ № ⟨1000234567⟩"),
+    ("RU", "карта ⟪2200 1234 5678 9010⟫"),
+    ("IN", "mobile ⟪9876543210⟫ order id ⟨OD123456789012345678⟩"),
+    ("IN", "aadhaar no ⟪234567890124⟫"),
+    ("IR", "تلفن ⟪۰۲۱-۸۸۷۷۶۶۵۵⟫ کد رهگیری ⟨۲۱۳۴۵۶۷۸۹۰۱۲۳۴۵۶۷۸۹۰۱۲۳۴⟩"),
+    ("UA", "мій тел ⟪+38 (050) 123-45-67⟫, накладна ⟨59000123456789⟩"),
+    ("GB", "ⓣⓔⓛ ⟪⓪⑦④⓪⓪①①①②②②⟫"),
+    ("GB", "⟪０７４００ １１１ ２２２⟫"),
+    ("GB", "0️⃣ problem: ⟪0️⃣7️⃣4️⃣0️⃣0️⃣ 1️⃣1️⃣1️⃣ 2️⃣2️⃣2️⃣⟫"),
+    ("GB", "⟪0 7 4 0 0  1 1 1  2 2 2⟫"),
+    ("GB", "⟪07400_111_222⟫ or ⟪07400*111*222⟫"),
+    ("GB", "⟪+44.7400.111.222⟫"),
+    ("GB", "⟪[+44] 7400 111 222⟫"),
+    ("GB", "tel.⟪07400111222⟫mail⟪x@y.org⟫"),
+    ("GB", "call ⟪074-00-11-12-22⟫"),
+    ("GB", "My postcode is ⟨LS1 4AB⟩ and my number is seven"),
+    ("GB", "⟪x.y@sub.domain.example.com⟫;⟪a_b@c.io⟫,⟪q@r.co⟫"),
+    ("GB", "<⟪kim@example.com⟫>"),
+    ("GB", "mailto:⟪kim@example.com⟫?subject=hi"),
+    ("GB", "⟪kim@exämple.de⟫ ⟪李雷@例子.中国⟫"),
+    ("GB", "mail ⟪kim at example.com⟫ email"),
+    ("GB", "⟪ｋｉｍ＠ｅｘａｍｐｌｅ．ｃｏｍ⟫"),
+]
+
+# And after they had been mended for SECOND.
+THIRD = [
+    ("GB", "so I rang ⟪01632 960 983⟫ and then ⟪+44 1632 960983⟫, no answer since ⟨8.30am⟩"),
+    ("GB", "zero seven seven double zero nine hundred is half my number, order ⟨55021⟩"),
+    ("GB", "⟪zero seven four zero zero one one one two two two⟫ call me"),
+    ("GB", "Ref: ⟨ABC/2026/00123⟩; Mobile: ⟪07400-111 222⟫; DOB: ⟪3 Feb 1991⟫; Email: ⟪t.o'neil@x-y.co⟫"),
+    ("GB", "your rep said quote reference ⟨700123456⟩ when I ring"),
+    ("GB", "refund to card ⟪5555 5555 5555 4444⟫ please not paypal ⟪kim.p@pay.example⟫"),
+    ("GB", "delivery number ⟨8001234567⟩ driver's phone ⟪07400111222⟫"),
+    ("GB", "not an order, my mobile ⟪07400111333⟫"),
+    ("GB", "IBAN ⟪GB33BUKB20201555555555⟫ / BIC ⟨BUKBGB22⟩"),
+    ("GB", "ID card number ⟪AB1234567⟫ attached; booking number ⟨2390481234⟩"),
+    ("GB", "between ⟨£10,000⟩ and ⟨£1,000,000.00⟩; ⟨12 345 678⟩ units; lot ⟨20261103⟩"),
+    ("GB", "⟪wa.me/447400111222⟫ is my chat"),
+    ("GB", "FaceTime ⟪+44(7400)111222⟫ thx"),
+    ("GB", "My Insta is ⟪kim.london.22⟫ and YouTube: ⟪kimvlogs_uk⟫"),
+    ("GB", "the code 493021 you texted to ⟪07400 111 222⟫ expired at ⟨12:05⟩"),
+    ("GB", "gps: ⟪53.80076,-1.54906⟫"),
+    ("GB", "I live at 5 Rose St, ring ⟪07400/111222⟫, size ⟨S/M⟩, ref ⟨RX-0012/26⟩"),
+    ("US", "⟪(646)-555-0134⟫"),
+    ("US", "⟪646–555–0134⟫ works"),
+    ("US", "fax: ⟪+1.646.555.0135⟫, PO# ⟨4500123456⟩, acct# ⟪0012345678⟫"),
+    ("US", "⟪6465550134⟫"),
+    ("US", "Customer ID ⟨88123456⟩; membership ⟨M-00412345⟩"),
+    ("US", "SSN on file ⟪123-45-6789⟫ must be deleted, case # ⟨2026-000481⟩"),
+    ("US", "passport ⟪A12345678⟫ exp ⟨2031⟩, flight ⟨DL 0042⟩ ⟨11/24/2026⟩"),
+    ("US", "UPS ⟨1Z999AA10123456784⟩"),
+    ("US", "my debit ⟪4000-0566-5566-5556⟫ pin ⟨n/a⟩ cvv2 ⟪314⟫"),
+    ("US", "cash tag $kim; venmo: ⟪kim-rider-7⟫"),
+    ("US", "⟪https://us02web.zoom.us/j/81234567890?pwd=QkZ⟫ was the support call, ticket ⟨ZD-448812⟩"),
+    ("US", "my account link: ⟪https://shop.example.com/account?customer=88123&sig=ab12cd34ef⟫"),
+    ("US", "product: ⟨https://shop.example.com/dp/B08N5WRWNW⟩"),
+    ("US", "⟨https://www.example.com/blog/2026/11/03/black-friday-deals⟩"),
+    ("US", "⟨https://example.com/faq#returns⟩ says ⟨30 days⟩"),
+    ("US", "⟪https://example.com/verify/482913⟫"),
+    ("TR", "numara: ⟪0532 1112233⟫ (eşim), ürün ⟨2 adet⟩ ⟨1.250 TL⟩"),
+    ("TR", "⟪sıfır beş yüz otuz iki yüz on bir yirmi iki otuz üç⟫ numaram bu"),
+    ("TR", "Kargo takip: ⟨KT123456789TR⟩, şube tel ⟪0 212 444 0 444⟫"),
+    ("TR", "kimlik fotokopisi attım, no: ⟪10000000146⟫"),
+    ("TR", "T.C. kimlik numaram: ⟪100 000 001 46⟫"),
+    ("TR", "müşteri numaram ⟨10047712⟩, abone no ⟨4001234567⟩"),
+    ("TR", "sipariş numarası ⟨2026110312345678⟩ ve fatura numarası ⟨ABC2026000001234⟩"),
+    ("TR", "⟪5321112233⟫ bu numaradan arayın"),
+    ("TR", "referans kodum ⟨REF-88123456⟩, dekont ⟨20261103123456⟩"),
+    ("TR", "hesabıma yatırın: ⟪TR33 0006 1005 1978 6457 8413 26⟫ / Ali"),
+    ("TR", "instagram: ⟪@mavi.kedi_⟫ , face: Mavi Kedi"),
+    ("TR", "eposta ⟪mavi.kedi@hotmail.com⟫ , ⟪mavikedi[at]gmail[dot]com⟫"),
+    ("TR", "doğum tarihi: ⟪15 Mart 1985⟫, randevu ⟨15 Mart 2027⟩ ⟨14:00⟩"),
+    ("TR", "oda ⟨1204⟩, ⟨3⟩ gece, rez no ⟨88123456⟩, giriş ⟨14.00⟩"),
+    ("TR", "son 4 hane ⟨4242⟩, tutar ⟨12.345,67 TL⟩, ⟨6 taksit⟩"),
+    ("TR", "34 plaka değil, plaka: ⟪06 BC 1234⟫"),
+    ("TR", "IMEI: ⟪353879234252633⟫"),
+    ("DE", "Mobil: ⟪+49 (151) 23456789⟫ · Büro: ⟪089 / 1234-567⟫"),
+    ("DE", "⟪0049 (0)151 2345 6789⟫ bitte nach ⟨18 Uhr⟩"),
+    ("DE", "Rechnungsnr. ⟨RG20261103-77⟩, Kunden-Nr.: ⟨4711081500⟩"),
+    ("DE", "Sendungs-ID: ⟨00340434161094042557⟩, Nachnahme ⟨119,00 EUR⟩"),
+    ("DE", "Steuernummer ⟪12/345/67890⟫ vom Finanzamt"),
+    ("DE", "Meine Ausweisnummer lautet ⟪T220001293⟫"),
+    ("DE", "Kreditkartennummer: ⟪3714 496353 98431⟫; gültig ⟨03/28⟩; Prüfnummer ⟪1234⟫"),
+    ("DE", "E-Mail: ⟪anna.schmidt(at)web(punkt)de⟫"),
+    ("DE", "⟪anna ät web.de⟫"),
+    ("DE", "Seriennummer ⟨C02XK0AAJG5H⟩, Modell ⟨A2337⟩, ⟨macOS 14.6.1⟩"),
+    ("DE", "Gutschein ⟨XMAS-2026-77AB⟩ über ⟨25 €⟩, Mindestwert ⟨1.000,00 €⟩"),
+    ("DE", "geboren ⟪01.02.1990⟫, einziehen ab ⟨01.02.2027⟩"),
+    ("SA", "ابغى استرجاع للبطاقة ⟪5123 4567 8901 2346⟫ مبلغ ⟨٣٥٠٫٥٠ ريال⟩"),
+    ("SA", "رقم التتبع ⟨7270012345678⟩ ورقم المندوب ⟪٠٥٥٩٨٧٦٥٤٣⟫"),
+    ("SA", "هويتي ⟪1012345678⟫، الطلب ⟨SA-2026-99817⟩"),
+    ("SA", "حساب تويتر ⟪noura_k_22⟫"),
+    ("AE", "اتصل ب ⟪+971-4-123-4567⟫"),
+    ("EG", "رقمي: ⟪+20 100 123 4567⟫، أوردر ⟨102938475⟩"),
+    ("EG", "صفر عشرة هو كود؟ موبايل ⟪٠١٢٢-٣٤٥-٦٧٨٩⟫"),
+    ("FR", "joignable au ⟪0033 6 12 34 56 78⟫, facture n° ⟨FA-2026-0318⟩"),
+    ("ES", "mi NIE: ⟪Y-1234567-X⟫ y tarjeta ⟪4012 8888 8888 1881⟫"),
+    ("IT", "tel ⟪02 1234 5678⟫ ore ⟨9-13⟩, ordine n. ⟨2026/000318⟩"),
+    ("NL", "IBAN ⟪NL91ABNA0417164300⟫ geboren ⟪01-02-1990⟫"),
+    ("PL", "mail ⟪jan.kowalski małpa przyklad.pl⟫"),
+    ("BR", "RG ⟪12.345.678-9⟫, protocolo ⟨20261103123456⟩"),
+    ("RU", "телеграм ⟪@petr_v⟫, ИНН ⟪500100732259⟫, сумма ⟨12 500 ₽⟩"),
+    ("IN", "PAN card ⟪ABCPE1234F⟫, amount ⟨Rs 12,499⟩, UPI ⟪9876543210@ybl⟫"),
+    ("IR", "کارت ⟪۶۰۳۷-۹۹۷۵-۱۲۳۴-۵۶۷۸⟫"),
+    ("UA", "картка ⟪4149 4999 1234 5678⟫, сума ⟨250 грн⟩"),
+]
+ALL = [*MESSAGES, *SECOND, *THIRD]
+
+
 def parsed(message):
     """The bare text, the positions that must be cut, and the strings that must stay."""
     text, private, keeps, inside, kept = "", set(), [], False, None
@@ -328,7 +531,7 @@ def surviving(text, stripped):
     return kept
 
 
-@pytest.mark.parametrize(("region", "message"), MESSAGES)
+@pytest.mark.parametrize(("region", "message"), ALL)
 def test_what_is_private_goes_and_what_is_business_stays(region, message):
     text, private, keeps = parsed(message)
     stripped = minimize(text, region=region).text
@@ -337,7 +540,7 @@ def test_what_is_private_goes_and_what_is_business_stays(region, message):
     assert not [keep for keep in keeps if keep not in stripped], stripped
 
 
-@pytest.mark.parametrize(("region", "message"), MESSAGES)
+@pytest.mark.parametrize(("region", "message"), ALL)
 def test_what_was_minimized_comes_back_unchanged(region, message):
     once = minimize(parsed(message)[0], region=region).text
     assert minimize(once, region=region).text == once
