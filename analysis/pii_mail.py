@@ -50,7 +50,7 @@ _BEFORE_A_PLACE = (
     "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale"
 )
 _NOT_A_LOCAL_PART = frozenset(_BEFORE_A_PLACE.split())
-_HANDLE = re.compile(r"(?:(?<![\w@])|(?<=\w)(?=@[^\W\d]))@(?: (?=[a-z][\w.]{0,30}[._]\w))?[\w](?:[\w.\-]{0,58}\w)?")
+_HANDLE = re.compile(r"(?:(?<![\w@])|(?<=\w)(?=@[^\W\d]))@(?: (?=[a-z][\w.]{0,30}[_\d]))?[\w](?:[\w.\-]{0,58}\w)?")
 
 _NETWORKS = (
     "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat venmo cashapp paypal revolut line kik twitch"
@@ -71,7 +71,7 @@ MAX_NETWORKS = 24
 MAX_ADDRESSES = 40
 
 
-def _local_start(shadow: str, at: int, floor: int, pattern: re.Pattern[str]) -> int | None:
+def _start_backwards(shadow: str, at: int, floor: int, pattern: re.Pattern[str]) -> int | None:
     match = pattern.match(shadow[max(floor, at - 140) : at][::-1])
     return at - match.end() if match else None
 
@@ -81,14 +81,13 @@ def find_mail(shadow: str) -> Iterator[Finding]:
     floor = found = 0
     if "@" in shadow:
         for match in _AT_SIGN.finditer(shadow):
-            start = _local_start(shadow, match.start(), floor, _LOCAL_BACKWARDS)
+            start = _local_start(shadow, match.start(), floor)
             if start is None or not _is_address(shadow[start : match.start()], match[0]):
                 continue
             found += 1
             if found > MAX_ADDRESSES:
                 yield from cut_all_from(shadow, start, "@", "EMAIL")
                 return
-            start = _quoted_start(shadow, start, floor)
             floor = match.end()
             yield Finding(start, floor, "EMAIL", shadow[start:floor])
 
@@ -100,12 +99,12 @@ def _is_address(local: str, rest: str) -> bool:
     return not (rest.startswith(" ") and local in _NOT_A_LOCAL_PART)
 
 
-def _quoted_start(shadow: str, start: int, floor: int) -> int:
-    """A local part in quotation marks may hold blanks: "ada lovelace"@example.com."""
-    if (start and shadow[start - 1 : start] == '"') or shadow[start : start + 1] != '"':
-        return start
-    opening = shadow.rfind('"', max(floor, start - 64), start)
-    return opening if opening >= 0 else start
+def _local_start(shadow: str, at: int, floor: int) -> int | None:
+    """Where the part before the @ begins; in quotation marks it may hold blanks: "ada lovelace"@example.com."""
+    if shadow[at - 1] == '"':
+        opening = shadow.rfind('"', max(floor, at - 66), at - 1)
+        return opening if opening >= 0 else None
+    return _start_backwards(shadow, at, floor, _LOCAL_BACKWARDS)
 
 
 def find_spelled_mail(shadow: str) -> Iterator[Finding]:
@@ -119,7 +118,7 @@ def find_spelled_mail(shadow: str) -> Iterator[Finding]:
         if not domain:
             continue
         before = match.start() - (shadow[match.start() - 1 : match.start()] == " ")
-        start = _local_start(shadow, before, floor, _SPELLED_LOCAL_BACKWARDS)
+        start = _start_backwards(shadow, before, floor, _SPELLED_LOCAL_BACKWARDS)
         if start is None:
             continue
         local = shadow[start:before]
