@@ -17,7 +17,14 @@ from analysis.pii_runs import (
     read_run,
     with_digits_for_letters,
 )
-from analysis.pii_words import business_word_follows, kind_of, nearest_kind, says_business
+from analysis.pii_words import (
+    business_word_follows,
+    kind_of,
+    nearest_kind,
+    phone_word_follows,
+    said_before,
+    says_business,
+)
 
 DENY_FROM_DIGITS = 9
 # A labelled phone may be a short local one: "Tel. 23 45 67".
@@ -30,6 +37,8 @@ MAX_JUDGED_CHARS = 120
 _TO_LAST_DIGIT = re.compile(r"[^\x01\x02]*\d")
 _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
 _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
+# A line that holds a whole number is no part of another.
+_TWO_NUMBERS = re.compile(r"\d(?:[ .\-/()]{0,2}\d){8,}")
 _TRUNK_ZERO = re.compile(r"0[1-9]")
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
@@ -37,10 +46,10 @@ _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 class _Judge:
     """Decides about the runs of one text, from left to right."""
 
-    def __init__(self, draft: Draft, regions: Sequence[str]) -> None:
+    def __init__(self, draft: Draft, plans: PhonePlans) -> None:
         self._draft = draft
         self._shadow = draft.shadow
-        self._plans = PhonePlans(regions)
+        self._plans = plans
         self._judged = 0
         # End and number of digits of the last number that stayed as the business's own.
         self._last_kept: tuple[int, int] | None = None
@@ -142,18 +151,19 @@ class _Judge:
         nearest = run.said[0].kind if run.said else None
         if kind == "phone":
             return count >= MIN_DIGITS or nearest in {"phone", "number"}
-        if count < MIN_DIGITS or kind is not None or run.prefix:
+        if count < MIN_DIGITS or kind == "id" or run.prefix:
             return False
+        if phone_word_follows(self._shadow, run.end):
+            return True
         if run.dialled and (len(run.groups) > 1 or run.plus):
             return True
         if self._plans.exhausted or nearest == "number":
             return False
         if len(run.groups) == 1:
             return self._plans.is_mobile(run.digits)
-        return (
-            all(len(group.digits) >= 2 for group in run.groups)
-            and self._plans.check(run.digits, international=False)[0]
-        )
+        return (all(len(group.digits) >= 2 for group in run.groups) or len(run.groups) == count) and self._plans.check(
+            run.digits, international=False
+        )[0]
 
     def _phone_groups(self, run: Run) -> tuple[int, int] | None:
         """First and last-but-one group of the phone in the run: the longest beginning that is valid, else from a trunk zero on."""
@@ -267,10 +277,12 @@ class _Judge:
 
     def broken(self) -> Iterator[Finding]:
         """Phones and cards whose groups stand on lines of their own, or between signs nobody puts into numbers."""
-        shadow = self._draft.shadow
+        shadow = self._shadow
         for match in find_broken_runs(shadow):
             groups = groups_of(match[0])
             digits = "".join(groups)
+            if "\n" in match[0] and _TWO_NUMBERS.search(match[0]):
+                continue
             if not DENY_FROM_DIGITS < len(digits) < 20 or max(map(len, groups)) >= DENY_FROM_DIGITS:
                 continue
             # Beyond the budget what is written like a phone is cut unasked.
@@ -278,8 +290,14 @@ class _Judge:
             self._judged += 1
             if not spent and kept_pieces(shadow, match.start(), match.end()):
                 continue
-            plus = shadow[match.start() - 1 : match.start()] == "+"
-            dialled = plus or digits.startswith("0")
+            before = shadow[match.start() - 1 : match.start()]
+            plus = before == "+"
+            dialled = (
+                plus
+                or before == "("
+                or digits.startswith("0")
+                or nearest_kind(said_before(shadow, match.start())) == "phone"
+            )
             phone = dialled and (spent or any(self._plans.check(digits, international=plus)))
             if phone or is_card(digits):
                 yield Finding(match.start() - plus, match.end(), "PHONE" if phone else "CARD", digits[-10:])
@@ -288,6 +306,6 @@ class _Judge:
 def find_numbers(draft: Draft, regions: Sequence[str]) -> None:
     """Cut cards, phones, identities and other long numbers out of the draft, from left to right."""
     draft.shadow = with_digits_for_letters(draft.shadow)
-    judge = _Judge(draft, regions)
-    draft.apply(judge.findings())
-    draft.apply(judge.broken())
+    plans = PhonePlans(regions)
+    draft.apply(_Judge(draft, plans).broken())
+    draft.apply(_Judge(draft, plans).findings())

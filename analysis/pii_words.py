@@ -77,6 +77,9 @@ _WINDOW_CHARS = 64
 _NEAREST_WORDS = 8
 # Alone they announce a phone ("numaram 532…"), behind a word of the business its number ("sipariş numaram 104827").
 _MY_NUMBER = frozenset({"numaram", "numarami", "numaramiz"})
+_POSSESSIVES = frozenset(
+    ("my", "mein", "meine", "mon", "mi", "mio", "mijn", "moj", "meu", "minha", "мои", "мій", "міи", "benim")
+)
 _NAMES_A_NUMBER = re.compile(r"nummer|nr$|numara|number|numer|номер")
 _DIGIT_COUNT = re.compile(r"\d{1,2}")
 
@@ -185,6 +188,8 @@ def says_business(said: list[Said]) -> Literal["plainly", "loosely"] | None:
     previous: Kind | None = None
     for word, kind in said:
         names_a_number = _NAMES_A_NUMBER.search(word) is not None
+        if previous == "number" and word in _POSSESSIVES:
+            return None  # "ref my number 0532…": one's own number is a phone.
         if kind == "business" or (kind == "thing" and (numbered or names_a_number)):
             return "plainly" if numbered or names_a_number else "loosely"
         if kind == "number" or word in _MY_NUMBER:
@@ -197,7 +202,20 @@ def says_business(said: list[Said]) -> Literal["plainly", "loosely"] | None:
 
 def nearest_kind(said: list[Said]) -> Kind | None:
     """The nearest word that tells a phone from an identity or a thing of the business; None when none is near."""
-    return next((kind for _, kind in said if kind in {"phone", "id", "business"}), None)
+    previous: Kind | None = None
+    for word, kind in said:
+        if kind in {"phone", "id", "business"}:
+            return kind
+        if previous == "number" and word in _POSSESSIVES:
+            return "phone"
+        previous = kind
+    return None
+
+
+def phone_word_follows(shadow: str, end: int) -> bool:
+    """Whether one of the next two words tells to call or write there: "… arayın", "… bitte anrufen"."""
+    words = _WORD.findall(_CLAUSE_END.split(shadow[end : end + 30])[0])[:2]
+    return any(kind_of(word) == "phone" for word in words)
 
 
 # "12345678901 numaralı siparişim", "4711 is my order number", "8812345670 nolu kargo", "123456789 ist meine Bestellnummer".
