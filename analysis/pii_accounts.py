@@ -11,6 +11,7 @@ _START = re.compile(
     r"\d(?:(?<=[a-z]{2}\d)(?:(?<![a-z0-9][a-z]{2}\d)|(?<=iban[a-z]{2}\d))|(?<=[a-z]{2}[ \-.]\d)(?<![a-z0-9][a-z]{2}.\d))"
     r"\d(?=[ \-.\n]{0,3}[a-z0-9])"
 )
+_ONE_BY_ONE = re.compile(r"(?<![^\W_])([a-z]) ([a-z]) \d \d(?: [a-z0-9](?![^\W_])){11,30}")
 _GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
 _SHORTEST = 15
 _LEAST_DIGITS = 10
@@ -53,6 +54,9 @@ def _mistyped_length(compact: str, ends: list[int], expected: int) -> int:
 
 def find_ibans(shadow: str) -> Iterator[Finding]:
     """IBANs by country, length and checksum; and what has the shape of one but a wrong checksum."""
+    for match in _ONE_BY_ONE.finditer(shadow):
+        if match[1] + match[2] in IBAN_LENGTHS:
+            yield Finding(match.start(), match.end(), "IBAN", match[0])
     floor = walked = 0
     for match in _START.finditer(shadow):
         spaced = not shadow[match.start() - 1].isalpha()
@@ -73,5 +77,7 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
             length = _mistyped_length(compact, ends, expected)
             if length < _SHORTEST or sum(map(str.isdigit, compact[:length])) < _LEAST_DIGITS:
                 continue
+        while length < len(ends) and ends[length] == ends[length - 1] + 1:
+            length += 1  # A slip of the finger: what is glued to the end belongs to it.
         floor = ends[length - 1]
         yield Finding(start, floor, "IBAN", compact[:length])

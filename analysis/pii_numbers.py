@@ -160,7 +160,12 @@ class _Judge:
         if self._plans.exhausted or nearest == "number":
             return False
         if len(run.groups) == 1:
-            return self._plans.is_mobile(run.digits)
+            trunk_zero = _TRUNK_ZERO.match(run.digits) and count > MIN_DIGITS
+            return (
+                self._plans.check(run.digits, international=False)[0]
+                if trunk_zero
+                else self._plans.is_mobile(run.digits)
+            )
         return (all(len(group.digits) >= 2 for group in run.groups) or len(run.groups) == count) and self._plans.check(
             run.digits, international=False
         )[0]
@@ -177,7 +182,8 @@ class _Judge:
     def _phone_end(self, run: Run, first: int) -> int | None:
         longer_fits = False
         for last in range(len(run.groups), first, -1):
-            digits = "".join(group.digits for group in run.groups[first:last])
+            # "+47 (0) 21 …": a trunk zero behind the country code is not dialled.
+            digits = "".join(group.digits for group in run.groups[first:last] if not (run.plus and group.digits == "0"))
             if len(digits) < MIN_DIGITS or self._plans.exhausted:
                 return None
             if len(digits) > 17:
@@ -209,6 +215,10 @@ class _Judge:
 
     def _cut_card(self, run: Run, card: tuple[int, int], *, floor: int) -> Iterator[Finding]:
         first, last = card
+        if last - first > 12:
+            # Written digit by digit: where it begins and ends nobody can tell.
+            yield self._whole(run.start, run.end, "NUMBER" if len(run.groups) > last - first else "CARD")
+            return
         solid = last - first == 1
         if solid and (says_business(run.said) or business_word_follows(self._shadow, run.end)):
             self._last_kept = (run.end, len(run.digits))
@@ -283,7 +293,7 @@ class _Judge:
             digits = "".join(groups)
             if "\n" in match[0] and _TWO_NUMBERS.search(match[0]):
                 continue
-            if not DENY_FROM_DIGITS < len(digits) < 20 or max(map(len, groups)) >= DENY_FROM_DIGITS:
+            if not MIN_DIGITS < len(digits) < 20 or max(map(len, groups)) >= DENY_FROM_DIGITS:
                 continue
             # Beyond the budget what is written like a phone is cut unasked.
             spent = self._plans.exhausted or self._judged >= MAX_JUDGED_RUNS
@@ -292,12 +302,8 @@ class _Judge:
                 continue
             before = shadow[match.start() - 1 : match.start()]
             plus = before == "+"
-            dialled = (
-                plus
-                or before == "("
-                or digits.startswith("0")
-                or nearest_kind(said_before(shadow, match.start())) == "phone"
-            )
+            dialled = len(digits) > DENY_FROM_DIGITS and (plus or before == "(" or digits.startswith("0"))
+            dialled = dialled or nearest_kind(said_before(shadow, match.start())) == "phone"
             phone = dialled and (spent or any(self._plans.check(digits, international=plus)))
             if phone or is_card(digits):
                 yield Finding(match.start() - plus, match.end(), "PHONE" if phone else "CARD", digits[-10:])

@@ -16,7 +16,8 @@ _NOT_DIGIT = re.compile(r"\D+")
 _DIALLING_SIGNS = re.compile(r"(?:[(\[]?\+[ (]?|\()$")
 _GLUED_PREFIX = re.compile(r"(?<![^\W_])(\d{0,3}[a-z]{1,6}\d{0,4}[a-z]{0,3})[\-/]?$")
 # Groups on lines of their own or with odd signs between them. At least one of the gaps holds what _RUN does not read over.
-_ODD_GAP = re.compile(r"\d(?=[^\w .\-/()\[\]*|~\x01\x02]|[ .\-/()\[\]*|~]{1,2}[^\w .\-/()\[\]*|~\x01\x02])")
+_ODD_SIGN = re.compile(r"[^\w .\-/()\[\]*|~\x01\x02]")
+_ODD_GAP = re.compile(r"\d(?=[ .\-/()*|~]{0,2}[^\w .\-/()\[\]*|~\x01\x02][^\w\x01\x02]{0,3}\d)")
 _BROKEN_RUN = re.compile(r"\d(?<!\d\d)\d*(?:[^\w\x01\x02]{1,4}\d+)+")
 _LOOKALIKE_GATE = re.compile(r"\d(?:(?<=[oil]\d)|(?=[oil]))")
 _LOOKALIKE = re.compile(r"[\doil](?<![^\W_].)(?:(?<=o)\d|\d*[oil])[\doil]*(?![^\W_])")
@@ -99,7 +100,7 @@ def read_run(draft: Draft, start: int, end: int, *, floor: int) -> Run | None:
 def find_broken_runs(shadow: str) -> Iterator[re.Match[str]]:
     """Runs whose groups stand on lines of their own or between signs that nobody puts into numbers."""
     if _ODD_GAP.search(shadow):
-        yield from _BROKEN_RUN.finditer(shadow)
+        yield from (match for match in _BROKEN_RUN.finditer(shadow) if _ODD_SIGN.search(match[0]))
 
 
 def groups_of(text: str) -> list[str]:

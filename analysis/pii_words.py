@@ -81,6 +81,7 @@ _POSSESSIVES = frozenset(
     ("my", "mein", "meine", "mon", "mi", "mio", "mijn", "moj", "meu", "minha", "мои", "мій", "міи", "benim")
 )
 _NAMES_A_NUMBER = re.compile(r"nummer|nr$|numara|number|numer|номер")
+_DIGIT = re.compile(r"\d")
 _DIGIT_COUNT = re.compile(r"\d{1,2}")
 
 
@@ -226,6 +227,8 @@ _LINKS = frozenset(_LINKING.split())
 def business_word_follows(shadow: str, end: int) -> bool:
     """Whether the words right after the number link it to an order, a parcel, an invoice or the like."""
     words = _WORD.findall(_CLAUSE_END.split(shadow[end : end + 40])[0])[:5]
+    if [kind_of(word) for word in words[:2]] == ["business", "number"] and not _DIGIT.search("".join(words[2:3])):
+        return True  # "12345678901 sipariş numarası ile", but not "0532… order number 10482".
     if not words or words[0] not in _LINKS:
         return False
     for word in words[1:]:
