@@ -11,7 +11,7 @@ _START = re.compile(
     r"\d(?:(?<=[a-z]{2}\d)(?:(?<![a-z0-9][a-z]{2}\d)|(?<=iban[a-z]{2}\d))|(?<=[a-z]{2}[ \-.]\d)(?<![a-z0-9][a-z]{2}.\d))"
     r"\d(?=[ \-.\n]{0,3}[a-z0-9])"
 )
-_ONE_BY_ONE = re.compile(r"(?<![^\W_])([a-z]) ([a-z]) \d \d(?: [a-z0-9](?![^\W_])){11,30}")
+_ONE_BY_ONE = re.compile(r"\d(?<=[a-z] [a-z] \d)(?<![a-z0-9]....\d) \d(?: [a-z0-9](?![^\W_])){11,30}")
 _GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
 _SHORTEST = 15
 _LEAST_DIGITS = 10
@@ -55,8 +55,9 @@ def _mistyped_length(compact: str, ends: list[int], expected: int) -> int:
 def find_ibans(shadow: str) -> Iterator[Finding]:
     """IBANs by country, length and checksum; and what has the shape of one but a wrong checksum."""
     for match in _ONE_BY_ONE.finditer(shadow):
-        if match[1] + match[2] in IBAN_LENGTHS:
-            yield Finding(match.start(), match.end(), "IBAN", match[0])
+        start = match.start() - 4
+        if shadow[start] + shadow[start + 2] in IBAN_LENGTHS:
+            yield Finding(start, match.end(), "IBAN", shadow[start : match.end()])
     floor = walked = 0
     for match in _START.finditer(shadow):
         spaced = not shadow[match.start() - 1].isalpha()
@@ -75,7 +76,7 @@ def find_ibans(shadow: str) -> Iterator[Finding]:
             continue  # "is 15 …", "no 12 …": two letters and a blank are a word unless the checksum says otherwise.
         else:
             length = _mistyped_length(compact, ends, expected)
-            if length < _SHORTEST or sum(map(str.isdigit, compact[:length])) < _LEAST_DIGITS:
+            if length < min(_SHORTEST, expected - 1) or sum(map(str.isdigit, compact[:length])) < _LEAST_DIGITS:
                 continue
         while length < len(ends) and ends[length] == ends[length - 1] + 1:
             length += 1  # A slip of the finger: what is glued to the end belongs to it.

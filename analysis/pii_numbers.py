@@ -32,6 +32,8 @@ MIN_LABELLED_DIGITS = 6
 # Judging a run costs up to some 50 µs. After this many in one text, and for longer runs, what is long is cut unasked.
 MAX_JUDGED_RUNS = 8
 MAX_UNJUDGED_RUNS = 40
+# Broken runs are rare; a text with more is a list of prices or sizes.
+MAX_BROKEN_RUNS = 10
 MAX_JUDGED_CHARS = 120
 
 _TO_LAST_DIGIT = re.compile(r"[^\x01\x02]*\d")
@@ -39,6 +41,7 @@ _GLUED_SUFFIX = re.compile(r"[^\W\d_]{1,4}")
 _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
 # A line that holds a whole number is no part of another.
 _TWO_NUMBERS = re.compile(r"\d(?:[ .\-/()]{0,2}\d){8,}")
+_NOT_DIGITS = re.compile(r"\D+")
 _TRUNK_ZERO = re.compile(r"0[1-9]")
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
@@ -287,26 +290,44 @@ class _Judge:
 
     def broken(self) -> Iterator[Finding]:
         """Phones and cards whose groups stand on lines of their own, or between signs nobody puts into numbers."""
-        shadow = self._shadow
-        for match in find_broken_runs(shadow):
-            groups = groups_of(match[0])
-            digits = "".join(groups)
-            if "\n" in match[0] and _TWO_NUMBERS.search(match[0]):
+        looked_at = 0
+        for match in find_broken_runs(self._shadow):
+            digits = digits_of(match[0])
+            if len(digits) <= MIN_DIGITS:
                 continue
-            if not MIN_DIGITS < len(digits) < 20 or max(map(len, groups)) >= DENY_FROM_DIGITS:
-                continue
-            # Beyond the budget what is written like a phone is cut unasked.
-            spent = self._plans.exhausted or self._judged >= MAX_JUDGED_RUNS
-            self._judged += 1
-            if not spent and kept_pieces(shadow, match.start(), match.end()):
-                continue
-            before = shadow[match.start() - 1 : match.start()]
-            plus = before == "+"
-            dialled = len(digits) > DENY_FROM_DIGITS and (plus or before == "(" or digits.startswith("0"))
-            dialled = dialled or nearest_kind(said_before(shadow, match.start())) == "phone"
-            phone = dialled and (spent or any(self._plans.check(digits, international=plus)))
-            if phone or is_card(digits):
-                yield Finding(match.start() - plus, match.end(), "PHONE" if phone else "CARD", digits[-10:])
+            looked_at += 1
+            if looked_at > MAX_BROKEN_RUNS:
+                return
+            if not ("\n" in match[0] and _TWO_NUMBERS.search(match[0])):
+                yield from self._broken_card(match, digits) or self._broken_phone(match, digits)
+
+    def _broken_card(self, match: re.Match[str], digits: str) -> list[Finding]:
+        if len(digits) < 13:
+            return []
+        digits = ""
+        for group in groups_of(self._shadow, *match.span()):
+            digits += group.digits
+            if len(digits) > 19:
+                break
+            if is_card(digits):
+                return [Finding(match.start(), group.end, "CARD", digits)]
+        return []
+
+    def _broken_phone(self, match: re.Match[str], digits: str) -> Iterator[Finding]:
+        start, end = match.span()
+        if len(digits) > 17 or max(map(len, _NOT_DIGITS.split(match[0]))) >= DENY_FROM_DIGITS:
+            return
+        # Beyond the budget what is written like a phone is cut unasked.
+        spent = self._plans.exhausted or self._judged >= MAX_JUDGED_RUNS
+        self._judged += 1
+        if not spent and kept_pieces(self._shadow, start, end):
+            return
+        before = self._shadow[start - 1 : start]
+        dialled = len(digits) > DENY_FROM_DIGITS and (before in {"+", "("} or digits.startswith("0"))
+        if not (dialled or nearest_kind(said_before(self._shadow, start)) == "phone"):
+            return
+        if spent or any(self._plans.check(digits, international=before == "+")):
+            yield Finding(start - (before == "+"), end, "PHONE", digits[-10:])
 
 
 def find_numbers(draft: Draft, regions: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ def find_runs(shadow: str, start: int = 0) -> Iterator[tuple[int, int]]:
 def read_run(draft: Draft, start: int, end: int, *, floor: int) -> Run | None:
     """The run between `start` and `end` and its surroundings back to `floor`; None when there are no digits."""
     shadow = draft.shadow
-    groups = tuple(Group(match.start(), match.end(), match[0]) for match in _GROUP.finditer(shadow, start, end))
+    groups = groups_of(shadow, start, end)
     if not groups:
         return None
     start = groups[0].start
@@ -103,9 +103,9 @@ def find_broken_runs(shadow: str) -> Iterator[re.Match[str]]:
         yield from (match for match in _BROKEN_RUN.finditer(shadow) if _ODD_SIGN.search(match[0]))
 
 
-def groups_of(text: str) -> list[str]:
-    """The groups of digits in a run."""
-    return _GROUP.findall(text)
+def groups_of(shadow: str, start: int, end: int) -> tuple[Group, ...]:
+    """The groups of digits between two positions."""
+    return tuple(Group(match.start(), match.end(), match[0]) for match in _GROUP.finditer(shadow, start, end))
 
 
 def with_digits_for_letters(shadow: str) -> str:
