@@ -50,6 +50,7 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
     heads = heads_of(draft.shadow)
     draft.apply(find_named_handles(draft.shadow, heads))
     draft.apply(find_handles(draft.shadow))
+    draft.apply(find_names(draft, known_names))
     draft.apply(find_tokens(draft.shadow))
     draft.apply(find_spelled_numbers(draft.shadow, heads))
     if _DIGIT.search(draft.shadow):
@@ -59,6 +60,5 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
         draft.apply(find_birth_dates(draft.shadow))
         draft.apply(find_shaped_ids(draft.shadow))
         find_numbers(draft, (region, *more_regions))
-    draft.apply(find_names(draft, known_names))
     stripped, counts = draft.result(max_chars=MAX_CHARS)
     return Minimized(MinimizedText(stripped), counts)

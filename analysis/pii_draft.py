@@ -39,6 +39,11 @@ class Draft:
         if "[" in self.shadow:
             self.shadow = PLACEHOLDER.sub(lambda match: KEPT * len(match[0]), self.shadow)
 
+    @property
+    def cut_count(self) -> int:
+        """How many pieces are to be cut so far."""
+        return len(self._cuts)
+
     def original(self, start: int, end: int) -> str:
         """What the customer wrote where the shadow has this piece: for rules that go by capitals."""
         return self._text[self._origins[start] : self._origins[end]]

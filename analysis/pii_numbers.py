@@ -292,6 +292,8 @@ class _Judge:
         """Phones and cards whose groups stand on lines of their own, or between signs nobody puts into numbers."""
         looked_at = 0
         for match in find_broken_runs(self._shadow):
+            if match.end() - match.start() > MAX_JUDGED_CHARS:
+                continue
             digits = digits_of(match[0])
             if len(digits) <= MIN_DIGITS:
                 continue
@@ -324,7 +326,9 @@ class _Judge:
             return
         before = self._shadow[start - 1 : start]
         dialled = len(digits) > DENY_FROM_DIGITS and (before in {"+", "("} or digits.startswith("0"))
-        if not (dialled or nearest_kind(said_before(self._shadow, start)) == "phone"):
+        # Groups behind a comma and a blank are a list, unless they begin like a phone.
+        labelled = ", " not in match[0] and nearest_kind(said_before(self._shadow, start)) == "phone"
+        if not (dialled or labelled):
             return
         if spent or any(self._plans.check(digits, international=before == "+")):
             yield Finding(start - (before == "+"), end, "PHONE", digits[-10:])
@@ -333,6 +337,10 @@ class _Judge:
 def find_numbers(draft: Draft, regions: Sequence[str]) -> None:
     """Cut cards, phones, identities and other long numbers out of the draft, from left to right."""
     draft.shadow = with_digits_for_letters(draft.shadow)
-    plans = PhonePlans(regions)
-    draft.apply(_Judge(draft, plans).broken())
-    draft.apply(_Judge(draft, plans).findings())
+    # What was cut can leave a neighbour that stands differently now. Two rounds make a second minimizing change nothing.
+    for _ in range(2):
+        plans, found = PhonePlans(regions), draft.cut_count
+        draft.apply(_Judge(draft, plans).broken())
+        draft.apply(_Judge(draft, plans).findings())
+        if draft.cut_count == found:
+            return
