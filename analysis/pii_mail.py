@@ -12,7 +12,8 @@ _DOT = r"(?: ?(?:\.|\(\.\)|\[\.\]|[(\[{<]? ?(?:dot|nokta|punkt|punto|point|ponto
 _LABEL = r"[\w\-]{1,63}+"
 # In order: real dots, spelled dots; a last label of two letters or more.
 _DOMAIN = rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,6}}"
-_AT_SIGN = re.compile(rf"(?<=[\w.+\-\"'])(?:(?: @ |@ ?){_DOMAIN}|@[a-z][\w\-]{{1,62}})")
+# Starts at the @, which a scan finds quickly. In order: with blanks around it, without, and a domain without a dot.
+_AT_SIGN = re.compile(rf"@(?:(?<=[\w.+\-\"'] @) {_DOMAIN}|(?<=[\w.+\-\"']@)(?: ?{_DOMAIN}|[a-z][\w\-]{{1,62}}))")
 _SPELLED_AT = re.compile(
     r"[(\[{<] ?(?:at|et|a|arroba|chiocciola|arobase|malpa|собака|равлик|ات|@) ?[)\]}>]"
     r"|[_.\-]at[_.\-]"
@@ -50,7 +51,7 @@ _BEFORE_A_PLACE = (
     "me us look see is was store shop available live bought ordered buy order it looked arrived hotel sale"
 )
 _NOT_A_LOCAL_PART = frozenset(_BEFORE_A_PLACE.split())
-_HANDLE = re.compile(r"(?:(?<![\w@])|(?<=\w)(?=@[^\W\d]))@(?: (?=[a-z][\w.]{0,30}[_\d]))?[\w](?:[\w.\-]{0,58}\w)?")
+_HANDLE = re.compile(r"@(?:(?<![\w@]@)|(?<=\w@)(?=[^\W\d]))(?: (?=[a-z][\w.]{0,30}[_\d]))?[\w](?:[\w.\-]{0,58}\w)?")
 
 _NETWORKS = (
     "instagram insta ig twitter twtr x telegram tg snapchat snap sc tiktok tik_tok facebook fb messenger discord skype wechat venmo cashapp paypal revolut line kik twitch"
@@ -81,8 +82,10 @@ def find_mail(shadow: str) -> Iterator[Finding]:
     floor = found = 0
     if "@" in shadow:
         for match in _AT_SIGN.finditer(shadow):
-            start = _local_start(shadow, match.start(), floor)
-            if start is None or not _is_address(shadow[start : match.start()], match[0]):
+            spaced = shadow[match.start() - 1] == " "
+            end = match.start() - spaced
+            start = _local_start(shadow, end, floor)
+            if start is None or not _is_address(shadow[start:end], match[0], spaced=spaced):
                 continue
             found += 1
             if found > MAX_ADDRESSES:
@@ -92,11 +95,11 @@ def find_mail(shadow: str) -> Iterator[Finding]:
             yield Finding(start, floor, "EMAIL", shadow[start:floor])
 
 
-def _is_address(local: str, rest: str) -> bool:
+def _is_address(local: str, rest: str, *, spaced: bool) -> bool:
     """No address is "3@5", a price, or "me @ example.com", a place."""
     if not any(character.isalpha() for character in local + rest.lstrip("@ ")[:1]):
         return False
-    return not (rest.startswith(" ") and local in _NOT_A_LOCAL_PART)
+    return not (spaced and local in _NOT_A_LOCAL_PART)
 
 
 def _local_start(shadow: str, at: int, floor: int) -> int | None:

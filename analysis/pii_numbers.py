@@ -338,8 +338,9 @@ def find_numbers(draft: Draft, regions: Sequence[str]) -> None:
     """Cut cards, phones, identities and other long numbers out of the draft, from left to right."""
     draft.shadow = with_digits_for_letters(draft.shadow)
     # What was cut can leave a neighbour that stands differently now. Two rounds make a second minimizing change nothing.
+    plans = PhonePlans(regions)
     for _ in range(2):
-        plans, found = PhonePlans(regions), draft.cut_count
+        found = draft.cut_count
         draft.apply(_Judge(draft, plans).broken())
         draft.apply(_Judge(draft, plans).findings())
         if draft.cut_count == found:

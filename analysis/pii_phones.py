@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 # One question costs about 25 µs. A person's message asks one to three; after this many, long numbers are cut unasked.
-MAX_QUESTIONS = 6
+MAX_QUESTIONS = 8
 MIN_DIGITS = 7
 MAX_DIGITS = 15  # E.164; with an international prefix two more
 
