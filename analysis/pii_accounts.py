@@ -11,7 +11,7 @@ _START = re.compile(
     r"\d(?:(?<=[a-z]{2}\d)(?:(?<![a-z0-9][a-z]{2}\d)|(?<=iban[a-z]{2}\d))|(?<=[a-z]{2}[ \-.]\d)(?<![a-z0-9][a-z]{2}.\d))"
     r"\d(?=[ \-.\n]{0,3}[a-z0-9])"
 )
-_ONE_BY_ONE = re.compile(r"\d(?<=[a-z] [a-z] \d)(?<![a-z0-9]....\d) \d(?: [a-z0-9](?![^\W_])){11,30}")
+_ONE_BY_ONE = re.compile(r" (?<=[a-z] [a-z] )(?<![a-z0-9]... )\d \d(?: [a-z0-9](?![^\W_])){11,30}")
 _GROUPS = re.compile(r"[ \-.\n]{0,3}([a-z0-9]+)")
 _SHORTEST = 15
 _LEAST_DIGITS = 10
@@ -55,7 +55,7 @@ def _mistyped_length(compact: str, ends: list[int], expected: int) -> int:
 def find_ibans(shadow: str) -> Iterator[Finding]:
     """IBANs by country, length and checksum; and what has the shape of one but a wrong checksum."""
     for match in _ONE_BY_ONE.finditer(shadow):
-        start = match.start() - 4
+        start = match.start() - 3
         if shadow[start] + shadow[start + 2] in IBAN_LENGTHS:
             yield Finding(start, match.end(), "IBAN", shadow[start : match.end()])
     floor = walked = 0

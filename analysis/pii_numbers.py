@@ -57,6 +57,11 @@ class _Judge:
         # End and number of digits of the last number that stayed as the business's own.
         self._last_kept: tuple[int, int] | None = None
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent: such a text gets no second round."""
+        return self._judged >= MAX_JUDGED_RUNS
+
     def findings(self) -> Iterator[Finding]:
         """Cuts, from left to right. What stays is not told."""
         floor = 0
@@ -342,6 +347,7 @@ def find_numbers(draft: Draft, regions: Sequence[str]) -> None:
     for _ in range(2):
         found = draft.cut_count
         draft.apply(_Judge(draft, plans).broken())
-        draft.apply(_Judge(draft, plans).findings())
-        if draft.cut_count == found:
+        judge = _Judge(draft, plans)
+        draft.apply(judge.findings())
+        if draft.cut_count == found or judge.exhausted:
             return
