@@ -1,12 +1,13 @@
 """What is cut before anything leaves, and what agents still need."""
 
-import time
+import sys
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analysis.minimize import minimize
+from analysis.pii_phones import MAX_QUESTIONS, PhonePlans
 
 
 def cut(text, region="TR", **more):
@@ -193,13 +194,69 @@ def test_any_text_is_taken_and_never_grows_beyond_the_cap(text, region):
     assert sum(result.counts.values()) <= len(text)
 
 
-@pytest.mark.parametrize("pattern", ["a", "1", "@", "+1 ", "1-", "a.", "0(", " at ", "TR12", "[PHONE_1]", "\u0661"])
-def test_hostile_text_takes_no_time_to_speak_of(pattern):
-    # Not a timed test of speed: a pattern that backtracks takes seconds or minutes.
-    text = (pattern * 4096)[:4096]
-    began = time.monotonic()
+def calls_made(text):
+    """How many functions, ours and built-in ones, are called for the text: the same on every machine."""
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        minimize(text, region="TR", known_names=("Ada Lovelace",))
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(
+            "a",
+            "1",
+            "@",
+            "+1 ",
+            "1-",
+            "a.",
+            "a.b@",
+            "0(",
+            " at ",
+            "(at)",
+            "TR12",
+            "TR33 0006 ",
+            "[PHONE_1]",
+            "\u0661",
+            "a/b.c/ ",
+        ),
+        *(
+            "+90 532 111 22 33 ",
+            "order 8812345670, ",
+            "12.03.2026 ",
+            "insta a_b ",
+            "geb. 1.1.80 ",
+            "12345678a ",
+            "ada ",
+            "adaada",
+        ),
+    ],
+)
+def test_work_grows_no_faster_than_the_text(pattern):
+    minimize("warm up 0532 111 22 33 a@b.co", region="TR")
+    half, whole = (pattern * 4096)[:2048], (pattern * 4096)[:4096]
+    calls_made(whole)  # Tables and patterns are made on first use.
+    assert calls_made(whole) <= 2.2 * calls_made(half) + 400
+    assert calls_made(whole) < 20_000
+
+
+@pytest.mark.parametrize("text", ["+90 532 111 22 33, " * 200, "0171 234567 89 / " * 200, "6123 4567 a " * 300])
+def test_numbering_plans_are_asked_a_bounded_number_of_times(text, monkeypatch):
+    asked = []
+    ask = PhonePlans._ask
+    monkeypatch.setattr(PhonePlans, "_ask", lambda *arguments: asked.append(1) or ask(*arguments))
     minimize(text, region="TR")
-    assert time.monotonic() - began < 2
+    assert len(asked) <= MAX_QUESTIONS + 2
 
 
 def test_longer_text_is_capped():
