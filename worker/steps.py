@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analysis.minimize import minimize as strip_personal_data
+from analysis.regions import region_of
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
 from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
 from store.crm import mark_dirty
-from store.customers import find_or_add_conversation, list_known_names, lock_conversation, resolve_conversation
+from store.customers import (
+    find_or_add_conversation,
+    list_identities,
+    list_known_names,
+    lock_conversation,
+    resolve_conversation,
+)
 from store.db import Connection
 from store.identities import resolve_customer
 from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
@@ -62,7 +69,13 @@ def ensure_place(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple
 
 
 def _strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
-    minimized = strip_personal_data(text, region=tenant.default_region, known_names=list_known_names(conn, customer_id))
+    phones = (value for kind, value in list_identities(conn, customer_id) if kind == "phone")
+    minimized = strip_personal_data(
+        text,
+        region=tenant.default_region,
+        known_names=list_known_names(conn, customer_id),
+        more_regions=sorted({region for phone in phones if (region := region_of(phone))} - {tenant.default_region}),
+    )
     store_minimized(conn, message_id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
 
 
