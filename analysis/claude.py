@@ -109,6 +109,28 @@ class Claude:
         message, _, _ = self._create(call)
         return _usage(message)
 
+    def model_problem(self, model: str) -> str | None:
+        """What is wrong with a model's id: that it does not exist, or that its days are counted; None when nothing is.
+
+        Raises: AnalysisError when the provider can't be asked.
+        """
+        failure: AnalysisError | None = None
+        problem: str | None = None
+        try:
+            found: Any = self._client.models.retrieve(model)
+            lifecycle = getattr(found, "lifecycle", None)
+            if lifecycle not in {None, "active"}:
+                problem = f"is {lifecycle} and ends on {getattr(found, 'retires_at', None) or 'a day not told'}"
+        except anthropic.NotFoundError:
+            problem = "does not exist at the provider"
+        except anthropic.APIStatusError as error:
+            failure = _from_status(error)
+        except (anthropic.APIError, ValueError):
+            failure = _no_answer("no_connection")
+        if failure is not None:
+            raise failure
+        return problem
+
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
         """One call. Raises: AnalysisError."""
         started = time.monotonic()

@@ -52,7 +52,10 @@ class Claude(StandIn):
         if not (request.bearer or request.headers.get("x-api-key")):
             return _error(401, "authentication_error", "invalid x-api-key")
         if request.method == "GET" and request.path.startswith("/v1/models/"):
-            return Answer(_model(request.path.removeprefix("/v1/models/")))
+            name = request.path.removeprefix("/v1/models/")
+            return (
+                Answer(_model(name)) if name.startswith("claude-") else _error(404, "not_found_error", f"model: {name}")
+            )
         if request.method != "POST" or request.path not in {"/v1/messages", "/v1/messages/count_tokens"}:
             return _error(404, "not_found_error", "Not found")
         counting = request.path.endswith("/count_tokens")

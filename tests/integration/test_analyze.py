@@ -387,3 +387,16 @@ def test_what_never_passes_goes_to_people_and_is_never_a_label(deps, minimized, 
     assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (0,)
     assert owner.execute("SELECT queue, analysis_id FROM routing_decision").fetchall() == [("review", None)]
     assert len(calls(standins)) <= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["👍", "😡😡😡", "ok", "?", ".", "x" * 4096, "ي" * 4096, "0532 111 22 33", "ada@example.com 4111 1111 1111 1111", "\u200b\u200b",
+     "[PHONE_1] [PHONE_2]", "\u202eevil\u202c", '{"message": "x"}', "\\u0000"],
+)  # fmt: skip
+def test_odd_texts_are_read_like_others(deps, minimized, owner, text):
+    run_all(deps, minimized(text))
+    assert owner.execute("SELECT state FROM message").fetchone() == ("done",)
+    assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (1,)
+    (turn,) = owner.execute("SELECT minimized_text FROM egress").fetchone()
+    assert "4111" not in turn and "532" not in turn
