@@ -150,29 +150,7 @@ class StoredAnalysis:
     signals: dict[str, bool]
 
 
-def find_analysis(conn: Connection, ref: RunRef) -> StoredAnalysis | None:
-    """The analysis of this run."""
-    row = conn.execute(
-        """
-        SELECT a.id::text, a.sentiment, a.score, a.intent, a.topics, a.suggested_action, a.language, a.signals
-        FROM analysis_key AS k JOIN message_analysis AS a ON a.id = k.analysis_id
-        WHERE k.message_id = %s AND k.run_id = %s
-        """,
-        (ref.message_id, ref.run_id),
-    ).fetchone()
-    return StoredAnalysis(*row) if row else None
-
-
 def find_newest_sentiment(conn: Connection, message_id: str) -> str | None:
-    """The sentiment of the message's newest valid analysis, None when it has none."""
-    row = conn.execute(
-        """
-        SELECT sentiment
-        FROM message_analysis
-        WHERE message_id = %s AND id > %s AND NOT provisional
-        ORDER BY id DESC
-        LIMIT 1
-        """,
-        (message_id, message_id),
-    ).fetchone()
+    """The sentiment that counts for the message, a person's before the model's; None when it has no valid analysis."""
+    row = conn.execute("SELECT sentiment FROM effective_label(%s::uuid)", (message_id,)).fetchone()
     return row[0] if row else None
