@@ -7,21 +7,14 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from analysis.base import PreparedCall, Usage
+from analysis.prompt import without_examples
 from store.db import Connection
 from store.runs import RunRef
 
 
 def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str]) -> str:
     """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order."""
-    conn.execute(
-        """
-        INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
-        SELECT %s, %s, %s
-        WHERE NOT EXISTS (SELECT FROM prompt_registry WHERE prompt_hash = %s)
-        ON CONFLICT DO NOTHING
-        """,
-        (call.prompt_hash, call.prompt_version, call.system_text, call.prompt_hash),
-    )
+    register_prompt(conn, call)
     row = conn.execute(
         """
         INSERT INTO egress (
@@ -44,6 +37,19 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids
     ).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def register_prompt(conn: Connection, call: PreparedCall) -> None:
+    """Keep the prompt's text under its hash, for all tenants: so without the words of one tenant's customers."""
+    conn.execute(
+        """
+        INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
+        SELECT %s, %s, %s
+        WHERE NOT EXISTS (SELECT FROM prompt_registry WHERE prompt_hash = %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (call.prompt_hash, call.prompt_version, without_examples(call.system_text), call.prompt_hash),
+    )
 
 
 def settle_egress(

@@ -4,7 +4,8 @@ import difflib
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as column
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -194,7 +195,7 @@ class StoredCorrection:
     old_value: str
     new_value: str
     model_value: str | None
-    reason: str | None = field(repr=False)
+    reason: str | None = column(repr=False)
     by: str | None
     created_at: datetime
     undone_at: datetime | None

@@ -189,10 +189,17 @@ def test_another_tenants_message_cannot_be_corrected(deps, analyzed, fix, owner,
     with pytest.raises(CorrectionError, match="no such message"):
         fix(mine, "sentiment", "negative")
     # Also where the database itself would let it: the command line's role reads all tenants.
+    tenant = deps.tenants.get(tenant_ids["acme"])
     with owner.transaction(), pytest.raises(CorrectionError, match="no such message"):
-        tenant = deps.tenants.get(tenant_ids["acme"])
-        correct(owner, tenant_ids["acme"], tenant=tenant, message_id=theirs.message_id, field="sentiment",
-                value="negative", by=None)  # fmt: skip
+        correct(
+            owner,
+            tenant_ids["acme"],
+            tenant=tenant,
+            message_id=theirs.message_id,
+            field="sentiment",
+            value="negative",
+            by=None,
+        )
     assert owner.execute("SELECT count(*) FROM correction").fetchone() == (0,)
 
 
