@@ -44,3 +44,25 @@ def find_effective_label(conn: Connection, message_id: str, *, run_id: str | Non
     if row is None:
         return None
     return EffectiveLabel(StoredAnalysis(*row[:8]), tuple(row[8]), *row[9:12], model_topics=tuple(row[12]))
+
+
+@dataclass(frozen=True)
+class ModelReading:
+    """What the model alone said of a message, and with which prompt and model."""
+
+    analysis: StoredAnalysis
+    prompt_version: str
+    model: str
+
+
+def find_model_reading(conn: Connection, message_id: str) -> ModelReading | None:
+    """The analysis behind the effective label, as the model gave it."""
+    row = conn.execute(
+        """
+        SELECT a.id::text, a.sentiment, a.score, a.intent, a.topics, a.suggested_action, a.language, a.signals,
+               a.prompt_version, a.model
+        FROM effective_label(%s::uuid) AS e JOIN message_analysis AS a ON a.id = e.analysis_id
+        """,
+        (message_id,),
+    ).fetchone()
+    return ModelReading(StoredAnalysis(*row[:8]), *row[8:]) if row else None

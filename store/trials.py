@@ -26,6 +26,22 @@ def share_contexts(conn: Connection, message_ids: Sequence[str]) -> None:
     )
 
 
+def can_be_tried(conn: Connection, tenant_id: int, message_id: str) -> bool:
+    """Whether it is a customer's message of this tenant, placed and stripped. message_id: a UUID."""
+    return (
+        conn.execute(
+            """
+            SELECT
+            FROM message
+            WHERE id = %s AND tenant_id = %s AND direction = 'inbound' AND minimized_text IS NOT NULL
+              AND conversation_id IS NOT NULL
+            """,
+            (message_id, tenant_id),
+        ).fetchone()
+        is not None
+    )
+
+
 def add_trial(
     conn: Connection,
     tenant_id: int,

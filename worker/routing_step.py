@@ -1,5 +1,6 @@
 """From stored rows to RoutingFacts, and from a Decision to stored rows."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from analysis.lexicon import floor_hits
@@ -34,21 +35,31 @@ def build_facts(
     corrected: tuple[str, ...] = (),
 ) -> RoutingFacts:
     """All that the decision looks at, from rows. words: the message's own and those of its burst."""
+    facts = RoutingFacts(
+        outcome="no_text" if outcome == "no_text" else "unanalyzed",
+        surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
+        high_value=conversation.high_value,
+        human_took_over=conversation.taken_over,
+        floor_hits=floor_hits(words),
+        allow_actions=allow_actions,
+        recent_actions=recent_actions,
+        message_type=message.message_type,
+        in_group=message.group_id is not None,
+    )
     if analysis is None:
-        return RoutingFacts(
-            outcome="no_text" if outcome == "no_text" else "unanalyzed",
-            surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-            high_value=conversation.high_value,
-            human_took_over=conversation.taken_over,
-            floor_hits=floor_hits(words),
-            allow_actions=allow_actions,
-            recent_actions=recent_actions,
-            message_type=message.message_type,
-            in_group=message.group_id is not None,
-        )
-    return RoutingFacts(
+        return facts
+    return replace(
+        with_label(facts, analysis),
+        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
+        corrected=corrected,
+    )
+
+
+def with_label(facts: RoutingFacts, analysis: StoredAnalysis) -> RoutingFacts:
+    """The same facts about a message that was read so."""
+    return replace(
+        facts,
         outcome="analyzed",
-        surface=message.surface,  # pyright: ignore[reportArgumentType]
         sentiment=analysis.sentiment,  # pyright: ignore[reportArgumentType]
         score=analysis.score,
         intent=analysis.intent,  # pyright: ignore[reportArgumentType]
@@ -58,15 +69,6 @@ def build_facts(
         sarcasm=analysis.signals.get("sarcasm", False),
         injection_suspected=analysis.signals.get("injection_suspected", False),
         urgent=analysis.signals.get("urgent", False),
-        high_value=conversation.high_value,
-        human_took_over=conversation.taken_over,
-        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
-        allow_actions=allow_actions,
-        floor_hits=floor_hits(words),
-        recent_actions=recent_actions,
-        message_type=message.message_type,
-        in_group=message.group_id is not None,
-        corrected=corrected,
     )
 
 
