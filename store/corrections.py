@@ -210,7 +210,7 @@ def list_corrections(
         SELECT c.id::text, c.message_id::text, c.field, c.old_value, c.new_value, c.model_value, c.reason, u.email,
                c.created_at, c.undone_at
         FROM correction AS c LEFT JOIN app_user AS u ON u.id = c.corrected_by
-        WHERE c.tenant_id = %s AND (%s::uuid IS NULL OR c.message_id = %s::uuid)
+        WHERE c.tenant_id = %s AND (%s::text IS NULL OR c.message_id::text = %s)
         ORDER BY c.id DESC
         LIMIT %s
         """,

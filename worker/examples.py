@@ -224,13 +224,16 @@ def publish(
     by: int | None,
     version: int | None = None,
     note: str | None = None,
+    force: bool = False,
     accept_unchecked: bool = False,
 ) -> Published:
     """Check what is proposed and put it into the prompt. version: exactly this proposal, as an admin saw it.
 
-    note: why an admin publishes although the check says "worse". accept_unchecked: too little is held back, and the admin knows.
+    force: although the check says "worse"; `note` must say why then. accept_unchecked: nobody can say, and the admin knows.
     Raises: ExamplesError when it is refused, TrialError when the model cannot be asked.
     """
+    if force and not (note or "").strip():
+        raise ExamplesError("overruling the check needs a note that says why")
     proposal = preview(deps, tenant_id)
     if proposal.changes_nothing:
         raise ExamplesError("nothing to publish: the examples in the prompt are what the corrections give")
@@ -240,7 +243,7 @@ def publish(
             f"the proposal is {proposal.version} now, preview it"
         )
     assert proposal.check is not None
-    _admit(proposal.check, note=note, accept_unchecked=accept_unchecked)
+    _admit(proposal.check, force=force, accept_unchecked=accept_unchecked)
     with deps.database.tenant_transaction(tenant_id) as conn:
         share_contexts(conn, [one.message_id for one in proposal.choice.chosen])
         lock_snapshots(conn, tenant_id)
@@ -262,8 +265,8 @@ def publish(
     return Published(proposal.version, proposal.check.sentence)
 
 
-def _admit(result: CheckResult, *, note: str | None, accept_unchecked: bool) -> None:
-    if result.verdict == "worse" and not note:
+def _admit(result: CheckResult, *, force: bool, accept_unchecked: bool) -> None:
+    if result.verdict == "worse" and not force:
         lost = ", ".join((*result.held_back.lost, *result.confirmed.lost))
         raise ExamplesError(
             f"refused. {result.sentence} Look at {lost}: correct what is wrong there, undo what should not be learned, "

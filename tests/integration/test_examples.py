@@ -186,7 +186,9 @@ def test_what_makes_confirmed_messages_worse_is_refused_unless_an_admin_says_why
     assert desk.live().version == 0
     (proposal,) = desk.snapshots()
     assert proposal.evaluation["verdict"] == "worse" and set(proposal.evaluation["confirmed"]["lost"]) == set(right)
-    published = publish(desk.deps, desk.tenant_id, by=7, note="irony is the rule here")
+    with pytest.raises(ExamplesError, match="needs a note"):
+        publish(desk.deps, desk.tenant_id, by=7, force=True, note=" ")
+    published = publish(desk.deps, desk.tenant_id, by=7, force=True, note="irony is the rule here")
     (live,) = desk.snapshots()
     assert live.is_live and live.version == published.version and live.note == "irony is the rule here"
 
