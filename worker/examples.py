@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from analysis.examples import (
     Choice,
     ChosenExample,
     Difference,
+    Verdict,
     choose,
     compare,
     cost_per_1000_messages,
@@ -21,6 +22,7 @@ from analysis.examples import (
 )
 from analysis.minimize import minimize
 from analysis.prompt import examples_text
+from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.db import Connection
 from store.example_candidates import list_judged, list_uncorrected
@@ -77,21 +79,30 @@ class Proposal:
 
 def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -> Choice:
     """The tenant's own judged messages through every sieve: stripped again, cut, screened, balanced."""
+    topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
     candidates = [
         Candidate(
             message_id=one.message_id,
-            text=cut(
-                minimize(one.minimized_text, region=tenant.default_region, known_names=one.names).text,
-            ),
+            text=cut(minimize(one.minimized_text, region=tenant.default_region, known_names=one.names).text),
             language=one.language,
-            verdicts=one.verdicts,
+            verdicts=verdicts,
             judged_at=one.judged_at,
             correction_ids=one.correction_ids,
             injection_suspected=one.injection_suspected,
         )
         for one in list_judged(conn, tenant_id)
+        if (verdicts := _still_sayable(one.verdicts, topics=topics))
     ]
     return choose(candidates)
+
+
+def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -> dict[str, Verdict]:
+    """Without a verdict about topics of which one has left the tenant's list since."""
+    return {
+        name: verdict
+        for name, verdict in verdicts.items()
+        if name != "topics" or all(topic in topics for topic in verdict.value.split(",") if topic)
+    }
 
 
 def preview(deps: Deps, tenant_id: int, *, with_check: bool = True) -> Proposal:

@@ -282,6 +282,14 @@ def test_the_registry_of_prompts_that_all_tenants_share_holds_no_example(desk, o
     assert not any("blue box" in text for text in texts)
 
 
+def take_marzipan_back(owner, receive):
+    """Also those of the same words that landed on the other side of what is held back."""
+    for (provider_id,) in owner.execute(
+        "SELECT provider_message_id FROM message WHERE text LIKE '%marzipan%'"
+    ).fetchall():
+        receive(whatsapp_value(messages=[whatsapp_revocation(provider_id)]))
+
+
 def test_what_is_taken_back_leaves_every_snapshot_and_the_live_one_goes_on_without_it(desk, owner, receive):
     gone = desk.hear_like("the marzipan " + BLUE, held_back=False)
     desk.correct(gone)
@@ -289,8 +297,7 @@ def test_what_is_taken_back_leaves_every_snapshot_and_the_live_one_goes_on_witho
     version = publish(desk.deps, desk.tenant_id, by=7, accept_unchecked=True).version
     desk.hear("hello there")
     assert "marzipan" in everything(owner)
-    provider_id = owner.execute("SELECT provider_message_id FROM message WHERE id = %s", (gone,)).fetchone()[0]
-    receive(whatsapp_value(messages=[whatsapp_revocation(provider_id)]))
+    take_marzipan_back(owner, receive)
     assert "marzipan" not in everything(owner)
     live = desk.live()
     assert live.version == version + 1 and len(live.examples) == 1
@@ -356,3 +363,36 @@ def test_an_edited_message_is_no_example_until_it_is_judged_again(desk, owner):
     (message_id,) = desk.teach(BLUE, held_back=False)
     owner.execute("UPDATE message SET edited_at = now() WHERE id = %s", (message_id,))
     assert preview(desk.deps, desk.tenant_id, with_check=False).choice.chosen == ()
+
+
+def test_a_topic_that_left_the_list_leaves_the_examples_too(desk, owner):
+    message_id = desk.hear_like(BLUE, held_back=False)
+    desk.correct(message_id, field="topics", value="stock")
+    (chosen,) = preview(desk.deps, desk.tenant_id, with_check=False).choice.chosen
+    assert chosen.example.topics == ("stock",)
+    owner.execute("UPDATE tenant SET config = config || '{\"industry\": \"general\"}' WHERE slug = 'acme'")
+    desk.deps.tenants._cached.clear()
+    assert preview(desk.deps, desk.tenant_id, with_check=False).choice.chosen == ()
+
+
+def test_what_is_taken_back_leaves_the_ledger_of_checks_too(desk, owner, receive):
+    desk.teach(BLUE, held_back=False)
+    desk.teach(BLUE, held_back=True, n=4)
+    gone = desk.hear_like("the marzipan " + BLUE, held_back=True)
+    desk.correct(gone, reason="the marzipan again")
+    preview(desk.deps, desk.tenant_id)
+    trial = "SELECT count(*) FROM egress WHERE purpose = 'trial' AND minimized_text LIKE '%%marzipan%%'"
+    assert owner.execute(trial).fetchone()[0] >= 2
+    take_marzipan_back(owner, receive)
+    assert "marzipan" not in everything(owner)
+
+
+def test_an_example_of_another_customer_serves_everybody_of_the_tenant_and_each_prompt_is_the_same(desk, standins):
+    desk.teach(BLUE, held_back=False, n=3)
+    publish(desk.deps, desk.tenant_id, by=7, accept_unchecked=True)
+    httpx2.delete(f"{standins['anthropic']}/_received")
+    desk.sender = "905559998877"
+    desk.hear("hello")
+    desk.hear("good morning")
+    blocks = [[block["text"] for block in call["system"]] for call in calls(standins)]
+    assert len(blocks) == 2 and blocks[0] == blocks[1] and blocks[0][-1].startswith(EXAMPLES_HEADING)
