@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -34,12 +35,17 @@ def build_system(request: AnalysisRequest) -> list[dict[str, Any]]:
     ]
     blocks = [rules_text(request.rules_version), "\n".join(tenant_lines)]
     if request.examples:
-        blocks.append("\n".join([EXAMPLES_HEADING, *map(_example_line, request.examples)]))
+        blocks.append(examples_text(request.examples))
     kept = 1 if request.is_quiet else len(blocks)
     return [
         {"type": "text", "text": text, **({"cache_control": CACHE_1H} if number < kept else {})}
         for number, text in enumerate(blocks)
     ]
+
+
+def examples_text(examples: Iterable[Example]) -> str:
+    """The block of the examples as it is sent."""
+    return "\n".join([EXAMPLES_HEADING, *map(_example_line, examples)])
 
 
 def _example_line(example: Example) -> str:
@@ -52,6 +58,19 @@ def _example_line(example: Example) -> str:
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, sort_keys=True)
+
+
+def without_examples(system_text: str) -> str:
+    """The stored form of system blocks (a JSON list) with the tenant's examples named instead of quoted.
+
+    Prompts are kept for all tenants and for ever; examples are words of one tenant's customers, and can be erased. The version
+    of the prompt leads to them.
+    """
+    blocks: list[dict[str, Any]] = json.loads(system_text)
+    for block in blocks:
+        if block["text"].startswith(EXAMPLES_HEADING):
+            block["text"] = f"{EXAMPLES_HEADING}\n[kept with the tenant, under the version of the prompt]"
+    return json.dumps(blocks, ensure_ascii=False, sort_keys=True)
 
 
 def build_user_turn(request: AnalysisRequest) -> str:

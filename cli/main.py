@@ -26,6 +26,11 @@ COMMANDS = {
     "dead": ("cli.dead", "list and replay parked messages"),
     "crm": ("cli.crm", "check and provision a tenant's CRM"),
     "eval": ("cli.eval", "how good an analyzer is on a labelled file, and how sure that is"),
+    "correction": ("cli.correction", "correct a message's label, undo it, list corrections"),
+    "examples": ("cli.examples", "preview, publish and roll back the examples in a tenant's prompt"),
+    "audit": ("cli.audit", "pick random messages for people to judge, and judge them"),
+    "accuracy": ("cli.accuracy", "how often the model is right for a tenant"),
+    "lab": ("cli.lab", "try topics, thresholds, examples or a model before they are live"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }
 

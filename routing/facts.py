@@ -33,6 +33,7 @@ class RoutingFacts:
     message_type: the channel's word for what came: "text", "image", "audio" …
     in_group: written where others read it, so nothing is answered in private by itself.
     open_priority: where the conversation stood before this message; None when it was not open.
+    corrected: which of sentiment, intent and topics are a person's word, not the model's.
     """
 
     outcome: Literal["analyzed", "no_text", "unanalyzed"]
@@ -55,6 +56,7 @@ class RoutingFacts:
     open_priority: Priority | None = None
     message_type: str = "text"
     in_group: bool = False
+    corrected: tuple[str, ...] = ()
 
     def label(self) -> Label | None:
         """The label when there is a whole one, else None."""

@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 
 from config.tenant import ActionKind, Intent, Priority, Surface
-from routing.facts import Label
+from routing.facts import Label, RoutingFacts
 
 WAITS_FOR_ANALYSIS = "The model has not read the message yet; the clock runs."
 UNANALYZED = "The analysis was refused or failed for good, so a person reads the message."
@@ -54,6 +54,16 @@ def unsure(label: Label, *, threshold: float) -> str:
 def labelled(label: Label) -> str:
     """What the model says, as one sentence: "Negative (0.93) with a refund request."."""
     return f"{label.sentiment.capitalize()} ({two_digits(label.score)}) {_INTENTS[label.intent]}."
+
+
+def corrected(facts: RoutingFacts) -> str:
+    """That a person has spoken: "A person corrected the sentiment to negative and the topics to refund, shipping."."""
+    values = {
+        "sentiment": facts.sentiment,
+        "intent": (facts.intent or "").replace("_", " "),
+        "topics": ", ".join(facts.topics).replace("_", " ") or "none",
+    }
+    return f"A person corrected {' and '.join(f'the {name} to {values[name]}' for name in facts.corrected)}."
 
 
 def escalated(threshold: float) -> str:

@@ -1,5 +1,7 @@
 """The decision about one message: pure, explainable, replayable."""
 
+from dataclasses import replace
+
 from config.tenant import ActionKind, Priority, Rule, RuleThen, RuleWhen, Thresholds
 from routing import reasons
 from routing.actions import CUSTOMER_FACING, INTERNAL
@@ -37,7 +39,10 @@ _ADVISABLE: tuple[ActionKind, ...] = ("follow_up", "schedule_callback")
 
 def decide(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
     """The decision for these facts under this policy. Same input, same output; there is always a default."""
-    return raise_to_floor(keep_a_person(_place(facts, policy), facts), facts)
+    decision = raise_to_floor(keep_a_person(_place(facts, policy), facts), facts)
+    if facts.corrected and facts.label():
+        return replace(decision, reasons=(reasons.corrected(facts), *decision.reasons))
+    return decision
 
 
 def explain(decision: Decision) -> str:

@@ -104,20 +104,31 @@ def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAct
 
 
 def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
-    """Whether a later message of the conversation reads the other way: no thanks to somebody who is angry by now."""
+    """Whether a later message of the conversation reads the other way (no thanks to somebody who is angry by now), or a person
+    has said since that the message means something else than the action was planned on.
+    """
     return (
         conn.execute(
             """
             SELECT
-            FROM message AS m
-            JOIN message AS later
-              ON later.conversation_id = m.conversation_id AND (later.sent_at, later.id) > (m.sent_at, m.id)
-            JOIN message_analysis AS was ON was.message_id = m.id AND was.id > m.id AND NOT was.provisional
-            JOIN message_analysis AS now ON now.message_id = later.id AND now.id > later.id AND NOT now.provisional
-            WHERE m.id = %s AND was.sentiment <> 'negative' AND now.sentiment = 'negative'
-            LIMIT 1
+            FROM message AS m CROSS JOIN LATERAL effective_label(m.id) AS reads
+            WHERE m.id = %s
+              AND (
+                  reads.sentiment <> 'negative' AND EXISTS (
+                      SELECT
+                      FROM message AS later CROSS JOIN LATERAL effective_label(later.id) AS now
+                      WHERE later.conversation_id = m.conversation_id AND (later.sent_at, later.id) > (m.sent_at, m.id)
+                        AND now.sentiment = 'negative'
+                  )
+                  OR reads.corrected_at > %s AND EXISTS (
+                      SELECT
+                      FROM message_analysis AS was
+                      WHERE was.message_id = m.id AND was.id > m.id AND was.run_kind = 'initial' AND NOT was.provisional
+                        AND (was.sentiment, was.intent) <> (reads.sentiment, reads.intent)
+                  )
+              )
             """,
-            (action.message_id,),
+            (action.message_id, action.created_at),
         ).fetchone()
         is not None
     )

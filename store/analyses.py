@@ -7,6 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from analysis.base import PreparedCall, Usage
+from analysis.prompt import without_examples
 from store.db import Connection
 from store.runs import RunRef
 
@@ -18,15 +19,7 @@ def add_egress(
 
     purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep" or "trial".
     """
-    conn.execute(
-        """
-        INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
-        SELECT %s, %s, %s
-        WHERE NOT EXISTS (SELECT FROM prompt_registry WHERE prompt_hash = %s)
-        ON CONFLICT DO NOTHING
-        """,
-        (call.prompt_hash, call.prompt_version, call.system_text, call.prompt_hash),
-    )
+    register_prompt(conn, call)
     row = conn.execute(
         """
         INSERT INTO egress (
@@ -50,6 +43,19 @@ def add_egress(
     ).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def register_prompt(conn: Connection, call: PreparedCall) -> None:
+    """Keep the prompt's text under its hash, for all tenants: so without the words of one tenant's customers."""
+    conn.execute(
+        """
+        INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
+        SELECT %s, %s, %s
+        WHERE NOT EXISTS (SELECT FROM prompt_registry WHERE prompt_hash = %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (call.prompt_hash, call.prompt_version, without_examples(call.system_text), call.prompt_hash),
+    )
 
 
 def settle_egress(
@@ -192,29 +198,7 @@ class StoredAnalysis:
     signals: dict[str, bool]
 
 
-def find_analysis(conn: Connection, ref: RunRef) -> StoredAnalysis | None:
-    """The analysis of this run."""
-    row = conn.execute(
-        """
-        SELECT a.id::text, a.sentiment, a.score, a.intent, a.topics, a.suggested_action, a.language, a.signals
-        FROM analysis_key AS k JOIN message_analysis AS a ON a.id = k.analysis_id
-        WHERE k.message_id = %s AND k.run_id = %s
-        """,
-        (ref.message_id, ref.run_id),
-    ).fetchone()
-    return StoredAnalysis(*row) if row else None
-
-
 def find_newest_sentiment(conn: Connection, message_id: str) -> str | None:
-    """The sentiment of the message's newest valid analysis, None when it has none."""
-    row = conn.execute(
-        """
-        SELECT sentiment
-        FROM message_analysis
-        WHERE message_id = %s AND id > %s AND NOT provisional
-        ORDER BY id DESC
-        LIMIT 1
-        """,
-        (message_id, message_id),
-    ).fetchone()
+    """The sentiment that counts for the message, a person's before the model's; None when it has no valid analysis."""
+    row = conn.execute("SELECT sentiment FROM effective_label(%s::uuid)", (message_id,)).fetchone()
     return row[0] if row else None

@@ -96,15 +96,14 @@ def claim_states(conn: Connection, tenant_id: int, *, limit: int) -> list[Claime
 
 
 def compute_labels(conn: Connection, customer_ids: list[str], *, with_summary: bool) -> dict[str, CustomerLabels]:
-    """The labels of customers who have at least one analysis. Each message counts by its newest valid analysis, in provider time."""
+    """The labels of customers who have at least one analysis. Each message counts by its effective label, in provider time."""
     rows = conn.execute(
         """
         WITH judged AS (
-            SELECT DISTINCT ON (m.id)
-                   m.customer_id, m.id, m.sent_at, a.sentiment, a.score, a.intent, a.topics, a.summary, a.created_at
-            FROM message AS m JOIN message_analysis AS a ON a.message_id = m.id AND a.id > m.id
-            WHERE m.customer_id = ANY(%s::uuid[]) AND m.direction = 'inbound' AND m.state <> 'erased' AND NOT a.provisional
-            ORDER BY m.id, a.id DESC
+            SELECT m.customer_id, m.id, m.sent_at, a.sentiment, a.score, a.intent, a.topics, a.summary,
+                   a.analyzed_at AS created_at
+            FROM message AS m CROSS JOIN LATERAL effective_label(m.id) AS a
+            WHERE m.customer_id = ANY(%s::uuid[]) AND m.direction = 'inbound' AND m.state <> 'erased'
         ), newest AS (
             SELECT DISTINCT ON (customer_id) customer_id, sentiment, score, intent, topics, summary, created_at
             FROM judged

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from channels.base import MessageErasure
 from store.db import Connection
 from store.edits import look_again
+from store.examples import forget_examples
 from store.intake import StartedRun, add_messages, find_message_ids, message_key
 from store.messages import claim_contexts
 
@@ -61,6 +62,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
         return []
     ids = [one.id for one in erased]
     _forget_words(conn, ids)
+    forget_examples(conn, tenant_id, ids)
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     return _judge_bursts_anew(conn, tenant_id, erased)
@@ -179,6 +181,7 @@ def _judge_bursts_anew(conn: Connection, tenant_id: int, erased: list[_Erased]) 
     conn.execute("SELECT FROM run WHERE message_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (survivors,))
     conn.execute("UPDATE message_analysis SET summary = '' WHERE message_id = ANY(%s::uuid[])", (survivors,))
     conn.execute("UPDATE egress SET minimized_text = %s WHERE message_id = ANY(%s::uuid[])", (ERASED, survivors))
+    conn.execute("UPDATE correction SET reason = NULL WHERE message_id = ANY(%s::uuid[])", (survivors,))
     started = look_again(conn, tenant_id, survivors)
     rows = conn.execute(
         """

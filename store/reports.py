@@ -9,7 +9,7 @@ NO_MESSAGE = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class MessageOutcome:
-    """One inbound message with its newest analysis and decision, its actions ("kind:state") and what was stripped."""
+    """One inbound message with the label that counts, its newest decision, its actions ("kind:state") and what was stripped."""
 
     tenant: str
     surface: str
@@ -30,7 +30,8 @@ def list_outcomes(conn: Connection, *, tenants: list[str], newer_than_id: str) -
     """Inbound messages of these tenants after an id, oldest first. Needs a role that reads all tenants."""
     rows = conn.execute(
         """
-        SELECT t.slug, m.surface, m.text, m.state, a.sentiment, a.score, a.intent, a.topics, d.priority, d.queue,
+        SELECT t.slug, m.surface, m.text, m.state, coalesce(e.sentiment, a.sentiment), coalesce(e.score, a.score),
+               coalesce(e.intent, a.intent), coalesce(e.topics, a.topics), d.priority, d.queue,
                ARRAY(
                    SELECT x.kind || ':' || x.state FROM action AS x WHERE x.message_id = m.id ORDER BY x.id
                ),
@@ -40,6 +41,7 @@ def list_outcomes(conn: Connection, *, tenants: list[str], newer_than_id: str) -
         LEFT JOIN LATERAL (
             SELECT * FROM message_analysis AS n WHERE n.message_id = m.id AND n.id > m.id ORDER BY n.provisional, n.id DESC LIMIT 1
         ) AS a ON true
+        LEFT JOIN LATERAL effective_label(m.id) AS e ON true
         LEFT JOIN LATERAL (
             SELECT * FROM routing_decision AS r WHERE r.message_id = m.id ORDER BY r.provisional, r.id DESC LIMIT 1
         ) AS d ON true

@@ -85,3 +85,24 @@ def revoke_api_key(conn: Connection, key_id: int) -> bool:
         conn.execute("UPDATE api_key SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (key_id,)).rowcount
         == 1
     )
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person in a tenant. role: theirs there, "operator" for one who may act in every tenant."""
+
+    user_id: int
+    role: str
+
+
+def find_member(conn: Connection, *, email: str, tenant_id: int) -> Member | None:
+    """The person with this e-mail, None when there is none, is switched off, or has no role in the tenant. Needs the system scope."""
+    row = conn.execute(
+        """
+        SELECT u.id, CASE WHEN u.is_operator THEN 'operator' ELSE m.role END
+        FROM app_user AS u LEFT JOIN membership AS m ON m.user_id = u.id AND m.tenant_id = %s
+        WHERE u.email = lower(%s) AND u.disabled_at IS NULL AND (u.is_operator OR m.role IS NOT NULL)
+        """,
+        (tenant_id, email),
+    ).fetchone()
+    return Member(*row) if row else None

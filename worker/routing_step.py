@@ -1,5 +1,6 @@
 """From stored rows to RoutingFacts, and from a Decision to stored rows."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from analysis.lexicon import floor_hits
@@ -8,13 +9,14 @@ from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
 from routing.playbooks import policy_for
 from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions
-from store.analyses import StoredAnalysis, find_analysis
+from store.analyses import StoredAnalysis
 from store.crm import NewEvent, add_event
 from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
+from store.effective_labels import find_effective_label
 from store.messages import StoredMessage, list_burst_parts
-from store.runs import LockedRun, RunRef, has_newer_run
+from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
 
 NOTE_PRIORITY = "P1"
@@ -26,27 +28,38 @@ def build_facts(
     message: StoredMessage,
     conversation: Conversation,
     analysis: StoredAnalysis | None,
-    run: LockedRun,
+    outcome: Outcome | None,
     words: str,
     allow_actions: bool,
     recent_actions: dict[str, int],
+    corrected: tuple[str, ...] = (),
 ) -> RoutingFacts:
     """All that the decision looks at, from rows. words: the message's own and those of its burst."""
+    facts = RoutingFacts(
+        outcome="no_text" if outcome == "no_text" else "unanalyzed",
+        surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
+        high_value=conversation.high_value,
+        human_took_over=conversation.taken_over,
+        floor_hits=floor_hits(words),
+        allow_actions=allow_actions,
+        recent_actions=recent_actions,
+        message_type=message.message_type,
+        in_group=message.group_id is not None,
+    )
     if analysis is None:
-        return RoutingFacts(
-            outcome="no_text" if run.outcome == "no_text" else "unanalyzed",
-            surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-            high_value=conversation.high_value,
-            human_took_over=conversation.taken_over,
-            floor_hits=floor_hits(words),
-            allow_actions=allow_actions,
-            recent_actions=recent_actions,
-            message_type=message.message_type,
-            in_group=message.group_id is not None,
-        )
-    return RoutingFacts(
+        return facts
+    return replace(
+        with_label(facts, analysis),
+        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
+        corrected=corrected,
+    )
+
+
+def with_label(facts: RoutingFacts, analysis: StoredAnalysis) -> RoutingFacts:
+    """The same facts about a message that was read so."""
+    return replace(
+        facts,
         outcome="analyzed",
-        surface=message.surface,  # pyright: ignore[reportArgumentType]
         sentiment=analysis.sentiment,  # pyright: ignore[reportArgumentType]
         score=analysis.score,
         intent=analysis.intent,  # pyright: ignore[reportArgumentType]
@@ -56,14 +69,6 @@ def build_facts(
         sarcasm=analysis.signals.get("sarcasm", False),
         injection_suspected=analysis.signals.get("injection_suspected", False),
         urgent=analysis.signals.get("urgent", False),
-        high_value=conversation.high_value,
-        human_took_over=conversation.taken_over,
-        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
-        allow_actions=allow_actions,
-        floor_hits=floor_hits(words),
-        recent_actions=recent_actions,
-        message_type=message.message_type,
-        in_group=message.group_id is not None,
     )
 
 
@@ -111,17 +116,20 @@ def decide_and_store(
     """Decide, store the decision with its inputs, place the conversation, plan actions. Returns ids of actions to carry out."""
     assert message.conversation_id is not None and message.customer_id is not None
     conversation = lock_conversation(conn, message.conversation_id)
-    analysis = find_analysis(conn, ref) if run.outcome == "analyzed" else None
+    # What a person has said of the message stands above whatever this run read.
+    label = find_effective_label(conn, message.id, run_id=ref.run_id) if run.outcome == "analyzed" else None
+    analysis = label.analysis if label else None
     parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
     facts = build_facts(
         message=message,
         conversation=conversation,
         analysis=analysis,
-        run=run,
+        outcome=run.outcome,
         words="\n".join([*parts, message.text or ""]),
         # Words that were changed meanwhile are judged by a pass of their own, which plans nothing.
         allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),
         recent_actions=count_recent_actions(conn, message.customer_id),
+        corrected=label.corrected if label else (),
     )
     decision = decide(facts, policy_for(tenant))
     applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
