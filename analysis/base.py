@@ -157,8 +157,8 @@ class Analyzer(Protocol):
         """The exact call for this request. Pure: nothing leaves. with_room: an earlier answer was cut off. model: another one."""
         ...
 
-    def warm(self, request: AnalysisRequest) -> Usage:
-        """Have the provider keep the request's prefix, without an answer. Raises: AnalysisError."""
+    def warm(self, call: PreparedCall) -> Usage:
+        """Have the provider keep the call's prefix; it has no room for an answer (max_tokens 0). Raises: AnalysisError."""
         ...
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:

@@ -6,7 +6,7 @@ id), all that its exceptions carry left behind (they hold the key and the text).
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import anthropic
@@ -103,9 +103,8 @@ class Claude:
             parameters=parameters,
         )
 
-    def warm(self, request: AnalysisRequest) -> Usage:
+    def warm(self, call: PreparedCall) -> Usage:
         """One call without an answer, so that the next ones find the prefix in the provider's cache. Raises: AnalysisError."""
-        call = replace(self.prepare(request), max_tokens=0, user_turn="{}")
         message, _, _ = self._create(call)
         return _usage(message)
 

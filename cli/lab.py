@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tried.add_argument("--tone", metavar="TEXT")
     tried.add_argument("--examples", metavar="VERSION|none|proposed")
     tried.add_argument("--model", metavar="NAME")
+    tried.add_argument("--rules", metavar="VERSION", help="a version of the global rules of the prompt, such as g1")
     tried.add_argument("--thresholds", metavar="NAME=0.6,…", help="escalate, unsure")
     parser.add_argument("--json", action="store_true", help="one JSON object a message")
     add_tenant_argument(parser)
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         tone=options.tone,
         examples=options.examples,
         model=options.model,
+        rules=options.rules,
         thresholds=_read_thresholds(options.thresholds) if options.thresholds else {},
     )
     texts = [*options.text, *(_read_lines(options.file) if options.file else [])]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from cli.connect import Installation, describe, find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
-from config.settings import Settings, SettingsError, load_settings
+from config.logs import configure_logging
+from config.settings import Settings, SettingsError, environment_value, load_settings
 from config.tenant import TenantConfig
 from store.corrections import CorrectionError
 from store.db import Connection, Database, StoreError
@@ -62,7 +63,9 @@ def add_tenant_argument(parser: argparse.ArgumentParser) -> None:
 
 def _settings(installation: Installation) -> Settings:
     """The environment's settings; a running stack's stand-in plays the model."""
-    overrides: dict[str, str] = {"database_url": installation.database_url, "redis_url": "redis://unused"}
+    # Limits and the breaker are shared with the workers where their server is known; without it there are none.
+    redis_url = installation.stack.get("redis_url") or environment_value(os.environ, "REDIS_URL") or "memory://"
+    overrides: dict[str, str] = {"database_url": installation.database_url, "redis_url": redis_url}
     standin = installation.stack.get("standins", {}).get("anthropic")
     if standin:
         overrides |= {"anthropic_base_url": standin, "anthropic_api_key": "stand-in", "analyzer_label": "stand-in"}
@@ -78,6 +81,7 @@ def open_workbench(options: argparse.Namespace) -> Generator[Workbench]:
     """The tenant that the options name. Raises: CommandError instead of every error of what is done inside."""
     installation = find_installation(options.data)
     settings = _settings(installation)
+    configure_logging(level="ERROR", log_format="console")
     database = Database(installation.database_url, pool_size=MAX_CONNECTIONS)
     try:
         with database.system_transaction() as conn:

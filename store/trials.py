@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from analysis.base import PreparedCall, Usage
 from store.analyses import register_prompt, settle_egress
 from store.db import Connection
+from store.spend import add_spend
 
 KEEP_PASTED_DAYS = 30
 EXPIRED = "[expired]"
@@ -92,15 +93,7 @@ def settle_trial(
 ) -> None:
     """What became of a call, and what it cost the tenant."""
     settle_egress(conn, egress_id, outcome=outcome, usage=usage, request_id=request_id, latency_ms=latency_ms)
-    conn.execute(
-        """
-        INSERT INTO spend AS s (tenant_id, day, calls, cost_microusd)
-        VALUES (%s, (now() AT TIME ZONE 'UTC')::date, 1, %s)
-        ON CONFLICT (tenant_id, day) DO UPDATE SET
-            calls = s.calls + 1, cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
-        """,
-        (tenant_id, usage.cost_microusd if usage else 0),
-    )
+    add_spend(conn, tenant_id, cost_microusd=usage.cost_microusd if usage else 0)
 
 
 def forget_old_pasted_words(conn: Connection, tenant_id: int) -> int:

@@ -1,6 +1,6 @@
 """What may leave the building for one message: its stripped words, those before it, and what the tenant has set."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.base import AnalysisRequest, ContextTurn, MinimizedText
 from analysis.minimize import minimize as strip_personal_data
@@ -38,21 +38,28 @@ def build_request(
 
     examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
     """
-    industry = load_industry(tenant.industry)
     context = _context(conn, message, tenant, until_now=until_now)
     published = examples if examples is not None else get_published_examples(conn, tenant_id)
-    request = AnalysisRequest(
-        text=_burst_text(conn, message),
+    request = replace(
+        request_for_words(_burst_text(conn, message), tenant, published),
         context=tuple(context.values()),
-        topics={**industry.all_topics(), **tenant.topics},
-        industry=industry.description,
-        tone=tenant.tone or industry.tone,
-        examples=published.examples,
-        examples_version=published.version,
-        rules_version=tenant.model.rules or RULES_VERSION,
         is_quiet=is_quiet(conn, tenant_id),
     )
     return BuiltRequest(request, tuple(context))
+
+
+def request_for_words(words: MinimizedText, tenant: TenantConfig, examples: PublishedExamples) -> AnalysisRequest:
+    """The request for stripped words that stand alone and belong to no message."""
+    industry = load_industry(tenant.industry)
+    return AnalysisRequest(
+        text=words,
+        topics={**industry.all_topics(), **tenant.topics},
+        industry=industry.description,
+        tone=tenant.tone or industry.tone,
+        examples=examples.examples,
+        examples_version=examples.version,
+        rules_version=tenant.model.rules or RULES_VERSION,
+    )
 
 
 def _context(

@@ -42,6 +42,7 @@ from store.messages import get_message
 from store.trials import share_contexts
 from worker.analysis_request import build_request
 from worker.deps import Deps
+from worker.prompt_warming import warm_prompt
 from worker.trials import Question, Recorded, TrialError, ask, record
 
 # Each is asked about twice: with the old examples and with the new ones.
@@ -198,7 +199,7 @@ def _record_check(conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyz
         for message_id in ids:
             message = get_message(conn, message_id)
             built = build_request(conn, message, tenant_id=tenant_id, tenant=tenant, examples=examples_of_round)
-            questions.append(Question(built.request, message_id, built.context_ids))
+            questions.append(Question(built.request, message_id, built.context_ids, model=tenant.model.default))
         rounds.append(record(conn, tenant_id, analyzer, questions, trial_id=trial_id))
     return _Check(held_back, confirmed, *rounds)
 
@@ -273,6 +274,7 @@ def publish(
             evaluation=evaluation_of(proposal.check),
             note=note,
         )
+    warm_prompt(deps, tenant_id)
     return Published(proposal.version, proposal.check.sentence)
 
 
@@ -297,7 +299,9 @@ def roll_back(deps: Deps, tenant_id: int, *, by: int | None, to: int | None = No
         lock_snapshots(conn, tenant_id)
         live = _find_live(conn, tenant_id)
         former = _find_former(conn, tenant_id, live=live, to=to)
-        return restore_snapshot(conn, tenant_id, former, by=by, note=note)
+        version = restore_snapshot(conn, tenant_id, former, by=by, note=note)
+    warm_prompt(deps, tenant_id)
+    return version
 
 
 def _find_former(conn: Connection, tenant_id: int, *, live: Snapshot | None, to: int | None) -> Snapshot:

@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from analysis.base import AnalysisRequest, Analyzer, MinimizedText
+from analysis.base import AnalysisRequest, Analyzer
 from analysis.lexicon import floor_hits
 from analysis.minimize import minimize
-from analysis.registry import build_analyzer
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from config.topics import find_twin
@@ -27,7 +26,7 @@ from store.example_candidates import list_judged
 from store.examples import PublishedExamples, add_proposal, find_snapshot, get_published_examples, lock_snapshots
 from store.messages import get_message, list_burst_parts
 from store.trials import can_be_tried, forget_old_pasted_words, share_contexts
-from worker.analysis_request import build_request
+from worker.analysis_request import build_request, request_for_words
 from worker.deps import Deps
 from worker.examples import choose_examples
 from worker.routing_step import build_facts, with_label
@@ -41,6 +40,7 @@ class LabSetup:
     """What is to be tried; None leaves what is live.
 
     topics: instead of the tenant's own, on top of the template's. examples: a version, "none" or "proposed".
+    rules: a version of the global rules.
     """
 
     topics: Mapping[str, str] | None = None
@@ -48,12 +48,13 @@ class LabSetup:
     tone: str | None = None
     examples: str | None = None
     model: str | None = None
+    rules: str | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def asks_differently(self) -> bool:
         """Whether the model is told something else than live. Thresholds alone need no call."""
-        changes = (self.topics, self.industry, self.tone, self.examples, self.model)
+        changes = (self.topics, self.industry, self.tone, self.examples, self.model, self.rules)
         return any(change is not None for change in changes)
 
 
@@ -104,6 +105,10 @@ def tried_config(tenant: TenantConfig, setup: LabSetup) -> TenantConfig:
         document["industry"] = setup.industry
     if setup.tone is not None:
         document["tone"] = setup.tone
+    document["model"] = {
+        **document["model"],
+        **{name: value for name, value in (("default", setup.model), ("rules", setup.rules)) if value is not None},
+    }
     document["thresholds"] = {**document["thresholds"], **setup.thresholds}
     try:
         config = TenantConfig.model_validate(document)
@@ -152,7 +157,9 @@ def run_lab(
         raise TrialError(f"give 1 to {MAX_MESSAGES} messages")
     tenant = deps.tenants.get(tenant_id)
     tried = tried_config(tenant, setup)
-    live_analyzer, trial_analyzer = _analyzers(deps, setup)
+    analyzer = deps.analyzer
+    if analyzer is None:
+        raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be tried")
     trial_id = str(uuid.uuid4())
     with deps.database.tenant_transaction(tenant_id) as conn:
         drawn_from = [one.message_id for one in list_judged(conn, tenant_id)] if setup.examples == "proposed" else []
@@ -161,17 +168,17 @@ def run_lab(
         room = _Room(conn, tenant_id, (tenant, tried), _examples(conn, tenant_id, tenant=tenant, setup=setup))
         subjects = [*map(room.take_stored, message_ids), *map(room.take_pasted, texts)]
         live_calls = {
-            number: record(conn, tenant_id, live_analyzer, [_question(one, one.live_request)], trial_id=trial_id)[0]
+            number: record(conn, tenant_id, analyzer, [_question(one, one.live_request, tenant)], trial_id=trial_id)[0]
             for number, one in enumerate(subjects)
             if one.stored is None
         }
         trial_calls = {
-            number: record(conn, tenant_id, trial_analyzer, [_question(one, one.trial_request)], trial_id=trial_id)[0]
+            number: record(conn, tenant_id, analyzer, [_question(one, one.trial_request, tried)], trial_id=trial_id)[0]
             for number, one in enumerate(subjects)
             if setup.asks_differently
         }
-    live_reads = _ask(deps, tenant_id, live_analyzer, live_calls)
-    trial_reads = _ask(deps, tenant_id, trial_analyzer, trial_calls)
+    live_reads = _ask(deps, tenant_id, analyzer, live_calls)
+    trial_reads = _ask(deps, tenant_id, analyzer, trial_calls)
     rows: list[LabRow] = []
     for number, one in enumerate(subjects):
         live = live_reads.get(number) or _stored_read(one)
@@ -188,8 +195,8 @@ def run_lab(
     return rows
 
 
-def _question(one: _Subject, request: AnalysisRequest) -> Question:
-    return Question(request, one.message_id, one.context_ids)
+def _question(one: _Subject, request: AnalysisRequest, config: TenantConfig) -> Question:
+    return Question(request, one.message_id, one.context_ids, model=config.model.default)
 
 
 def _ask(deps: Deps, tenant_id: int, analyzer: Analyzer, calls: Mapping[int, Recorded]) -> dict[int, _Read]:
@@ -247,17 +254,6 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _analyzers(deps: Deps, setup: LabSetup) -> tuple[Analyzer, Analyzer]:
-    live = deps.analyzer
-    if live is None:
-        raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be tried")
-    if setup.model is None:
-        return live, live
-    other = build_analyzer(deps.settings.model_copy(update={"anthropic_model": setup.model}))
-    assert other is not None
-    return live, other
 
 
 def _examples(
@@ -325,21 +321,8 @@ class _Room:
             raise TrialError("there are no words in a pasted message")
         words = minimize(text, region=self.configs[0].default_region).text
         live, trial = (
-            prepare_request(words, config, examples)
+            request_for_words(words, config, examples)
             for config, examples in zip(self.configs, self.examples, strict=True)
         )
         facts = RoutingFacts(outcome="unanalyzed", surface="dm", floor_hits=floor_hits(text))
         return _Subject(None, live, trial, (), None, facts)
-
-
-def prepare_request(words: MinimizedText, config: TenantConfig, examples: PublishedExamples) -> AnalysisRequest:
-    """A request for words that stand alone."""
-    industry = load_industry(config.industry)
-    return AnalysisRequest(
-        text=words,
-        topics={**industry.all_topics(), **config.topics},
-        industry=industry.description,
-        tone=config.tone or industry.tone,
-        examples=examples.examples,
-        examples_version=examples.version,
-    )

@@ -22,11 +22,15 @@ class TrialError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. message_id: None for words that somebody pasted. context_ids: whose words stand as context."""
+    """What is asked. message_id: None for words that somebody pasted. context_ids: whose words stand as context.
+
+    model: None for the analyzer's own.
+    """
 
     request: AnalysisRequest = field(repr=False)
     message_id: str | None
     context_ids: tuple[str, ...] = ()
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def record(
     """Write questions into the ledger, in the transaction that read their words; they may leave after its commit."""
     recorded: list[Recorded] = []
     for question in questions:
-        call = analyzer.prepare(question.request)
+        call = analyzer.prepare(question.request, model=question.model)
         egress_id = add_trial(
             conn,
             tenant_id,

@@ -90,7 +90,7 @@ def read_again(deps, owner, ref, *, kind, answer=None):
                 "score": 0.9, "summary": "s", "topics": [], "suggested_action": "none", "language": "en", "signals": {},
                 "intent": "other", **answer,
             }  # fmt: skip
-            new = NewAnalysis(answer=stored, run_kind=kind, analyzer="stand-in", model="m", prompt_version="g1.s1")
+            new = NewAnalysis(answer=stored, run_kind=kind, analyzer="stand-in", model="m", prompt_version="g2.s1")
             add_analysis(conn, again, new)
             conn.execute("UPDATE run SET state = 'persisted', outcome = 'analyzed' WHERE id = %s", (run_id,))
     else:

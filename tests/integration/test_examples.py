@@ -106,12 +106,12 @@ def test_published_examples_change_the_answer_and_single_corrections_do_not(desk
     desk.teach(BLUE, held_back=False, n=2)
     desk.teach(BLUE, held_back=True, n=5)
     untouched = desk.hear_like(BLUE)
-    assert desk.label(owner, untouched) == ("neutral", "g1.s1")
+    assert desk.label(owner, untouched) == ("neutral", "g2.s1")
     desk.leave_out(untouched)
     published = publish(desk.deps, desk.tenant_id, by=7)
     assert published.sentence.startswith("Not worse: 5 of 5 held-back messages are judged right (before: 0)")
     after = desk.label(owner, desk.hear_like(BLUE))
-    assert after == ("negative", f"g1.s1.e{published.version}")
+    assert after == ("negative", f"g2.s1.e{published.version}")
     (live,) = [one for one in desk.snapshots() if one.is_live]
     assert live.evaluation["verdict"] == "passed" and live.evaluation["held_back"]["n"] == 5
     assert {one.message_id for one in live.chosen} and not any(is_held_back(one.message_id) for one in live.chosen)
@@ -152,7 +152,7 @@ def test_the_check_is_in_the_ledger_stripped_and_paid_for_like_any_call(desk, ow
     assert len(rows) == 2 * (5 + proposal.check.confirmed.n) and {row[:3] for row in rows} == {
         ("trial", "answered", True)
     }
-    assert {row[4] for row in rows} == {"g1.s1", f"g1.s1.e{proposal.version}"}
+    assert {row[4] for row in rows} == {"g2.s1", f"g2.s1.e{proposal.version}"}
     now = owner.execute("SELECT sum(calls), sum(cost_microusd) FROM spend").fetchone()
     assert (now[0] - spent[0], now[1] - spent[1]) == (len(rows), sum(row[3] for row in rows))
     assert proposal.cost_microusd == sum(row[3] for row in rows)
@@ -265,7 +265,7 @@ def test_the_corrections_of_one_tenant_never_stand_in_the_prompt_of_another(desk
     published = publish(desk.deps, desk.tenant_id, by=7, accept_unchecked=True)
     httpx2.delete(f"{standins['anthropic']}/_received")
     message_id = other_desk.hear_like(BLUE)
-    assert other_desk.label(owner, message_id) == ("neutral", "g1.s1")
+    assert other_desk.label(owner, message_id) == ("neutral", "g2.s1")
     assert all(EXAMPLES_HEADING not in json.dumps(call) for call in calls(standins))
     assert preview(other_desk.deps, other_desk.tenant_id, with_check=False).choice.chosen == ()
     # Also for a role that may read all tenants, as the command line's does.
@@ -396,3 +396,20 @@ def test_an_example_of_another_customer_serves_everybody_of_the_tenant_and_each_
     desk.hear("good morning")
     blocks = [[block["text"] for block in call["system"]] for call in calls(standins)]
     assert len(blocks) == 2 and blocks[0] == blocks[1] and blocks[0][-1].startswith(EXAMPLES_HEADING)
+
+
+def test_a_changed_prompt_is_warmed_once_and_stands_in_the_ledger(deps, owner, standins, tenant_ids):
+    from worker.prompt_warming import warm_prompt
+
+    httpx2.delete(f"{standins['anthropic']}/_received")
+    assert warm_prompt(deps, tenant_ids["acme"])
+    (line,) = httpx2.get(f"{standins['anthropic']}/_received").text.splitlines()
+    body = json.loads(json.loads(line)["body"])
+    assert (body["max_tokens"], body["messages"]) == (0, [{"role": "user", "content": "{}"}])
+    row = owner.execute(
+        "SELECT purpose, message_id, outcome, cache_write_tokens + cached_tokens > 500 FROM egress"
+    ).fetchone()
+    assert row == ("trial", None, "warmed", True)
+    script = {"path": "/v1/messages", "status": 529, "body": {"type": "error", "error": {}}}
+    httpx2.post(f"{standins['anthropic']}/_script", json={"steps": [script]})
+    assert not warm_prompt(deps, tenant_ids["acme"])

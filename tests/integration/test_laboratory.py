@@ -77,7 +77,7 @@ def test_examples_can_be_tried_before_and_after_they_are_published(desk, owner):
     version = publish(desk.deps, desk.tenant_id, by=7, accept_unchecked=True).version
     (row,) = run_lab(desk.deps, desk.tenant_id, setup=LabSetup(examples="none"), texts=[BLUE + " zqzz"])
     assert (row.live.sentiment, row.trial.sentiment) == ("negative", "neutral")
-    assert row.live.prompt == f"g1.s1.e{version} claude-haiku-5-5" and row.trial.prompt == "g1.s1 claude-haiku-5-5"
+    assert row.live.prompt == f"g2.s1.e{version} claude-haiku-5-5" and row.trial.prompt == "g2.s1 claude-haiku-5-5"
     (row,) = run_lab(desk.deps, desk.tenant_id, setup=LabSetup(examples=str(version)), message_ids=[message_id])
     assert row.trial.sentiment == "negative"
     with pytest.raises(TrialError, match="there is no version 99"):
