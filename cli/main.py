@@ -21,6 +21,7 @@ COMMANDS = {
     "user": ("cli.user", "add and list users"),
     "apikey": ("cli.apikey", "create and revoke API keys"),
     "dead": ("cli.dead", "list and replay parked messages"),
+    "sweep": ("cli.sweep", "judge past messages again: plan, run, watch, report"),
     "crm": ("cli.crm", "check and provision a tenant's CRM"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }

@@ -11,7 +11,9 @@ from store.db import Connection
 from store.runs import RunRef
 
 
-def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str]) -> str:
+def add_egress(
+    conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str], purpose: str = "live"
+) -> str:
     """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order."""
     conn.execute(
         """
@@ -25,9 +27,9 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids
     row = conn.execute(
         """
         INSERT INTO egress (
-            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids
+            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids, purpose
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[])
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s)
         RETURNING id
         """,
         (
@@ -40,6 +42,7 @@ def add_egress(conn: Connection, ref: RunRef, call: PreparedCall, *, context_ids
             call.prompt_hash,
             call.user_turn,
             list(context_ids),
+            purpose,
         ),
     ).fetchone()
     assert row is not None
@@ -61,7 +64,7 @@ def settle_egress(
         """
         UPDATE egress
         SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cost_microusd = %s, request_id = %s,
-            latency_ms = %s
+            latency_ms = %s, cache_write_tokens = %s
         WHERE id = %s
         """,
         (
@@ -72,6 +75,7 @@ def settle_egress(
             usage.cost_microusd,
             request_id,
             latency_ms,
+            usage.cache_write_tokens,
             egress_id,
         ),
     )

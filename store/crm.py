@@ -104,6 +104,11 @@ def compute_labels(conn: Connection, customer_ids: list[str], *, with_summary: b
                    m.customer_id, m.id, m.sent_at, a.sentiment, a.score, a.intent, a.topics, a.summary, a.created_at
             FROM message AS m JOIN message_analysis AS a ON a.message_id = m.id AND a.id > m.id
             WHERE m.customer_id = ANY(%s::uuid[]) AND m.direction = 'inbound' AND m.state <> 'erased' AND NOT a.provisional
+              -- A sweep that waits for somebody's approval changes no card.
+              AND NOT (a.run_kind = 'sweep' AND EXISTS (
+                  SELECT FROM sweep_item AS i JOIN sweep AS s ON s.id = i.sweep_id
+                  WHERE i.run_id = a.run_id AND s.needs_approval AND s.approved_at IS NULL
+              ))
             ORDER BY m.id, a.id DESC
         ), newest AS (
             SELECT DISTINCT ON (customer_id) customer_id, sentiment, score, intent, topics, summary, created_at

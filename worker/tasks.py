@@ -9,13 +9,13 @@ from celery import Task
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, delivery, fusion, reconcile, steps, watchdog
+from worker import analyze_step, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action
+from worker.pipeline import ring_action, ring_sweep
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -191,3 +191,26 @@ def ensure_partitions(**_: Any) -> None:
 def refresh_negative_counts(**_: Any) -> None:
     """Let "N negative messages in last 30 days" fall with time."""
     _quietly(lambda: reconcile.refresh_negative_counts(deps()), name="refresh_negative_counts")
+
+
+@app.task(name="earshot.plan_sweeps", queue="maintenance")
+def plan_sweeps(**_: Any) -> None:
+    """Plan and start this month's sweeps of tenants that have none yet."""
+    _quietly(lambda: sweep_plan.plan_month(deps(), now=datetime.now(UTC)), name="plan_sweeps")
+
+
+@app.task(name="earshot.ring_sweeps", queue="maintenance")
+def ring_sweeps(**_: Any) -> None:
+    """Have workers go on with the sweeps that are due."""
+
+    def ring() -> None:
+        for tenant_id, sweep_id in sweeps.take_due(deps()):
+            ring_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
+
+    _quietly(ring, name="ring_sweeps")
+
+
+@app.task(name="earshot.advance_sweep", queue="sweep")
+def advance_sweep(*, tenant_id: int, sweep_id: str, **_: Any) -> None:
+    """One turn of work on one sweep."""
+    _quietly(lambda: sweeps.advance_sweep(deps(), tenant_id=tenant_id, sweep_id=sweep_id), name="advance_sweep")
