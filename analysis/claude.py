@@ -41,6 +41,7 @@ BATCH_TIMEOUT_S = 120.0
 BATCHES_A_PAGE = 100
 
 T = TypeVar("T")
+_END = object()
 
 # HTTP status to (code, permanent, provider_down, retry_after_s). What is not here is judged by its class of status.
 _STATUSES: dict[int, tuple[str, bool, bool, float | None]] = {
@@ -187,12 +188,17 @@ class Claude:
 
         def collect() -> list[BatchStatus]:
             found: list[BatchStatus] = []
-            for batch in self._batches.list(limit=BATCHES_A_PAGE):
-                status = _status_of(batch)
-                if status.created_at <= created_after:
-                    break
-                found.append(status)
-            return found
+            page = self._batches.list(limit=BATCHES_A_PAGE)
+            while True:
+                # A foreign JSON reads as an empty page: "no batches" is believed only of a page that has a list.
+                if not isinstance(page.data, list) or "data" not in page.model_fields_set:
+                    raise AnalysisError("odd_answer", permanent=False, provider_down=True)
+                statuses = [_status_of(batch) for batch in page.data]
+                newer = [status for status in statuses if status.created_at > created_after]
+                found += newer
+                if len(newer) < len(statuses) or not page.has_next_page():
+                    return found
+                page = page.get_next_page()
 
         return _translated(collect)
 
@@ -204,7 +210,7 @@ class Claude:
         """See BatchAnalyzer."""
         lines = _translated(lambda: self._batches.results(provider_id))
         try:
-            while (line := _translated(lambda: next(lines, None))) is not None:
+            while (line := _translated(lambda: next(lines, _END))) is not _END:
                 yield self._batch_answer(line, topics=topics)
         finally:
             lines.close()
