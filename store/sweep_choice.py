@@ -18,26 +18,23 @@ def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customer
     """
     rows = conn.execute(
         """
-        WITH candidate AS (
-            SELECT id, customer_id, sent_at
-            FROM message
-            WHERE tenant_id = %s
-              -- A message is stored after it is sent: ids are a bound that an index knows.
-              AND id > uuid_floor(now() - make_interval(days => %s + 1))
-              AND sent_at > now() - make_interval(days => %s)
-              AND direction = 'inbound' AND state IN ('done', 'unanalyzed') AND NOT is_history AND joined_to IS NULL
-              AND minimized_text IS NOT NULL AND customer_id IS NOT NULL AND conversation_id IS NOT NULL
-              AND btrim(text) <> ''
-        ), top AS (
-            SELECT c.customer_id, row_number() OVER (ORDER BY u.high_value DESC, count(*) DESC, c.customer_id) AS place
-            FROM candidate AS c JOIN customer AS u ON u.id = c.customer_id
-            GROUP BY c.customer_id, u.high_value
-            ORDER BY place
-            LIMIT %s
-        )
-        SELECT c.id::text, c.customer_id::text
-        FROM candidate AS c JOIN top AS t USING (customer_id)
-        ORDER BY t.place, c.sent_at, c.id
+        SELECT id::text, customer_id::text
+        FROM (
+            SELECT id, customer_id, sent_at, dense_rank() OVER (ORDER BY high_value DESC, messages DESC, customer_id) AS place
+            FROM (
+                SELECT m.id, m.customer_id, m.sent_at, u.high_value, count(*) OVER (PARTITION BY m.customer_id) AS messages
+                FROM message AS m JOIN customer AS u ON u.id = m.customer_id
+                WHERE m.tenant_id = %s
+                  -- A message is stored after it is sent: ids are a bound that an index knows.
+                  AND m.id > uuid_floor(now() - make_interval(days => %s + 1))
+                  AND m.sent_at > now() - make_interval(days => %s)
+                  AND m.direction = 'inbound' AND m.state IN ('done', 'unanalyzed') AND NOT m.is_history
+                  AND m.joined_to IS NULL AND m.minimized_text IS NOT NULL AND m.conversation_id IS NOT NULL
+                  AND btrim(m.text) <> ''
+            ) AS candidate
+        ) AS ranked
+        WHERE place <= %s
+        ORDER BY place, sent_at, id
         """,
         (tenant_id, days, days, max_customers),
     ).fetchall()

@@ -41,7 +41,7 @@ SAMPLE = 200
 # Without a ledger: how a token relates to characters, how long an answer is, how long a call and a batch take.
 CHARS_PER_TOKEN = 3.0
 MIN_CACHED_TOKENS = 512
-ANSWER_TOKENS = 90
+ANSWER_TOKENS = 100
 CALL_S = 2.0
 BATCH_S = 3600.0
 # What our own work on one message takes: its request is built, its answer stored.
