@@ -21,6 +21,7 @@ from store.sweeps import (
     count_errors,
     count_items,
     find_running,
+    list_judged_customers,
     list_sweeps,
     lock_planning,
     pause_sweep,
@@ -220,7 +221,7 @@ def _status_row(conn: Connection, sweep: Sweep) -> dict[str, Any]:
         "estimate_usd": round(sweep.estimated_microusd / MICROUSD, 6),
         "budget_usd": round(sweep.budget_microusd / MICROUSD, 6),
         "eta_s": _eta_s(sweep, settled),
-        "labels": "held" if sweep.needs_approval and sweep.approved_at is None else "live",
+        "labels": "held" if sweep.waits_for_approval else "live",
         "errors": count_errors(conn, sweep.id),
         "started_at": sweep.created_at.isoformat(timespec="seconds"),
         "finished_at": sweep.finished_at.isoformat(timespec="seconds") if sweep.finished_at else None,
@@ -295,7 +296,8 @@ def _approve(options: argparse.Namespace) -> int:
         if sweep.finished_at is None:
             message = f"{sweep.period} is {sweep.state}: approve it when it is done"
             raise CommandError(message)
-        customers = approve_sweep(conn, sweep)
+        customers = len(list_judged_customers(conn, sweep.id))
+        approve_sweep(conn, sweep.id)
     print(f"{sweep.period}: approved; the labels of {customers} customers are written anew")
     return 0
 

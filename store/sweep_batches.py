@@ -91,6 +91,18 @@ def mark_submitted(conn: Connection, batch_id: str, *, provider_id: str) -> bool
     return row is not None
 
 
+def add_stray_batch(conn: Connection, tenant_id: int, sweep_id: str, *, provider_id: str) -> None:
+    """A batch that should not be: nothing of it is read, and it is deleted when it has ended."""
+    conn.execute(
+        """
+        INSERT INTO sweep_batch (tenant_id, sweep_id, state, provider_id, read_at)
+        VALUES (%s, %s, 'read', %s, clock_timestamp())
+        ON CONFLICT (provider_id) DO NOTHING
+        """,
+        (tenant_id, sweep_id, provider_id),
+    )
+
+
 def find_provider_id(conn: Connection, batch_id: str) -> str | None:
     """Under which id the provider has it, None while that is not known."""
     row = conn.execute("SELECT provider_id FROM sweep_batch WHERE id = %s", (batch_id,)).fetchone()

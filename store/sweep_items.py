@@ -43,6 +43,15 @@ def list_waiting(conn: Connection, sweep_id: str, *, limit: int) -> list[tuple[s
     return [(item_id, message_id) for item_id, message_id in rows]
 
 
+def count_answered(conn: Connection, sweep_id: str) -> int:
+    """Items that are paid and settled."""
+    row = conn.execute(
+        "SELECT count(*) FROM sweep_item WHERE sweep_id = %s AND state IN ('done', 'failed', 'dropped')", (sweep_id,)
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
 def share_contexts(conn: Connection, message_ids: Sequence[str]) -> None:
     """store.messages.share_context for many messages, in the order in which erasures claim conversations. Before any row is locked."""
     conn.execute(

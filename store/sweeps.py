@@ -41,6 +41,17 @@ class Sweep:
     approved_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
+    labels_at: datetime | None
+
+    @property
+    def labels_are_due(self) -> bool:
+        """Whether the CRM's labels may follow and have not been told to yet."""
+        return self.finished_at is not None and self.labels_at is None and not self.waits_for_approval
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether somebody must approve before its analyses count for the CRM."""
+        return self.needs_approval and self.approved_at is None
 
     @property
     def microusd_per_message(self) -> float:
@@ -136,7 +147,7 @@ def list_sweeps(conn: Connection, tenant_id: int) -> list[Sweep]:
         """
         SELECT id::text, tenant_id, period, state, reason, days, max_customers, budget_microusd, uses_batches, needs_approval,
                messages, customers, estimated_microusd, estimated_s, spent_microusd, outages, error_code, approved_at,
-               created_at, finished_at
+               created_at, finished_at, labels_at
         FROM sweep
         WHERE tenant_id = %s
         ORDER BY id DESC
@@ -152,7 +163,7 @@ def get_sweep(conn: Connection, sweep_id: str) -> Sweep:
         """
         SELECT id::text, tenant_id, period, state, reason, days, max_customers, budget_microusd, uses_batches, needs_approval,
                messages, customers, estimated_microusd, estimated_s, spent_microusd, outages, error_code, approved_at,
-               created_at, finished_at
+               created_at, finished_at, labels_at
         FROM sweep
         WHERE id = %s
         """,
@@ -219,7 +230,7 @@ def holds_sweep_lease(conn: Connection, sweep_id: str, *, lease_token: str) -> b
 def release_sweep(conn: Connection, sweep_id: str, *, lease_token: str, next_in_s: float | None) -> None:
     """Give the lease back. next_in_s: when there is more to do; None: nothing, until somebody resumes it.
 
-    One that was resumed or cancelled meanwhile is due at once.
+    One that was resumed, cancelled or approved meanwhile is due at once.
     """
     conn.execute(
         """
@@ -227,7 +238,8 @@ def release_sweep(conn: Connection, sweep_id: str, *, lease_token: str, next_in_
         SET lease_token = NULL, lease_until = NULL,
             next_at = CASE
                 WHEN %s::float IS NOT NULL THEN now() + make_interval(secs => %s::float)
-                WHEN state = 'paused' OR finished_at IS NOT NULL THEN NULL
+                WHEN state = 'paused' THEN NULL
+                WHEN finished_at IS NOT NULL AND (labels_at IS NOT NULL OR needs_approval AND approved_at IS NULL) THEN NULL
                 ELSE now()
             END
         WHERE id = %s AND lease_token = %s
@@ -291,38 +303,35 @@ def cancel_sweep(conn: Connection, sweep_id: str, *, reason: str) -> bool:
     return row is not None
 
 
-def finish_sweep(conn: Connection, sweep: Sweep) -> None:
-    """Nothing is left to do: the CRM's labels follow, unless somebody must approve them first. Repeating it changes nothing."""
-    row = conn.execute(
+def finish_sweep(conn: Connection, sweep_id: str) -> None:
+    """Nothing is left to be judged. Repeating it changes nothing."""
+    conn.execute(
         """
         UPDATE sweep
         SET state = CASE state WHEN 'cancelled' THEN 'cancelled' ELSE 'done' END, finished_at = now(),
             reason = CASE state WHEN 'cancelled' THEN reason END, error_code = NULL
         WHERE id = %s AND finished_at IS NULL
-        RETURNING id
         """,
-        (sweep.id,),
-    ).fetchone()
-    if row and not sweep.needs_approval:
-        _mark_customers(conn, sweep)
+        (sweep_id,),
+    )
 
 
-def approve_sweep(conn: Connection, sweep: Sweep) -> int:
-    """Let its analyses count for the CRM's labels. Returns how many customers that may change; 0 when it had been approved."""
+def approve_sweep(conn: Connection, sweep_id: str) -> bool:
+    """Let its analyses count for the CRM's labels, which a worker then has written anew. False when it is not waiting for that."""
     row = conn.execute(
         """
         UPDATE sweep
-        SET approved_at = now()
+        SET approved_at = now(), next_at = now()
         WHERE id = %s AND needs_approval AND approved_at IS NULL AND finished_at IS NOT NULL
         RETURNING id
         """,
-        (sweep.id,),
+        (sweep_id,),
     ).fetchone()
-    return _mark_customers(conn, sweep) if row else 0
+    return row is not None
 
 
-def _mark_customers(conn: Connection, sweep: Sweep) -> int:
-    """Have the labels of all its customers written anew. A customer who was merged meanwhile is the one of the message."""
+def list_judged_customers(conn: Connection, sweep_id: str) -> list[str]:
+    """Customers of whose messages it judged some, by id. One who was merged meanwhile is the customer of the message."""
     rows = conn.execute(
         """
         SELECT DISTINCT m.customer_id::text
@@ -330,12 +339,21 @@ def _mark_customers(conn: Connection, sweep: Sweep) -> int:
         WHERE i.sweep_id = %s AND i.state = 'done' AND m.customer_id IS NOT NULL
         ORDER BY 1
         """,
-        (sweep.id,),
+        (sweep_id,),
     ).fetchall()
-    if rows and has_crm(conn, sweep.tenant_id):
-        for (customer_id,) in rows:
-            mark_dirty(conn, sweep.tenant_id, customer_id)
-    return len(rows)
+    return [row[0] for row in rows]
+
+
+def mark_customers(conn: Connection, tenant_id: int, customer_ids: Sequence[str]) -> None:
+    """Have the labels of these customers written anew, where there is a CRM."""
+    if has_crm(conn, tenant_id):
+        for customer_id in customer_ids:
+            mark_dirty(conn, tenant_id, customer_id)
+
+
+def note_labels(conn: Connection, sweep_id: str) -> None:
+    """All its customers were marked."""
+    conn.execute("UPDATE sweep SET labels_at = now() WHERE id = %s", (sweep_id,))
 
 
 def count_items(conn: Connection, sweep_id: str) -> dict[str, int]:

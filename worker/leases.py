@@ -48,6 +48,8 @@ class LeaseKeeper:
             try:
                 with self._database.system_transaction() as conn:
                     renew_leases(conn, tokens)
+                # On its own: a sweep's row may be locked for a moment, and live messages must not wait for it.
+                with self._database.system_transaction() as conn:
                     renew_sweep_leases(conn, tokens)
             except StoreError as error:
                 # The lease may run out; then another worker calls once more and this one's answer is refused.

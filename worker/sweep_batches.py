@@ -1,6 +1,7 @@
 """A sweep's batches: handed in, looked for after a crash, read, deleted. Each step starts from the batch's row."""
 
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -10,6 +11,7 @@ from store.examples import get_published_examples
 from store.sweep_batches import (
     SweepBatch,
     add_batch,
+    add_stray_batch,
     find_provider_id,
     list_known_provider_ids,
     list_open_batches,
@@ -22,6 +24,7 @@ from store.sweep_batches import (
     settle_batch,
 )
 from store.sweep_items import (
+    count_answered,
     list_batch_items,
     list_message_ids,
     list_waiting,
@@ -60,16 +63,26 @@ class BatchDesk:
     def __init__(self, turn: SweepTurn, analyzer: BatchAnalyzer) -> None:
         self._turn = turn
         self._analyzer = analyzer
+        self.failure: Outage | None = None
 
     def tend(self, sweep: Sweep) -> bool:
-        """Do what is due for the batches there are. False when nothing was. Raises: Outage, LeaseLost, StoreError."""
+        """Do what is due for the batches there are, each for itself. False when nothing was. Raises: StoreError.
+
+        failure: of the last batch that the provider did nothing for, None when there was none.
+        """
+        self.failure = None
         with self._turn.transaction() as conn:
             batches = list_open_batches(conn, sweep.id)
-        try:
-            worked = [self._tend(batch, sweep) for batch in batches]
-        except AnalysisError as error:
-            raise Outage(error.code, permanent=False, retry_after_s=error.retry_after_s) from None
-        return any(worked)
+        worked = False
+        for batch in batches:
+            try:
+                worked = self._tend(batch, sweep) or worked
+            except AnalysisError as error:
+                self.failure = Outage(error.code, permanent=False, retry_after_s=error.retry_after_s)
+                log.warning("sweep_batch_not_tended", batch_id=batch.id, state=batch.state, code=error.code)
+                with self._turn.transaction() as conn:
+                    poll_later(conn, batch.id)
+        return worked
 
     def _tend(self, batch: SweepBatch, sweep: Sweep) -> bool:
         match batch.state:
@@ -90,10 +103,11 @@ class BatchDesk:
         with self._turn.transaction() as conn:
             under_way = [batch for batch in list_open_batches(conn, sweep.id) if batch.state != "read"]
             waiting = list_waiting(conn, sweep.id, limit=sweep_limits.REQUESTS_PER_BATCH)
+            answered = count_answered(conn, sweep.id)
         if not waiting or len(under_way) >= sweep_limits.MAX_OPEN_BATCHES:
             return False
         committed = sum(batch.estimated_microusd for batch in under_way)
-        allowed = min(affordable(sweep, committed_microusd=committed), len(waiting))
+        allowed = min(affordable(sweep, answered=answered, committed_microusd=committed), len(waiting))
         if allowed < 1:
             if under_way:  # they may turn out cheaper
                 return False
@@ -151,10 +165,14 @@ class BatchDesk:
         """A worker that slept too long may find its batch given up: then what it made must not be worked on as well."""
         with self._turn.transaction() as conn:
             noted = mark_submitted(conn, batch_id, provider_id=provider_id)
-            known = find_provider_id(conn, batch_id)
-        if not noted and known != provider_id:
+            stray = not noted and find_provider_id(conn, batch_id) != provider_id
+            if stray:
+                add_stray_batch(conn, self._turn.tenant_id, self._turn.sweep_id, provider_id=provider_id)
+        if stray:
             log.warning("sweep_batch_came_too_late", batch_id=batch_id)
-            self._analyzer.cancel_batch(provider_id)
+            with suppress(AnalysisError):
+                self._analyzer.cancel_batch(provider_id)
+            raise LeaseLost
 
     def _look_for(self, batch: SweepBatch) -> bool:
         """Find out whether a batch arrived whose answer did not. False when that can't be told yet."""

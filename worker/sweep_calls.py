@@ -10,7 +10,7 @@ from analysis.base import Analysis, AnalysisError, PreparedCall
 from store.analyses import settle_egress
 from store.db import StoreError
 from store.messages import share_context
-from store.sweep_items import list_waiting, lock_items
+from store.sweep_items import count_answered, list_waiting, lock_items
 from store.sweeps import Sweep, add_spent
 from worker import sweep_limits
 from worker.sweep_turn import Outage, SweepTurn, affordable, claim_words, settle_answer
@@ -39,9 +39,10 @@ class CallDesk:
         """One round. False when nothing waits. Raises: Outage, LeaseLost, StoreError."""
         with self._turn.transaction() as conn:
             waiting = list_waiting(conn, sweep.id, limit=sweep_limits.ROUND)
+            answered = count_answered(conn, sweep.id)
         if not waiting:
             return False
-        allowed = min(affordable(sweep), len(waiting))
+        allowed = min(affordable(sweep, answered=answered), len(waiting))
         if allowed < 1:
             self._turn.pause_for_budget()
             return True

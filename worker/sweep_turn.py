@@ -92,10 +92,13 @@ class SweepTurn:
                 note_outage(conn, self.sweep_id, error_code=None)
 
 
-def affordable(sweep: Sweep, *, committed_microusd: int = 0) -> float:
-    """How many more messages the budget allows by the plan's price. committed: for what is under way."""
+def affordable(sweep: Sweep, *, answered: int, committed_microusd: int = 0) -> float:
+    """How many more messages the budget allows. committed: for what is under way.
+
+    By the plan's price, or by what the answered ones have cost so far when that is more.
+    """
     left = sweep.budget_microusd - sweep.spent_microusd - committed_microusd
-    each = sweep.microusd_per_message
+    each = max(sweep.microusd_per_message, sweep.spent_microusd / answered if answered else 0.0)
     return math.inf if each <= 0 else max(math.floor(left / each), 0)
 
 

@@ -14,6 +14,9 @@ from store.sweeps import (
     count_items,
     finish_sweep,
     get_sweep,
+    list_judged_customers,
+    mark_customers,
+    note_labels,
     note_outage,
     pause_sweep,
     release_sweep,
@@ -85,28 +88,39 @@ def _work(turn: SweepTurn) -> float | None:
             with turn.transaction() as conn:
                 skip_waiting(conn, turn.sweep_id, error_code="cancelled")
         if sweep.state == "running":
-            desk = batches if batches and sweep.uses_batches else calls
+            desk = batches if batches and sweep.uses_batches and turn.tenant.sweep.batches else calls
             worked = desk.begin(turn.look()) or worked
         if not worked:
-            return _rest(turn)
+            return _wait_out(turn, batches.failure) if batches and batches.failure else _rest(turn)
     return 0.0
 
 
 def _rest(turn: SweepTurn) -> float | None:
-    """Nothing is due: finish when nothing is open either. Returns in how many seconds something is due."""
+    """Nothing is due: finish when nothing is open either. Returns in how many seconds something is due, None: nothing will be."""
     with turn.transaction() as conn:
-        sweep = get_sweep(conn, turn.sweep_id)
         items = count_items(conn, turn.sweep_id)
+        if not any(items.get(state) for state in ("waiting", "calling", "in_batch")):
+            finish_sweep(conn, turn.sweep_id)
+        sweep = get_sweep(conn, turn.sweep_id)
         open_batches = list_open_batches(conn, turn.sweep_id)
         if sweep.error_code:
             note_outage(conn, turn.sweep_id, error_code=None)
-        if not any(items.get(state) for state in ("waiting", "calling", "in_batch")) and sweep.finished_at is None:
-            finish_sweep(conn, sweep)
-            log.info("sweep_finished", sweep_id=sweep.id, done=items.get("done", 0), spent=sweep.spent_microusd)
-    if open_batches:
-        return min(batch.due_in_s for batch in open_batches)
-    # Paused, or finished and read: it is due again when somebody resumes it.
-    return None
+    if sweep.labels_are_due:
+        _let_labels_follow(turn)
+        log.info("sweep_finished", sweep_id=sweep.id, done=items.get("done", 0), spent=sweep.spent_microusd)
+    # A paused one is due again when somebody resumes it, one that waits for approval when it is approved.
+    return min((batch.due_in_s for batch in open_batches), default=None)
+
+
+def _let_labels_follow(turn: SweepTurn) -> None:
+    """Some customers at a time; a worker that dies in between leaves it to the next one, and marking twice is harmless."""
+    with turn.transaction() as conn:
+        customers = list_judged_customers(conn, turn.sweep_id)
+    for start in range(0, len(customers), sweep_limits.CUSTOMERS_AT_ONCE):
+        with turn.transaction() as conn:
+            mark_customers(conn, turn.tenant_id, customers[start : start + sweep_limits.CUSTOMERS_AT_ONCE])
+    with turn.transaction() as conn:
+        note_labels(conn, turn.sweep_id)
 
 
 def _wait_out(turn: SweepTurn, outage: Outage) -> float:
@@ -118,3 +132,12 @@ def _wait_out(turn: SweepTurn, outage: Outage) -> float:
             pause_sweep(conn, turn.sweep_id, reason=outage.code)
     log.warning("sweep_waits_for_provider", sweep_id=turn.sweep_id, code=outage.code)
     return min(outage.retry_after_s or 2.0 * 2 ** min(sweep.outages, 8), MAX_OUTAGE_WAIT_S)
+
+
+def note_bug(deps: Deps, *, tenant_id: int, sweep_id: str, name: str) -> None:
+    """A turn ended in an error of ours: after some in a row the sweep pauses with its name. Raises: StoreError."""
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        sweep = get_sweep(conn, sweep_id)
+        note_outage(conn, sweep_id, error_code=f"bug_{name}")
+        if sweep.outages + 1 >= sweep_limits.MAX_BUGS:
+            pause_sweep(conn, sweep_id, reason=f"bug_{name}")

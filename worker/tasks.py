@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Task
+from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
@@ -207,10 +208,23 @@ def ring_sweeps(**_: Any) -> None:
         for tenant_id, sweep_id in sweeps.take_due(deps()):
             ring_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
 
-    _quietly(ring, name="ring_sweeps")
+    try:
+        _quietly(ring, name="ring_sweeps")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
 
 
 @app.task(name="earshot.advance_sweep", queue="sweep")
 def advance_sweep(*, tenant_id: int, sweep_id: str, **_: Any) -> None:
     """One turn of work on one sweep."""
-    _quietly(lambda: sweeps.advance_sweep(deps(), tenant_id=tenant_id, sweep_id=sweep_id), name="advance_sweep")
+
+    def advance() -> None:
+        try:
+            sweeps.advance_sweep(deps(), tenant_id=tenant_id, sweep_id=sweep_id)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- its text may quote a customer: only its class is told
+            log.error("sweep_turn_failed", code=type(error).__name__, where=_where(error), sweep_id=sweep_id)  # noqa: TRY400
+            sweeps.note_bug(deps(), tenant_id=tenant_id, sweep_id=sweep_id, name=type(error).__name__)
+
+    _quietly(advance, name="advance_sweep")

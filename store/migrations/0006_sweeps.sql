@@ -4,7 +4,8 @@
 -- Sweeps: many messages judged again, once each and paid once each, within a budget.
 
 -- One row per tenant and period: "2026-11" for a month's sweep, a name of its own for one that somebody asked for.
--- lease_*: who works on it now. spent_microusd: the sum of what its calls cost, by the ledger.
+-- lease_*: who works on it now. spent_microusd: the sum of what its calls cost, by the ledger. labels_at: when the CRM's labels
+-- were told to follow.
 CREATE TABLE sweep (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     tenant_id bigint NOT NULL,
@@ -24,6 +25,7 @@ CREATE TABLE sweep (
     outages integer NOT NULL DEFAULT 0,
     error_code text,
     approved_at timestamptz,
+    labels_at timestamptz,
     lease_token uuid,
     lease_until timestamptz,
     next_at timestamptz DEFAULT now(),

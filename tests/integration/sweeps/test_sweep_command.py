@@ -97,6 +97,8 @@ def test_approve(earshot, deps, owner, tenant_id, provider):
     assert json.loads(earshot("status", "--json").stdout)["labels"] == "held"
     assert "4 customers" in earshot("approve").stdout
     assert json.loads(earshot("status", "--json").stdout)["labels"] == "live"
+    assert owner.execute("SELECT count(*) FROM crm_state").fetchone() == (0,)
+    drive(deps, owner, tenant_id, sweep_id)
     assert owner.execute("SELECT count(*) FROM crm_state").fetchone() == (4,)
 
 

@@ -595,8 +595,9 @@ def test_labels_wait_for_approval_where_the_tenant_wants_that(deps, owner, tenan
     sweep = drive(deps, owner, tenant_id, sweep_id)
     assert crm_versions(owner) == [] and labels(deps, owner, tenant_id) == ["neutral"] * 3
     with deps.database.tenant_transaction(tenant_id) as conn:
-        assert approve_sweep(conn, sweep) == 3
-        assert approve_sweep(conn, sweep) == 0
+        assert approve_sweep(conn, sweep.id)
+        assert not approve_sweep(conn, sweep.id)
+    drive(deps, owner, tenant_id, sweep_id)
     assert crm_versions(owner) == [1, 1, 1] and labels(deps, owner, tenant_id) == ["negative"] * 3
 
 
@@ -737,3 +738,128 @@ def test_the_report_says_what_changed_and_why(deps, owner, tenant_id, provider):
     ]  # fmt: skip
     assert report.sentiments["neutral > negative"] == 5
     assert all(one["changed"] for one in report.messages)
+
+
+# What goes wrong between us and the provider, or in ourselves.
+
+
+def test_a_batch_that_cannot_be_read_holds_up_no_other(deps, owner, tenant_id, provider, monkeypatch):
+    seed(owner, tenant_id, messages=30)
+    sweep_id = start(deps, tenant_id)
+    really, broken = deps.analyzer.submit_batch, []
+
+    def submit(calls):
+        provider_id = really(calls)
+        if not broken:
+            broken.append(provider_id)
+            path = f"/v1/messages/batches/{provider_id}/results"
+            provider.script({"path": path, "times": 6, "status": 200, "body": "<html>"})
+        return provider_id
+
+    monkeypatch.setattr(deps.analyzer, "submit_batch", submit)
+    for _ in range(100):
+        turn(deps, tenant_id, sweep_id)
+        if item_states(owner, sweep_id).get("done") == 20:
+            break
+    assert item_states(owner, sweep_id) == {"done": 20, "in_batch": 10}
+    drive(deps, owner, tenant_id, sweep_id)
+    assert_each_once(owner, provider, sweep_id, messages=30)
+
+
+def test_a_tenant_may_forbid_batches_in_the_middle(deps, owner, tenant_id, provider, monkeypatch):
+    monkeypatch.setattr(sweep_limits, "MAX_OPEN_BATCHES", 1)
+    seed(owner, tenant_id, messages=25)
+    sweep_id = start(deps, tenant_id)
+    provider.batches_take(1.0)
+    turn(deps, tenant_id, sweep_id)
+    set_sweep(owner, "acme", batches=False)
+    deps.tenants._cached.clear()
+    drive(deps, owner, tenant_id, sweep_id)
+    assert item_states(owner, sweep_id) == {"done": 25} and provider.paid == (15, 10)
+
+
+def test_a_worker_that_slept_over_its_batch_has_it_cancelled_and_deleted(deps, owner, tenant_id, provider, monkeypatch):
+    seed(owner, tenant_id, messages=5)
+    sweep_id = start(deps, tenant_id)
+    really = deps.analyzer.submit_batch
+
+    def submit_late(calls):
+        monkeypatch.setattr(deps.analyzer, "submit_batch", really)
+        # Another worker came, looked, and gave the batch up.
+        owner.execute("UPDATE sweep_batch SET state = 'lost'")
+        owner.execute("UPDATE sweep_item SET state = 'waiting', batch_id = NULL")
+        return really(calls)
+
+    monkeypatch.setattr(deps.analyzer, "submit_batch", submit_late)
+    drive(deps, owner, tenant_id, sweep_id)
+    assert item_states(owner, sweep_id) == {"done": 5} and analyses(owner, sweep_id) == (5, 5)
+    assert provider.paid == (0, 5) and provider.batches_left() == []
+
+
+def test_the_budget_holds_when_messages_cost_more_than_planned(deps, owner, tenant_id, provider):
+    seed(owner, tenant_id, messages=60)
+    planned = plan(deps, tenant_id).cost_microusd
+    sweep_id = start(deps, tenant_id, budget_usd=planned / 2 / 1e6)
+    owner.execute("UPDATE sweep SET estimated_microusd = estimated_microusd / 10")
+    sweep = drive(deps, owner, tenant_id, sweep_id)
+    # What five batches cost is known only when they are read; then it stops.
+    assert (sweep.state, sweep.reason) == ("paused", "budget")
+    assert item_states(owner, sweep_id)["done"] <= 10 * sweep_limits.MAX_OPEN_BATCHES
+
+
+def test_an_error_of_ours_pauses_the_sweep_after_some_turns_and_tells_no_words(
+    deps, owner, tenant_id, provider, monkeypatch, caplog
+):
+    from worker import tasks
+
+    seed(owner, tenant_id, messages=3)
+    sweep_id = start(deps, tenant_id)
+    monkeypatch.setattr(tasks, "deps", lambda: deps)
+
+    def fail(*_arguments, **_more):
+        message = "canary: words of a customer"
+        raise KeyError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.sweep_batches.claim_words", fail)
+        for _ in range(sweep_limits.MAX_BUGS):
+            tasks.advance_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
+    sweep = look(deps, tenant_id, sweep_id)
+    assert (sweep.state, sweep.reason) == ("paused", "bug_KeyError") and "canary" not in caplog.text
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        resume_sweep(conn, sweep_id, budget_microusd=None)
+    drive(deps, owner, tenant_id, sweep_id)
+    assert_each_once(owner, provider, sweep_id, messages=3)
+
+
+def test_a_worker_that_dies_while_it_marks_customers_leaves_none_out(
+    deps, owner, tenant_id, provider, kill, monkeypatch
+):
+    from store.sweeps import mark_customers as really
+
+    monkeypatch.setattr(sweep_limits, "CUSTOMERS_AT_ONCE", 2)
+    seed(owner, tenant_id, messages=6, customers=6)
+    sweep_id = start(deps, tenant_id)
+    left = iter(range(1))
+
+    def mark(*arguments):
+        if next(left, None) is None:
+            raise Killed
+        really(*arguments)
+
+    kill(sweep_id, "worker.sweeps.mark_customers", mark)
+    assert len(crm_versions(owner)) == 2
+    drive(deps, owner, tenant_id, sweep_id)
+    assert len(crm_versions(owner)) == 6
+
+
+def test_beat_rings_what_is_due_with_ids_only(deps, owner, tenant_id, monkeypatch):
+    from worker import tasks
+
+    sweep_id = start(deps, tenant_id)
+    rung = []
+    monkeypatch.setattr(tasks, "deps", lambda: deps)
+    monkeypatch.setattr(tasks, "ring_sweep", lambda **ids: rung.append(ids))
+    tasks.ring_sweeps()
+    tasks.ring_sweeps()  # pushed back a little, so that rings do not pile up
+    assert rung == [{"tenant_id": tenant_id, "sweep_id": sweep_id}]
