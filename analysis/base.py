@@ -1,7 +1,9 @@
 """What every analyzer takes and gives, and the one error it raises."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, field
-from typing import Any, Literal, NewType, Protocol
+from datetime import datetime
+from typing import Any, Literal, NewType, Protocol, runtime_checkable
 
 from analysis.schema import AnalysisAnswer
 from config.rules_versions import RULES_VERSION
@@ -163,4 +165,63 @@ class Analyzer(Protocol):
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
         """Make the call once and validate the answer. topics: the names the answer may use. Raises: AnalysisError."""
+        ...
+
+
+NO_SUCH_BATCH = "no_such_batch"
+"""Code of a batch that the provider does not have (any more)."""
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """What the provider says of a batch. requests: how many are in it, 0 when it does not say."""
+
+    provider_id: str
+    created_at: datetime
+    has_ended: bool
+    requests: int
+
+
+@dataclass(frozen=True)
+class BatchAnswer:
+    """What became of one request of a batch: an analysis, or an error.
+
+    analysis: its prompt_version is empty; the ledger knows it. counts_as_try: False when nobody looked at the request.
+    """
+
+    custom_id: str
+    analysis: Analysis | None = None
+    error: AnalysisError | None = None
+    counts_as_try: bool = True
+
+
+@runtime_checkable
+class BatchAnalyzer(Protocol):
+    """An Analyzer that also takes many calls at once, at half the price and without haste. All methods raise AnalysisError."""
+
+    def submit_batch(self, calls: Mapping[str, PreparedCall]) -> str:
+        """Hand in calls by custom id (1 to 64 of a-z A-Z 0-9 _ -). Returns the provider's id of the batch.
+
+        An error that is not permanent leaves open whether the batch was made: look for it before handing in again.
+        """
+        ...
+
+    def list_batches(self, *, created_after: datetime) -> list[BatchStatus]:
+        """Batches of this key, newest first."""
+        ...
+
+    def get_batch(self, provider_id: str) -> BatchStatus:
+        """Its status now."""
+        ...
+
+    def read_batch(self, provider_id: str, *, topics: tuple[str, ...]) -> Iterator[BatchAnswer]:
+        """The answers of a batch that has ended, in any order, validated like single ones. topics: the names they may use."""
+        ...
+
+    def cancel_batch(self, provider_id: str) -> None:
+        """Ask for its end: what was not begun is not done and not paid."""
+        ...
+
+    def delete_batch(self, provider_id: str) -> None:
+        """Delete requests and answers at the provider. One that is not there is no error."""
         ...

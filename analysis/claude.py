@@ -6,15 +6,29 @@ id), all that its exceptions carry left behind (they hold the key and the text).
 
 import json
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
 
 import anthropic
 import httpx2
 from anthropic.types import Message
 
-from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analysis, AnalysisError, AnalysisRequest, PreparedCall, Usage
-from analysis.cost import usage_with_cost
+from analysis.base import (
+    CUT_OFF,
+    NO_SUCH_BATCH,
+    ODD_ANSWER,
+    REFUSED,
+    Analysis,
+    AnalysisError,
+    AnalysisRequest,
+    BatchAnswer,
+    BatchStatus,
+    PreparedCall,
+    Usage,
+)
+from analysis.cost import in_batch, usage_with_cost
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
 from analysis.schema import read_answer, wire_schema
@@ -27,6 +41,12 @@ MAX_RETRY_AFTER_S = 300.0
 USAGE_LIMIT_TEXT = "You have reached your specified"
 # Summaries may repeat what the prompt forbids; region plays no part for what already went through the stripper once.
 SUMMARY_REGION = "US"
+# A thousand requests are some ten megabytes, and their answers come as one stream.
+BATCH_TIMEOUT_S = 120.0
+BATCHES_A_PAGE = 100
+
+T = TypeVar("T")
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -134,9 +154,30 @@ class Claude:
         """One call. Raises: AnalysisError."""
         started = time.monotonic()
         message, request_id, requests_per_min = self._create(call)
-        usage = _usage(message)
+        analysis = self._read(
+            message,
+            roomy=call.max_tokens > _parameters(call.model)["max_tokens"],
+            usage=_usage(message),
+            topics=topics,
+            prompt_version=call.prompt_version,
+            request_id=request_id,
+            latency_ms=int((time.monotonic() - started) * 1000),
+        )
+        return replace(analysis, requests_per_min=requests_per_min)
+
+    def _read(
+        self,
+        message: Message,
+        *,
+        roomy: bool,
+        usage: Usage,
+        topics: tuple[str, ...],
+        prompt_version: str = "",
+        request_id: str | None = None,
+        latency_ms: int = 0,
+    ) -> Analysis:
+        """The validated answer in a message. roomy: it had all the room that we give. Raises: AnalysisError."""
         if message.stop_reason == "max_tokens":
-            roomy = call.max_tokens > _parameters(call.model)["max_tokens"]
             raise AnalysisError(CUT_OFF, permanent=roomy, usage=usage, request_id=request_id)
         text = _text(message, usage=usage, request_id=request_id)
         try:
@@ -149,12 +190,11 @@ class Claude:
                 answer=read.answer.model_copy(update={"summary": summary}),
                 analyzer=self.name,
                 model=message.model,
-                prompt_version=call.prompt_version,
+                prompt_version=prompt_version,
                 usage=usage,
                 request_id=request_id,
-                latency_ms=int((time.monotonic() - started) * 1000),
+                latency_ms=latency_ms,
                 unknown_topics=read.unknown_topics,
-                requests_per_min=requests_per_min,
             )
         raise failure
 
@@ -163,13 +203,7 @@ class Claude:
         failure: AnalysisError
         try:
             create: Any = self._client.messages.with_raw_response.create
-            raw = create(
-                model=call.model,
-                system=json.loads(call.system_text),
-                messages=[{"role": "user", "content": call.user_turn}],
-                max_tokens=call.max_tokens,
-                **call.parameters,
-            )
+            raw = create(**self._request(call))
             request_id = raw.headers.get("request-id")
             allowed = raw.headers.get("anthropic-ratelimit-requests-limit", "")
             message: Any = raw.parse()
@@ -188,6 +222,125 @@ class Claude:
             failure = _no_answer("odd_answer", request_id=request_id)
         # Outside the handler: an exception raised inside it would carry the SDK's, which holds the key and the text.
         raise failure
+
+    def _request(self, call: PreparedCall) -> dict[str, Any]:
+        """The body of a call, which is also that of a request in a batch."""
+        return {
+            "model": call.model,
+            "system": json.loads(call.system_text),
+            "messages": [{"role": "user", "content": call.user_turn}],
+            **call.parameters,
+            "max_tokens": call.max_tokens,
+        }
+
+    def submit_batch(self, calls: Mapping[str, PreparedCall]) -> str:
+        """See BatchAnalyzer."""
+        requests: Any = [{"custom_id": custom_id, "params": self._request(call)} for custom_id, call in calls.items()]
+        batch = _translated(lambda: self._batches.create(requests=requests))
+        return _status_of(batch).provider_id
+
+    def list_batches(self, *, created_after: datetime) -> list[BatchStatus]:
+        """See BatchAnalyzer."""
+
+        def collect() -> list[BatchStatus]:
+            found: list[BatchStatus] = []
+            page = self._batches.list(limit=BATCHES_A_PAGE)
+            while True:
+                # A foreign JSON reads as an empty page: "no batches" is believed only of a page that has a list.
+                if not isinstance(page.data, list) or "data" not in page.model_fields_set:
+                    raise _no_answer("odd_answer")
+                statuses = [_status_of(batch) for batch in page.data]
+                newer = [status for status in statuses if status.created_at > created_after]
+                found += newer
+                if len(newer) < len(statuses) or not page.has_next_page():
+                    return found
+                page = page.get_next_page()
+
+        return _translated(collect)
+
+    def get_batch(self, provider_id: str) -> BatchStatus:
+        """See BatchAnalyzer."""
+        return _status_of(_translated(lambda: self._batches.retrieve(provider_id)))
+
+    def read_batch(self, provider_id: str, *, topics: tuple[str, ...]) -> Iterator[BatchAnswer]:
+        """See BatchAnalyzer."""
+        lines = _translated(lambda: self._batches.results(provider_id))
+        try:
+            while (line := _translated(lambda: next(lines, _END))) is not _END:
+                yield self._batch_answer(line, topics=topics)
+        finally:
+            lines.close()
+
+    def cancel_batch(self, provider_id: str) -> None:
+        """See BatchAnalyzer."""
+        _translated(lambda: self._batches.cancel(provider_id))
+
+    def delete_batch(self, provider_id: str) -> None:
+        """See BatchAnalyzer."""
+        try:
+            _translated(lambda: self._batches.delete(provider_id))
+        except AnalysisError as error:
+            if error.code != NO_SUCH_BATCH:
+                raise
+
+    @property
+    def _batches(self) -> Any:
+        return self._client.with_options(timeout=httpx2.Timeout(BATCH_TIMEOUT_S, connect=3.0)).messages.batches
+
+    def _batch_answer(self, line: Any, *, topics: tuple[str, ...]) -> BatchAnswer:
+        custom_id, result = str(getattr(line, "custom_id", "")), getattr(line, "result", None)
+        kind = getattr(result, "type", None)
+        if kind in {"canceled", "expired"}:
+            error = AnalysisError(f"batch_{kind}", permanent=False)
+            return BatchAnswer(custom_id, error=error, counts_as_try=kind == "expired")
+        message = getattr(result, "message", None)
+        if kind != "succeeded" or not isinstance(message, Message) or message.stop_reason is None:
+            return BatchAnswer(custom_id, error=_batch_error(result))
+        usage = in_batch(_usage(message))
+        roomy = usage.output_tokens > _parameters(message.model)["max_tokens"]
+        try:
+            return BatchAnswer(custom_id, self._read(message, roomy=roomy, usage=usage, topics=topics))
+        except AnalysisError as error:
+            return BatchAnswer(custom_id, error=error)
+
+
+def _batch_error(result: Any) -> AnalysisError:
+    """Why a request of a batch was not answered. Its text may quote the request: only the kind is kept."""
+    kind = str(getattr(getattr(getattr(result, "error", None), "error", None), "type", "odd_answer"))
+    code = kind if kind.replace("_", "").isalnum() and len(kind) < 64 else "odd_answer"
+    return AnalysisError(f"batch_{code}", permanent=code == "invalid_request_error")
+
+
+def _status_of(batch: Any) -> BatchStatus:
+    """Raises: AnalysisError when it is no batch (a proxy's page, a foreign JSON)."""
+    created_at, provider_id = getattr(batch, "created_at", None), getattr(batch, "id", None)
+    if not isinstance(created_at, datetime) or not isinstance(provider_id, str):
+        raise _no_answer("odd_answer")
+    counts = getattr(batch, "request_counts", None)
+    kinds = ("processing", "succeeded", "errored", "canceled", "expired")
+    requests = sum(int(getattr(counts, kind, None) or 0) for kind in kinds)
+    return BatchStatus(provider_id, created_at, getattr(batch, "processing_status", None) == "ended", requests)
+
+
+def _translated(ask: Callable[[], T]) -> T:
+    """The outcome of a call about batches. Raises: AnalysisError in place of anything of the SDK's."""
+    try:
+        return ask()
+    except AnalysisError:
+        raise
+    except anthropic.APIStatusError as error:
+        if error.status_code == 404:
+            failure = AnalysisError(NO_SUCH_BATCH, permanent=True, request_id=error.request_id)
+        else:
+            failure = _from_status(error)
+    except (anthropic.APITimeoutError, httpx2.TimeoutException):
+        failure = _no_answer("timeout")
+    except (anthropic.APIConnectionError, httpx2.HTTPError):
+        failure = _no_answer("no_connection")
+    except (anthropic.AnthropicError, ValueError, AttributeError, TypeError):
+        failure = _no_answer("odd_answer")
+    # Outside the handler: see Claude._create.
+    raise failure
 
 
 def _parameters(model: str) -> dict[str, Any]:

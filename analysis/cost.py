@@ -1,6 +1,6 @@
 """What a call costs. Prices in US dollars per million tokens, from the provider's price list of October 2026."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.base import Usage
 
@@ -21,6 +21,15 @@ PRICES = {
     "claude-opus-5-5": Price(input=4.0, output=20.0, cache_write=8.0, cache_read=0.20),
     "claude-haiku-4-5": Price(input=1.0, output=5.0, cache_write=2.0, cache_read=0.10),
 }
+
+
+# What a batched request costs of the price of a single call.
+BATCH_SHARE = 0.5
+
+
+def in_batch(usage: Usage) -> Usage:
+    """The same tokens at the price of a batch."""
+    return replace(usage, cost_microusd=round(usage.cost_microusd * BATCH_SHARE))
 
 
 def usage_with_cost(

@@ -24,6 +24,7 @@ COMMANDS = {
     "history": ("cli.history", "what was made of a message or conversation, when, by what, for how much"),
     "egress": ("cli.egress", "what has left for the AI provider, word for word"),
     "dead": ("cli.dead", "list and replay parked messages"),
+    "sweep": ("cli.sweep", "judge past messages again: plan, run, watch, report"),
     "crm": ("cli.crm", "check and provision a tenant's CRM"),
     "eval": ("cli.eval", "how good an analyzer is on a labelled file, and how sure that is"),
     "correction": ("cli.correction", "correct a message's label, undo it, list corrections"),

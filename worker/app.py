@@ -16,6 +16,7 @@ from worker.roles import ROLES
 RECONCILE_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
 WATCH_EVERY_S = 60.0
+RING_SWEEPS_EVERY_S = 2.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -90,6 +91,13 @@ app.conf.update(
         "negative_counts": {
             "task": "earshot.refresh_negative_counts",
             "schedule": 3600.0,
+            "options": {"queue": "maintenance"},
+        },
+        # By the hour, not by the month: whenever beat was away, the month's sweep is made once, at the next tick.
+        "plan_sweeps": {"task": "earshot.plan_sweeps", "schedule": 3600.0, "options": {"queue": "maintenance"}},
+        "ring_sweeps": {
+            "task": "earshot.ring_sweeps",
+            "schedule": RING_SWEEPS_EVERY_S,
             "options": {"queue": "maintenance"},
         },
     },

@@ -8,6 +8,7 @@ import structlog
 
 from store.db import Database, StoreError
 from store.runs import LEASE_S, renew_leases
+from store.sweeps import renew_sweep_leases
 
 RENEW_EVERY_S = LEASE_S / 3
 
@@ -47,6 +48,9 @@ class LeaseKeeper:
             try:
                 with self._database.system_transaction() as conn:
                     renew_leases(conn, tokens)
+                # On its own: a sweep's row may be locked for a moment, and live messages must not wait for it.
+                with self._database.system_transaction() as conn:
+                    renew_sweep_leases(conn, tokens)
             except StoreError as error:
                 # The lease may run out; then another worker calls once more and this one's answer is refused.
                 log.warning("lease_renewal_failed", code=error.code, leases=len(tokens))

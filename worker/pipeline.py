@@ -49,3 +49,10 @@ def ring_action(*, tenant_id: int, action_id: str) -> None:
 def ring_crm(*, tenant_id: int) -> None:
     """Ask a worker to write what is due at one tenant's CRM."""
     app.signature("earshot.flush_crm", kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()
+
+
+def ring_sweep(*, tenant_id: int, sweep_id: str) -> None:
+    """Ask a worker for one turn of work on a sweep."""
+    app.signature(
+        "earshot.advance_sweep", kwargs={"tenant_id": tenant_id, "sweep_id": sweep_id}, queue="sweep"
+    ).apply_async()

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Task
+from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, delivery, fusion, reconcile, steps, watchdog
+from worker import analyze_step, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action
+from worker.pipeline import ring_action, ring_sweep
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -197,3 +198,39 @@ def judge_quiet_tenants(**_: Any) -> None:
 def refresh_negative_counts(**_: Any) -> None:
     """Let "N negative messages in last 30 days" fall with time."""
     _quietly(lambda: reconcile.refresh_negative_counts(deps()), name="refresh_negative_counts")
+
+
+@app.task(name="earshot.plan_sweeps", queue="maintenance")
+def plan_sweeps(**_: Any) -> None:
+    """Plan and start this month's sweeps of tenants that have none yet."""
+    _quietly(lambda: sweep_plan.plan_month(deps(), now=datetime.now(UTC)), name="plan_sweeps")
+
+
+@app.task(name="earshot.ring_sweeps", queue="maintenance")
+def ring_sweeps(**_: Any) -> None:
+    """Have workers go on with the sweeps that are due."""
+
+    def ring() -> None:
+        for tenant_id, sweep_id in sweeps.take_due(deps()):
+            ring_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
+
+    try:
+        _quietly(ring, name="ring_sweeps")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+
+
+@app.task(name="earshot.advance_sweep", queue="sweep")
+def advance_sweep(*, tenant_id: int, sweep_id: str, **_: Any) -> None:
+    """One turn of work on one sweep."""
+
+    def advance() -> None:
+        try:
+            sweeps.advance_sweep(deps(), tenant_id=tenant_id, sweep_id=sweep_id)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- its text may quote a customer: only its class is told
+            log.error("sweep_turn_failed", code=type(error).__name__, where=_where(error), sweep_id=sweep_id)  # noqa: TRY400
+            sweeps.note_bug(deps(), tenant_id=tenant_id, sweep_id=sweep_id, name=type(error).__name__)
+
+    _quietly(advance, name="advance_sweep")

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 
+from devstack.standins.claude_batches import Batches
 from devstack.standins.claude_form import fill, schema_problem
 from devstack.standins.claude_reader import read
 from devstack.standins.claude_request import answer_schema, conversation, example_for, system_text, user_text
@@ -29,13 +30,24 @@ class Claude(StandIn):
         self._latency_s = latency_s
         self._numbers = itertools.count(1)
         self._cache = PromptCache()
+        self._batches = Batches(self._batch_result)
+        self._paid = {"calls": 0, "batched": 0}
 
     def control(self, request: Request) -> Answer | None:
-        """`POST /_latency {"seconds": n}` sets how long every message takes."""
-        if (request.method, request.path) != ("POST", "/_latency"):
+        """`POST /_latency {"seconds": n}` sets how long every message takes, `POST /_batch_time` likewise a batch.
+
+        `GET /_paid`: how many answers were given and so billed, single ones and batched ones.
+        """
+        if (request.method, request.path) == ("GET", "/_paid"):
+            return Answer(self._paid)
+        if request.method != "POST" or request.path not in {"/_latency", "/_batch_time"}:
             return None
         try:
-            self._latency_s = float(request.json_object()["seconds"])
+            seconds = float(request.json_object()["seconds"])
+            if request.path == "/_latency":
+                self._latency_s = seconds
+            else:
+                self._batches.seconds = seconds
         except (KeyError, TypeError, ValueError):
             return Answer({"error": 'the body must be {"seconds": number}'}, 400)
         return Answer({"ok": True})
@@ -51,6 +63,9 @@ class Claude(StandIn):
     def _route(self, request: Request) -> Answer:
         if not (request.bearer or request.headers.get("x-api-key")):
             return _error(401, "authentication_error", "invalid x-api-key")
+        owner = request.bearer or request.headers.get("x-api-key", "")
+        if self._batches.serves(request):
+            return self._batches.answer(request, owner=owner)
         if request.method == "GET" and request.path.startswith("/v1/models/"):
             name = request.path.removeprefix("/v1/models/")
             return (
@@ -67,7 +82,16 @@ class Claude(StandIn):
             return Answer({"input_tokens": token_count(system_text(payload)) + token_count(user_text(payload))})
         if self._latency_s:
             gevent.sleep(self._latency_s)
-        return Answer(self._message(payload, owner=request.bearer or request.headers.get("x-api-key", "")))
+        self._paid["calls"] += 1
+        return Answer(self._message(payload, owner=owner))
+
+    def _batch_result(self, params: dict[str, Any], owner: str) -> dict[str, Any]:
+        """What stands in a batch's results for one request."""
+        problem = _problem(params, counting=False)
+        if problem:
+            return {"type": "errored", "error": _error(400, "invalid_request_error", problem).body}
+        self._paid["batched"] += 1
+        return {"type": "succeeded", "message": self._message(params, owner=owner)}
 
     def _message(self, payload: dict[str, Any], *, owner: str) -> dict[str, Any]:
         room = payload["max_tokens"] * CHARACTERS_PER_TOKEN

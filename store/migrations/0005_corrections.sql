@@ -66,6 +66,11 @@ AS $$
     ) AS c
 $$;
 
+-- Whether an analysis counts yet. A later migration says more.
+CREATE FUNCTION analysis_counts(run_kind text, run_id uuid) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN run_kind IS NOT NULL AND run_id IS NOT NULL;
+
 -- What a message means, for everybody who asks: its newest valid analysis (or that of one run), with what people have corrected.
 -- The one place that decides which analysis counts: one that must not count yet is left out here.
 -- A person is sure: the score of a corrected sentiment is 1. The model's advice goes with the reading that it was given for.
@@ -98,7 +103,7 @@ AS $$
         SELECT *
         FROM message_analysis AS n
         WHERE n.message_id = of_message AND n.id > of_message AND NOT n.provisional
-          AND (of_run IS NULL OR n.run_id = of_run)
+          AND CASE WHEN of_run IS NULL THEN analysis_counts(n.run_kind, n.run_id) ELSE n.run_id = of_run END
         ORDER BY n.id DESC
         LIMIT 1
     ) AS a
