@@ -97,13 +97,20 @@ def read_ledger(conn: Connection, tenant_id: int, *, model: str) -> LedgerFigure
     calls, input_tokens, turn_chars, output_tokens, latency_ms, sweep_hits = row
     prefix = conn.execute(
         """
-        SELECT e.cached_tokens + coalesce(e.cache_write_tokens, 0), p.system_text
-        FROM egress AS e JOIN prompt_registry AS p USING (prompt_hash)
-        WHERE e.tenant_id = %s AND e.model = %s AND e.outcome = 'answered' AND e.cached_tokens > 0
-        ORDER BY e.id DESC
+        WITH newest AS (
+            SELECT id, cached_tokens, coalesce(cache_write_tokens, 0) AS written, prompt_hash
+            FROM egress
+            WHERE tenant_id = %s AND model = %s AND outcome = 'answered'
+            ORDER BY id DESC
+            LIMIT %s
+        )
+        SELECT n.cached_tokens + n.written, p.system_text
+        FROM newest AS n JOIN prompt_registry AS p USING (prompt_hash)
+        WHERE n.cached_tokens > 0
+        ORDER BY n.id DESC
         LIMIT 1
         """,
-        (tenant_id, model),
+        (tenant_id, model, LEDGER_CALLS),
     ).fetchone()
     return LedgerFigures(
         calls,

@@ -121,6 +121,8 @@ class SentPrompt:
 
     prompt_version: str
     prompt_hash: str
+    model: str
+    minimizer_version: str | None
 
 
 def find_sent_prompt(conn: Connection, item_id: str) -> SentPrompt | None:
@@ -129,7 +131,7 @@ def find_sent_prompt(conn: Connection, item_id: str) -> SentPrompt | None:
     """
     row = conn.execute(
         """
-        SELECT e.prompt_version, e.prompt_hash
+        SELECT e.prompt_version, e.prompt_hash, e.model, m.minimizer_version
         FROM sweep_item AS i
         JOIN egress AS e ON e.id = i.egress_id
         JOIN message AS m ON m.id = i.message_id
@@ -250,10 +252,7 @@ def find_newest_analysis(conn: Connection, message_id: str) -> str | None:
         SELECT a.id::text
         FROM message_analysis AS a
         WHERE a.message_id = %s AND a.id > %s AND NOT a.provisional
-          AND NOT (a.run_kind = 'sweep' AND EXISTS (
-              SELECT FROM sweep_item AS i JOIN sweep AS s ON s.id = i.sweep_id
-              WHERE i.run_id = a.run_id AND s.needs_approval AND s.approved_at IS NULL
-          ))
+          AND analysis_counts(a.run_kind, a.run_id)
         ORDER BY a.id DESC
         LIMIT 1
         """,

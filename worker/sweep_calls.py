@@ -58,6 +58,11 @@ class CallDesk:
         item_id, message_id = waiting
         if self._outage:
             return
+        # Live messages keep their part of the provider's limit.
+        wait_s = self._turn.deps.provider_gate.wait_s(self._turn.model, bulk=True)
+        if wait_s > 0:
+            self._outage = Outage("provider_paused", permanent=False, retry_after_s=wait_s)
+            return
         claimed = self._claim(item_id, message_id)
         if claimed is None:
             return

@@ -104,7 +104,7 @@ def make_plan(
     The transaction must act for `tenant_id`.
     """
     chosen = choose_messages(conn, tenant_id, days=options.days, max_customers=options.customers)
-    model = model or find_newest_model(conn, tenant_id) or "claude-haiku-5-5"
+    model = tenant.model.default or model or find_newest_model(conn, tenant_id) or "claude-haiku-5-5"
     if not chosen:
         return SweepPlan(options, model, [], 0, 0, has_price=model in PRICES)
     step = max(len(chosen) / SAMPLE, 1.0)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analysis.base import CUT_OFF, Analysis, AnalysisError, Analyzer, PreparedCall
+from analysis.schema import SCHEMA_VERSION
 from config.industries import load_industry
 from config.tenant import TenantConfig
-from store.analyses import NewAnalysis, add_analysis, add_egress, settle_egress
+from store.analyses import NewAnalysis, Provenance, add_analysis, add_egress, count_unknown_topics, settle_egress
 from store.db import Connection
 from store.examples import PublishedExamples
 from store.messages import get_message
 from store.runs import RunRef
+from store.spend import add_spend
 from store.sweep_items import (
     Claim,
     SweepItem,
@@ -68,6 +70,11 @@ class SweepTurn:
     def topics(self) -> tuple[str, ...]:
         """The names that answers may use."""
         return tuple({**load_industry(self.tenant.industry).all_topics(), **self.tenant.topics})
+
+    @property
+    def model(self) -> str:
+        """The model that the tenant's messages are read by."""
+        return self.tenant.model.default or self.analyzer.model
 
     def look(self) -> Sweep:
         """The sweep as it is now. Raises: LeaseLost."""
@@ -127,7 +134,7 @@ def claim_words(
         settle_item(conn, item.id, state="skipped", error_code="judged_elsewhere")
         return None
     built = build_request(conn, message, tenant_id=turn.tenant_id, tenant=turn.tenant, examples=examples)
-    call = turn.analyzer.prepare(built.request, with_room=item.error_code == CUT_OFF)
+    call = turn.analyzer.prepare(built.request, with_room=item.error_code == CUT_OFF, model=turn.model)
     ref = RunRef(turn.tenant_id, item.message_id, item.run_id)
     egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose="sweep")
     sent_hash = hashlib.sha256(call.user_turn.encode()).digest()
@@ -157,7 +164,7 @@ def settle_answer(
             settle_item(conn, item.id, state="failed", error_code=answer.code)
         else:
             try_again(conn, item, error_code=answer.code, counts=counts_as_try and not answer.provider_down)
-    elif not _keep(conn, turn, item, answer):
+    elif not _keep(conn, turn, item, answer, latency_ms=latency_ms):
         outcome = "answered_too_late"
         settle_item(conn, item.id, state="dropped", error_code="words_changed")
     settle_egress(
@@ -168,10 +175,12 @@ def settle_answer(
         request_id=answer.request_id,
         latency_ms=latency_ms,
     )
-    return answer.usage.cost_microusd if answer.usage else 0
+    cost_microusd = answer.usage.cost_microusd if answer.usage else 0
+    add_spend(conn, turn.tenant_id, cost_microusd=cost_microusd)
+    return cost_microusd
 
 
-def _keep(conn: Connection, turn: SweepTurn, item: SweepItem, analysis: Analysis) -> bool:
+def _keep(conn: Connection, turn: SweepTurn, item: SweepItem, analysis: Analysis, *, latency_ms: int | None) -> bool:
     """Append the analysis. False when the words it is about no longer stand."""
     sent = find_sent_prompt(conn, item.id)
     if sent is None:
@@ -187,7 +196,19 @@ def _keep(conn: Connection, turn: SweepTurn, item: SweepItem, analysis: Analysis
             model=analysis.model,
             prompt_version=sent.prompt_version,
             prompt_hash=sent.prompt_hash,
+            provenance=Provenance(
+                model_asked=sent.model,
+                schema_version=SCHEMA_VERSION,
+                minimizer_version=sent.minimizer_version,
+                request_id=analysis.request_id,
+                input_tokens=analysis.usage.input_tokens,
+                output_tokens=analysis.usage.output_tokens,
+                cached_tokens=analysis.usage.cached_tokens,
+                cost_microusd=analysis.usage.cost_microusd,
+                latency_ms=latency_ms,
+            ),
         ),
     )
+    count_unknown_topics(conn, turn.tenant_id, analysis.unknown_topics)
     settle_item(conn, item.id, state="done", analysis_id=analysis_id, before_analysis_id=before)
     return True

@@ -313,7 +313,7 @@ def test_pause_takes_effect_within_a_batch_and_resume_goes_on(deps, owner, tenan
 
 def test_cancel_ends_what_was_begun_and_keeps_what_was_judged(deps, owner, tenant_id, provider, monkeypatch):
     monkeypatch.setattr(sweep_limits, "MAX_OPEN_BATCHES", 2)
-    provider.batches_take(30)
+    provider.batches_take(2)
     seed(owner, tenant_id, messages=50)
     sweep_id = start(deps, tenant_id)
     turn(deps, tenant_id, sweep_id)
