@@ -67,16 +67,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1_000_000:
-        raise ValueError
-    return number
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        message = f"{text!r} is not a whole number from 1 to 1000000"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _dollars(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 100_000:
-        raise ValueError
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100_000:  # and no NaN
+        message = f"{text!r} is not an amount from 0 to 100000"
+        raise argparse.ArgumentTypeError(message)
     return number
 
 

@@ -112,6 +112,7 @@ def test_approve(earshot, deps, owner, tenant_id, provider):
         (("plan", "--days", "0"), 2),
         (("plan", "--budget-usd", "-1"), 2),
         (("plan", "--customers", "many"), 2),
+        (("plan", "--budget-usd", "nan"), 2),
     ],
 )
 def test_without_a_sweep_or_with_wrong_words(earshot, arguments, code):
