@@ -110,6 +110,8 @@ def test_approve(earshot, deps, owner, tenant_id, provider):
         (("pause", "--sweep", "2020-01"), 1),
         (("run", "--yes"), 1),
         (("plan", "--days", "0"), 2),
+        (("plan", "--days", "3660"), 0),
+        (("plan", "--days", "4000"), 2),
         (("plan", "--budget-usd", "-1"), 2),
         (("plan", "--customers", "many"), 2),
         (("plan", "--budget-usd", "nan"), 2),
