@@ -31,6 +31,7 @@ from store.tenants import find_tenant_id, get_tenant_config
 from worker.sweep_flips import FlipReport, report_flips
 from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, start_sweep
 
+MAX_DAYS = 3660
 _HELP = {
     "plan": "how many messages a sweep would judge, what it would cost and take; writes nothing",
     "run": "plan, ask, and start; workers begin within seconds",
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text)
         action.add_argument("--tenant", required=True, metavar="SLUG")
         if name in {"plan", "run"}:
-            action.add_argument("--days", type=_whole, metavar="N", help="how far back (default: the tenant's, 90)")
+            action.add_argument("--days", type=_days, metavar="N", help="how far back (default: the tenant's, 90)")
             action.add_argument(
                 "--customers", type=_whole, metavar="N", help="of how many (default: the tenant's, 500)"
             )
@@ -67,16 +68,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1_000_000:
-        raise ValueError
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        message = f"{text!r} is not a whole number from 1 to 1000000"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _days(text: str) -> int:
+    number = _whole(text)
+    if number > MAX_DAYS:
+        message = f"{text!r} is more than {MAX_DAYS} days"
+        raise argparse.ArgumentTypeError(message)
     return number
 
 
 def _dollars(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 100_000:
-        raise ValueError
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100_000:  # and no NaN
+        message = f"{text!r} is not an amount from 0 to 100000"
+        raise argparse.ArgumentTypeError(message)
     return number
 
 

@@ -43,7 +43,7 @@ def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customer
 
 @dataclass(frozen=True)
 class LedgerFigures:
-    """What the tenant's last answered calls took, in sums. turn_chars: of the user turns. prefix_*: of the newest cached prompt.
+    """What the tenant's last answered calls took, in sums. latency_ms: the median of live ones. turn_chars: of the user turns. prefix_*: of the newest cached prompt.
 
     sweep_hits: of the calls of earlier sweeps, the part that read the prompt from the cache; None without any.
     """
@@ -87,7 +87,7 @@ def read_ledger(conn: Connection, tenant_id: int, *, model: str) -> LedgerFigure
             LIMIT %s
         )
         SELECT count(*), coalesce(sum(input_tokens), 0), coalesce(sum(chars), 0), coalesce(sum(output_tokens), 0),
-               (avg(latency_ms) FILTER (WHERE purpose = 'live'))::float,
+               (percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE purpose = 'live'))::float,
                (avg((cached_tokens > 0)::integer) FILTER (WHERE purpose = 'sweep'))::float
         FROM newest
         """,

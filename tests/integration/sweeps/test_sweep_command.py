@@ -110,8 +110,11 @@ def test_approve(earshot, deps, owner, tenant_id, provider):
         (("pause", "--sweep", "2020-01"), 1),
         (("run", "--yes"), 1),
         (("plan", "--days", "0"), 2),
+        (("plan", "--days", "3660"), 0),
+        (("plan", "--days", "4000"), 2),
         (("plan", "--budget-usd", "-1"), 2),
         (("plan", "--customers", "many"), 2),
+        (("plan", "--budget-usd", "nan"), 2),
     ],
 )
 def test_without_a_sweep_or_with_wrong_words(earshot, arguments, code):
