@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from devstack.data_dir import open_data_dir
-from devstack.embedded import embedded_postgres, embedded_valkey, ensure_database, owner_url
+from devstack.embedded import POSTGRES_SETTINGS, embedded_postgres, embedded_valkey, ensure_database, owner_url
 from devstack.ports import Ports
 from devstack.supervisor import Supervisor
 
@@ -17,6 +17,8 @@ PASSWORD = "test"
 
 def main() -> None:
     data, ports = open_data_dir(Path(sys.argv[1])), Ports()
+    # Hundreds of databases are made and dropped, and none of them outlives the tests. Kills are tested on whole stacks.
+    POSTGRES_SETTINGS.update({"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"})
     supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
     postgres_port, valkey_port = ports.free(), ports.free()
     postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
