@@ -1,7 +1,7 @@
 """One breaker for all workers: while a provider fails, nobody calls it, and one probe finds out when it is back.
 
-Opens when at least 5 calls, and more than half of all, have failed within 30 s; asks again after 30 s, then after twice as long, at
-most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
+Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 30 s, then after twice
+as long, at most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
 """
 
 import threading
@@ -15,6 +15,7 @@ log = structlog.get_logger()
 _TIMEOUT_S = 0.5
 _RETRY_AFTER_S = 5.0
 WINDOW_MS = 30_000
+LAST_CALLS = 20
 MIN_FAILURES = 5
 FIRST_PAUSE_MS = 30_000
 LONGEST_PAUSE_MS = 300_000
@@ -39,7 +40,7 @@ _REPORT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local failed = ARGV[1] == '1'
-local state = redis.call('HMGET', KEYS[1], 'open_until', 'pause', 'since', 'calls', 'failures')
+local state = redis.call('HMGET', KEYS[1], 'open_until', 'pause')
 local open_until, pause = tonumber(state[1] or 0), tonumber(state[2] or ARGV[4])
 if open_until > now then return 0 end
 local verdict = 0
@@ -55,12 +56,18 @@ elseif open_until > 0 then
     redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
     verdict = 1
 else
-    local since, calls, failures = tonumber(state[3] or 0), tonumber(state[4] or 0), tonumber(state[5] or 0)
-    if now - since > tonumber(ARGV[2]) then since, calls, failures = now, 0, 0 end
-    calls = calls + 1
-    if failed then failures = failures + 1 end
-    redis.call('HSET', KEYS[1], 'since', since, 'calls', calls, 'failures', failures)
+    redis.call('LPUSH', KEYS[2], (failed and '1:' or '0:') .. string.format('%.0f', now))
+    redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[8]) - 1)
+    redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))
+    local calls, failures = 0, 0
+    for _, call in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+        if now - tonumber(string.sub(call, 3)) <= tonumber(ARGV[2]) then
+            calls = calls + 1
+            if string.sub(call, 1, 1) == '1' then failures = failures + 1 end
+        end
+    end
     if failures >= tonumber(ARGV[3]) and failures * 2 > calls then
+        redis.call('DEL', KEYS[2])
         redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
         verdict = 1
     end
@@ -110,9 +117,10 @@ class CircuitBreaker:
             LONGEST_PAUSE_MS,
             KEEP_MS,
             round(pause_s * 1000),
+            LAST_CALLS,
         ]
         try:
-            verdict = int(self._report(keys=[_key(name)], args=arguments))
+            verdict = int(self._report(keys=[_key(name), f"{_key(name)}:recent"], args=arguments))
         except redis.RedisError as error:
             self._stay_away(error)
             return False

@@ -256,7 +256,7 @@ def breaker(broker):
     import redis
 
     with redis.Redis.from_url(broker) as client:
-        client.delete("earshot:breaker:t")
+        client.delete("earshot:breaker:t", "earshot:breaker:t:recent")
     return CircuitBreaker(broker)
 
 
@@ -282,6 +282,14 @@ def test_the_breaker_stays_closed_while_half_of_the_calls_work(breaker):
     for number in range(40):
         breaker.report("t", failed=number % 2 == 1)
     assert breaker.wait_s("t") == 0
+
+
+def test_a_hundred_good_calls_a_moment_ago_do_not_hide_that_the_provider_fails_now(breaker):
+    for _ in range(100):
+        breaker.report("t", failed=False)
+    for _ in range(11):
+        breaker.report("t", failed=True)
+    assert breaker.wait_s("t") > 20
 
 
 def test_without_its_server_the_breaker_is_closed():
@@ -355,7 +363,7 @@ def drive(deps, ref, owner):
     for _ in range(6):
         deps.provider_gate.breaker.report(HAIKU, failed=False)
         client = redis.Redis.from_url(deps.settings.redis_url.get_secret_value())
-        client.delete(f"earshot:breaker:{HAIKU}", f"earshot:breaker:{SONNET}")
+        client.delete(*client.keys("earshot:breaker:*"), "none")
         client.close()
         owner.execute("UPDATE run SET lease_until = NULL, next_at = now()")
         try:
