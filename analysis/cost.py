@@ -32,19 +32,23 @@ def in_batch(usage: Usage) -> Usage:
     return replace(usage, cost_microusd=round(usage.cost_microusd * BATCH_SHARE))
 
 
+def price_of(model: str) -> Price:
+    """By the longest known beginning of the name ("claude-haiku-4-5-20251001"); else the dearest, so that no cap fails open."""
+    known = max((name for name in PRICES if model.startswith(name)), key=len, default=None)
+    return PRICES[known] if known else max(PRICES.values(), key=lambda price: price.output)
+
+
 def usage_with_cost(
     model: str, *, input_tokens: int, output_tokens: int, cached_tokens: int, cache_write_tokens: int
 ) -> Usage:
-    """Usage with its cost in millionths of a dollar; 0 for a model whose price is not known here."""
-    price = PRICES.get(model)
-    cost = 0.0
-    if price:
-        cost = (
-            input_tokens * price.input
-            + output_tokens * price.output
-            + cached_tokens * price.cache_read
-            + cache_write_tokens * price.cache_write
-        )
+    """Usage with its cost in millionths of a dollar; of a model whose price is not known here, by the dearest that is."""
+    price = price_of(model)
+    cost = (
+        input_tokens * price.input
+        + output_tokens * price.output
+        + cached_tokens * price.cache_read
+        + cache_write_tokens * price.cache_write
+    )
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,

@@ -9,7 +9,7 @@ from cli.connect import find_installation
 from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.tenant_scope import as_uuid, tenant_transaction
-from store.history import list_egress
+from store.history import EgressRow, list_egress
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -39,12 +39,20 @@ def _as_time(text: str) -> datetime:
 def run(options: argparse.Namespace) -> int:
     """Print what has left."""
     with tenant_transaction(find_installation(options.data), options.tenant) as (conn, tenant_id):
-        rows = [
-            vars(one)
-            for one in list_egress(
-                conn, tenant_id, message_id=options.message, customer_id=options.customer, since=options.since
+        found: list[EgressRow] = []
+        while True:
+            page = list_egress(
+                conn,
+                tenant_id,
+                message_id=options.message,
+                customer_id=options.customer,
+                since=options.since,
+                after_id=found[-1].id if found else None,
             )
-        ]
+            found += page
+            if not page:
+                break
+    rows = [vars(one) for one in found]
     if options.csv:
         _print_csv(rows)
     else:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the timeline, and each analysis with what made it."""
-    with tenant_transaction(find_installation(options.data), options.tenant) as (conn, _):
+    with tenant_transaction(find_installation(options.data), options.tenant) as (conn, tenant_id):
         if options.prompt:
             system_text = find_prompt(conn, options.prompt)
             if system_text is None:
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
                 raise CommandError(message)
             print("\n\n".join(block["text"] for block in json.loads(system_text)))
             return 0
-        past = list_history(conn, message_id=options.message, conversation_id=options.conversation)
+        past = list_history(conn, tenant_id, message_id=options.message, conversation_id=options.conversation)
     if not options.json and past:
         for _, of_message in groupby(
             sorted(past, key=lambda one: (one.sent_at, one.message_id)), lambda o: o.message_id

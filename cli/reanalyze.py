@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     with tenant_transaction(find_installation(options.data), options.tenant) as (conn, tenant_id):
         message_ids: list[str] = options.message or []
         if options.conversation:
-            newest = find_newest_message(conn, options.conversation)
+            newest = find_newest_message(conn, tenant_id, options.conversation)
             if newest is None:
                 message = f"{options.tenant} has no conversation {options.conversation} with words of a customer"
                 raise CommandError(message)

@@ -12,9 +12,6 @@ from store.intake import StartedRun, add_messages, find_message_ids, message_key
 from store.messages import claim_contexts
 
 ERASED = "[erased]"
-# A turn stands as context before this many later messages at most (config.tenant.TenantConfig.context_turns), and some
-# of those may be answers.
-_LATER_MESSAGES = 60
 
 
 @dataclass(frozen=True)
@@ -99,20 +96,11 @@ def _forget_as_context(conn: Connection, ids: list[str]) -> None:
     """
     rows = conn.execute(
         """
-        SELECT e.id::text, e.run_id::text, e.message_id::text, e.minimized_text, e.context_ids::text[]
-        FROM message AS this
-        CROSS JOIN LATERAL (
-            SELECT later.id
-            FROM message AS later
-            WHERE later.conversation_id = this.conversation_id AND later.id <> this.id
-              AND later.sent_at >= this.sent_at
-            ORDER BY later.sent_at, later.id
-            LIMIT %s
-        ) AS later
-        JOIN egress AS e ON e.message_id = later.id AND e.context_ids @> ARRAY[this.id]
-        WHERE this.id = ANY(%s::uuid[])
+        SELECT id::text, run_id::text, message_id::text, minimized_text, context_ids::text[]
+        FROM egress
+        WHERE context_ids && %s::uuid[]
         """,
-        (_LATER_MESSAGES, ids),
+        (ids,),
     ).fetchall()
     if not rows:
         return

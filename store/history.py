@@ -39,9 +39,9 @@ class PastAnalysis:
 
 
 def list_history(
-    conn: Connection, *, message_id: str | None = None, conversation_id: str | None = None
+    conn: Connection, tenant_id: int, *, message_id: str | None = None, conversation_id: str | None = None
 ) -> list[PastAnalysis]:
-    """All analyses of a message or of a conversation's messages, in the order in which they were made."""
+    """All analyses of the tenant's message or of a conversation's messages, in the order in which they were made."""
     rows = conn.execute(
         """
         SELECT m.id::text, m.sent_at, a.created_at, a.run_kind, a.provisional, a.sentiment, a.score, a.intent, a.topics,
@@ -49,10 +49,10 @@ def list_history(
                a.prompt_hash, a.schema_version, a.minimizer_version, a.examples_version, a.input_tokens, a.output_tokens,
                a.cached_tokens, a.cost_microusd, a.latency_ms, a.request_id
         FROM message AS m JOIN message_analysis AS a ON a.message_id = m.id
-        WHERE m.id = %s OR m.conversation_id = %s
+        WHERE m.tenant_id = %s AND (m.id = %s OR m.conversation_id = %s)
         ORDER BY a.created_at, a.id
         """,
-        (message_id, conversation_id),
+        (tenant_id, message_id, conversation_id),
     ).fetchall()
     return [PastAnalysis(*row) for row in rows]
 
@@ -93,9 +93,10 @@ def list_egress(
     message_id: str | None = None,
     customer_id: str | None = None,
     since: datetime | None = None,
-    limit: int = 10_000,
+    after_id: str | None = None,
+    limit: int = 5000,
 ) -> list[EgressRow]:
-    """The tenant's ledger, oldest first; all of it when nothing narrows it down."""
+    """A page of the tenant's ledger, oldest first; of all of it when nothing narrows it down. after_id: the page before ended there."""
     rows = conn.execute(
         """
         SELECT e.id::text, e.created_at, e.message_id::text, e.purpose, e.provider, e.model, e.prompt_version, e.prompt_hash,
@@ -107,6 +108,7 @@ def list_egress(
           AND (%(customer_id)s::uuid IS NULL
                OR e.message_id IN (SELECT id FROM message WHERE customer_id = %(customer_id)s))
           AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
+          AND (%(after_id)s::uuid IS NULL OR e.id > %(after_id)s)
         ORDER BY e.id
         LIMIT %(limit)s
         """,
@@ -115,6 +117,7 @@ def list_egress(
             "message_id": message_id,
             "customer_id": customer_id,
             "since": since,
+            "after_id": after_id,
             "limit": limit,
         },
     ).fetchall()

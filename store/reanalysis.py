@@ -14,6 +14,11 @@ def add_reanalyses(
 
     Pressing twice is one run. until_now: each sees its conversation up to now. The transaction must act for `tenant_id`.
     """
+    rows = conn.execute(
+        "SELECT DISTINCT coalesce(joined_to, id)::text FROM message WHERE id = ANY(%s::uuid[])", (list(message_ids),)
+    ).fetchall()
+    # A part of a burst is judged with the message it was joined to.
+    message_ids = [row[0] for row in rows]
     # Locked in order, so that two who press at once wait for each other.
     conn.execute("SELECT FROM message WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (list(message_ids),))
     rows = conn.execute(
@@ -38,17 +43,17 @@ def add_reanalyses(
     return begun, sum(under_way for under_way, _, _ in rows)
 
 
-def find_newest_message(conn: Connection, conversation_id: str) -> str | None:
+def find_newest_message(conn: Connection, tenant_id: int, conversation_id: str) -> str | None:
     """The customer's newest message with words, by provider time: the one a second look at the conversation judges."""
     row = conn.execute(
         """
         SELECT id::text
         FROM message
-        WHERE conversation_id = %s AND direction = 'inbound' AND text IS NOT NULL AND state <> 'erased'
+        WHERE tenant_id = %s AND conversation_id = %s AND direction = 'inbound' AND text IS NOT NULL AND state <> 'erased'
         ORDER BY sent_at DESC, id DESC
         LIMIT 1
         """,
-        (conversation_id,),
+        (tenant_id, conversation_id),
     ).fetchone()
     return row[0] if row else None
 

@@ -161,7 +161,18 @@ def postpone(conn: Connection, ref: RunRef, *, seconds: float, error_code: str) 
 def wake_waiting(conn: Connection, *, because: str) -> int:
     """Make runs that were postponed for this reason due now. Needs the system scope."""
     return conn.execute(
-        "UPDATE run SET next_at = now(), rings = 0 WHERE state <> 'dead' AND error_code = %s AND next_at > now()",
+        """
+        UPDATE run
+        SET next_at = now(), rings = 0
+        WHERE id IN (
+            SELECT id
+            FROM run
+            WHERE state <> 'dead' AND error_code = %s AND next_at > now()
+            ORDER BY id
+            -- One that somebody works on at this moment is not waited for.
+            FOR UPDATE SKIP LOCKED
+        )
+        """,
         (because,),
     ).rowcount
 
@@ -272,7 +283,7 @@ def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
             SELECT id
             FROM run
             WHERE state <> 'dead' AND kind <> 'place' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
-            ORDER BY urgent DESC, next_at
+            ORDER BY urgent DESC, created_at, id
             LIMIT %s
             FOR UPDATE SKIP LOCKED
         )

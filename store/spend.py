@@ -34,6 +34,18 @@ def get_spent(conn: Connection, tenant_id: int) -> Spent:
     return Spent(*row)
 
 
+def add_bulk_spend(conn: Connection, tenant_id: int, *, cost_microusd: int) -> None:
+    """Count a sweep's call, which no cap for live messages looks at. The transaction must act for `tenant_id`."""
+    conn.execute(
+        """
+        INSERT INTO spend AS s (tenant_id, day, bulk_microusd)
+        VALUES (%s, current_date, %s)
+        ON CONFLICT (tenant_id, day) DO UPDATE SET bulk_microusd = s.bulk_microusd + EXCLUDED.bulk_microusd
+        """,
+        (tenant_id, cost_microusd),
+    )
+
+
 def add_spend(conn: Connection, tenant_id: int, *, cost_microusd: int, calls: int = 1, escalations: int = 0) -> None:
     """Count a call. The transaction must act for `tenant_id`."""
     conn.execute(

@@ -84,11 +84,16 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
         return _wait(deps, ref, seconds=NO_ANALYZER_RETRY_S, because="no_analyzer")
     tenant = deps.tenants.get(ref.tenant_id)
     model = deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
+    # Before the gate: a turn or a probe is for a call that will be made.
+    verdict = _look(deps, ref, tenant=tenant)
+    if verdict:
+        return verdict
     wait_s = deps.provider_gate.wait_s(model)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
     if isinstance(claimed, Next):
+        deps.provider_gate.give_back(model)
         return claimed
     with deps.leases.keep(claimed.lease_token):
         answer = _ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
@@ -104,22 +109,9 @@ def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
     return tenant.model.escalation or analyzer.escalation_model
 
 
-def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
-    """Leave the message alone for a while, without a call and without counting a try. It has a provisional reading by then."""
-    # Spread by the run's own id, so that a whole backlog does not come back in the same moment.
-    spread = 1 + int(ref.run_id[-4:], 16) / 0xFFFF / 4
+def _look(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next | None:
+    """None when the message waits to be asked about and the tenant can pay for it."""
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
-        verdict = after(run, expected="minimized")
-        if verdict:
-            return verdict
-        postpone(conn, ref, seconds=seconds * spread, error_code=because)
-    return Next.STOP
-
-
-def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> _Claimed | Next:
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
         if verdict:
@@ -131,8 +123,37 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
             bury(conn, ref, error_code="poison")
             return Next.STOP
         if _budget_is_used_up(conn, ref.tenant_id, tenant):
-            postpone(conn, ref, seconds=BUDGET_RETRY_S, error_code=BUDGET_REACHED)
+            postpone(conn, ref, seconds=BUDGET_RETRY_S * _spread(ref), error_code=BUDGET_REACHED)
             alert_about_provider(conn, ref.tenant_id, code=BUDGET_REACHED)
+            return Next.STOP
+    return None
+
+
+def _spread(ref: RunRef) -> float:
+    """From 1 to 1.25, by the run's own id: a whole backlog must not come back in the same moment."""
+    return 1 + int(ref.run_id[-4:], 16) / 0xFFFF / 4
+
+
+def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
+    """Leave the message alone for a while, without a call and without counting a try. It has a provisional reading by then."""
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        run = lock_run(conn, ref)
+        verdict = after(run, expected="minimized")
+        if verdict:
+            return verdict
+        postpone(conn, ref, seconds=seconds * _spread(ref), error_code=because)
+    return Next.STOP
+
+
+def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> _Claimed | Next:
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        share_context(conn, ref.message_id)
+        run = lock_run(conn, ref)
+        verdict = after(run, expected="minimized")
+        if verdict:
+            return verdict
+        assert run is not None
+        if run.leased or run.gathers:  # somebody was faster
             return Next.STOP
         message = get_message(conn, ref.message_id)
         built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
@@ -160,10 +181,11 @@ def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str
         analysis = analyzer.analyze(call, topics=tuple(topics))
     except AnalysisError as error:
         failure = error
-        deps.provider_gate.note_failure(call.model, error)
+        is_back = deps.provider_gate.note_failure(call.model, error)
     else:
-        if deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min):
-            _wake_all(deps)
+        is_back = deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min)
+    if is_back:
+        _wake_all(deps)
     return _Answer(call, analysis, failure, int((time.monotonic() - started) * 1000))
 
 
@@ -187,15 +209,14 @@ def _read_again(
     """
     because = _doubt(first, claimed, tenant=tenant)
     model = _stronger(analyzer, tenant)
-    if because is None or model is None or model == claimed.call.model or deps.provider_gate.wait_s(model) > 0:
+    if because is None or model is None or model == claimed.call.model:
+        return None
+    if not _has_share(deps, ref, tenant) or deps.provider_gate.wait_s(model) > 0:
         return None
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         if not holds_lease(conn, ref, lease_token=claimed.lease_token):
-            return None
-        spent = get_spent(conn, ref.tenant_id)
-        share = tenant.model.max_escalation_share
-        if not may_escalate(calls=spent.calls + 1, escalations=spent.escalations, max_share=share):
+            deps.provider_gate.give_back(model)
             return None
         call = analyzer.prepare(claimed.built.request, model=model)
         _settle_call(conn, ref, claimed.egress_id, first, outcome=f"read_again:{because}")
@@ -205,6 +226,13 @@ def _read_again(
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         _settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")
     return second
+
+
+def _has_share(deps: Deps, ref: RunRef, tenant: TenantConfig) -> bool:
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        spent = get_spent(conn, ref.tenant_id)
+    share = tenant.model.max_escalation_share
+    return may_escalate(calls=spent.calls + 1, escalations=spent.escalations, max_share=share)
 
 
 def _doubt(first: _Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | None:
@@ -281,12 +309,13 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: _Answer,
     # Celery's retry rings first; the reconciler's turn comes when that ring is lost.
     retry_in_s = failure.retry_after_s or 2.0
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        run = lock_run(conn, ref)
+        ours = run is not None and holds_lease(conn, ref, lease_token=claimed.lease_token)
         if not is_settled:
             _settle_call(conn, ref, claimed.egress_id, answer, outcome=failure.code)
         if failure.needs_person:
             alert_about_provider(conn, ref.tenant_id, code=failure.code)
-        run = lock_run(conn, ref)
-        if run is None or run.state != "minimized":
+        if run is None or run.state != "minimized" or not ours:  # other words, or somebody else's pass
             return Next.STOP
         tries = MAX_ODD_ANSWERS if failure.code.startswith(ODD_ANSWER) else MAX_CRASHES
         gave_up = not failure.provider_down and run.crashes >= tries

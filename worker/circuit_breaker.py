@@ -13,6 +13,7 @@ import structlog
 log = structlog.get_logger()
 
 _TIMEOUT_S = 0.5
+_POOL_WAIT_S = 2.0
 _RETRY_AFTER_S = 5.0
 WINDOW_MS = 30_000
 LAST_CALLS = 20
@@ -34,6 +35,9 @@ local probe_until = tonumber(redis.call('HGET', KEYS[1], 'probe_until') or 0)
 if probe_until > now then return probe_until - now end
 redis.call('HSET', KEYS[1], 'probe_until', now + tonumber(ARGV[1]))
 return 0
+"""
+_GIVE_BACK = """
+if redis.call('HEXISTS', KEYS[1], 'probe_until') == 1 then redis.call('HSET', KEYS[1], 'probe_until', 0) end
 """
 # Answers 1 when this report opened the breaker, 2 when it closed it, else 0.
 _REPORT = """
@@ -82,15 +86,22 @@ class CircuitBreaker:
 
     def __init__(self, redis_url: str) -> None:
         """redis_url: another kind of broker has no breaker; then every call may be made."""
-        self._ask = self._report = None
+        self._ask = self._report = self._give_back = None
         self._away_until = 0.0
         self._lock = threading.Lock()
         if redis_url.startswith(("redis://", "rediss://", "unix://")):
-            client = redis.Redis.from_url(
-                redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, max_connections=32
+            # A pool that blocks: more threads than connections wait for their turn instead of taking the server for away.
+            pool = redis.BlockingConnectionPool.from_url(
+                redis_url,
+                max_connections=32,
+                timeout=_POOL_WAIT_S,
+                socket_timeout=_TIMEOUT_S,
+                socket_connect_timeout=_TIMEOUT_S,
             )
+            client = redis.Redis(connection_pool=pool)
             self._ask = client.register_script(_ASK)
             self._report = client.register_script(_REPORT)
+            self._give_back = client.register_script(_GIVE_BACK)
 
     def wait_s(self, name: str) -> float:
         """0 when `name` may be called now, else how long to wait. Of a half-open breaker one caller gets 0: the probe."""
@@ -101,6 +112,15 @@ class CircuitBreaker:
         except redis.RedisError as error:
             self._stay_away(error)
             return 0.0
+
+    def give_back(self, name: str) -> None:
+        """No call was made after all: if it was the probe, somebody else may have it."""
+        if self._give_back is None or time.monotonic() < self._away_until:
+            return
+        try:
+            self._give_back(keys=[_key(name)])
+        except redis.RedisError as error:
+            self._stay_away(error)
 
     def report(self, name: str, *, failed: bool, pause_s: float = 0.0) -> bool:
         """True when this report closed the breaker: the provider is back. What became of a call. failed: the provider did not answer, or answered that it can't; never a refusal or a limit.
@@ -130,8 +150,10 @@ class CircuitBreaker:
 
     def _stay_away(self, error: redis.RedisError) -> None:
         with self._lock:
+            was_away = time.monotonic() < self._away_until
             self._away_until = time.monotonic() + _RETRY_AFTER_S
-        log.warning("breaker_unreachable", code=type(error).__name__)
+        if not was_away:
+            log.warning("breaker_unreachable", code=type(error).__name__)
 
 
 def _key(name: str) -> str:

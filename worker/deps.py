@@ -77,8 +77,7 @@ class Deps:
     def provider_gate(self) -> ProviderGate:
         """Whether the AI provider may be called now."""
         breaker = CircuitBreaker(self.settings.redis_url.get_secret_value())
-        limit = self.settings.anthropic_requests_per_min
-        return ProviderGate(breaker, self.rate_budget, limit, is_fixed=limit is not None)
+        return ProviderGate(breaker, self.rate_budget, self.settings.anthropic_requests_per_min)
 
     @cached_property
     def dedupe_pepper(self) -> bytes:

@@ -23,10 +23,10 @@ def warm_prompt(deps: Deps, tenant_id: int) -> bool:
     analyzer = deps.analyzer
     tenant = deps.tenants.get(tenant_id)
     model = tenant.model.default or (analyzer.model if analyzer else "")
-    if analyzer is None or deps.provider_gate.wait_s(model) > 0:
+    if analyzer is None:
         return False
     with deps.database.tenant_transaction(tenant_id) as conn:
-        if is_quiet(conn, tenant_id):
+        if is_quiet(conn, tenant_id) or deps.provider_gate.wait_s(model) > 0:
             return False
         request = request_for_words(MinimizedText(""), tenant, get_published_examples(conn, tenant_id))
         call = replace(analyzer.prepare(request, model=model), user_turn="{}", max_tokens=0)
@@ -34,7 +34,9 @@ def warm_prompt(deps: Deps, tenant_id: int) -> bool:
     outcome, usage = "warmed", None
     try:
         usage = analyzer.warm(call)
+        deps.provider_gate.note_answer(model, requests_per_min=None)
     except AnalysisError as error:
+        deps.provider_gate.note_failure(model, error)
         outcome, usage = error.code, error.usage
         log.info("prompt_not_warmed", code=error.code, tenant_id=tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:

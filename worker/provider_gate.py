@@ -24,10 +24,9 @@ class ProviderGate:
 
     breaker: CircuitBreaker
     budget: RateBudget
-    requests_per_min: int | None
-    """None until the provider has said."""
-    is_fixed: bool = False
-    """The operator has set it: what answers say does not count."""
+    fixed_per_min: int | None = None
+    """What the operator has set for every model: what answers say does not count then."""
+    _said_per_min: dict[str, int] = field(default_factory=dict[str, int])
     _missing: dict[str, float] = field(default_factory=dict[str, float])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,9 +43,10 @@ class ProviderGate:
         return self.breaker.wait_s(model)
 
     def _buckets(self, model: str, *, bulk: bool) -> list[Bucket]:
-        if self.requests_per_min is None:
+        per_min = self.fixed_per_min or self._said_per_min.get(model)
+        if per_min is None:  # until the provider has said
             return []
-        per_s = self.requests_per_min * SHARE_OF_LIMIT / 60
+        per_s = per_min * SHARE_OF_LIMIT / 60
         buckets = [Bucket(f"model:{model}", per_s=per_s, burst=max(1, round(per_s * 5)))]
         if bulk:
             share = per_s * BULK_SHARE
@@ -55,22 +55,29 @@ class ProviderGate:
 
     def note_answer(self, model: str, *, requests_per_min: int | None) -> bool:
         """The model answered, and said perhaps how often it may be asked. True when it was away: what waits may go on."""
-        if requests_per_min and not self.is_fixed:
-            self.requests_per_min = requests_per_min
+        if requests_per_min:
+            self._said_per_min[model] = requests_per_min
         return self.breaker.report(model, failed=False)
 
-    def note_failure(self, model: str, error: AnalysisError) -> None:
-        """What a failure says about calls to come. A refusal or a limit says that the provider works."""
+    def note_failure(self, model: str, error: AnalysisError) -> bool:
+        """What a failure says about calls to come. True when it shows that the provider, which was away, works: it refused, or
+        named a limit.
+        """
         if error.code == MODEL_NOT_FOUND:
             with self._lock:
                 self._missing[model] = time.monotonic() + MISSING_FOR_S
-        elif error.needs_person:
-            self.breaker.report(model, failed=True, pause_s=error.retry_after_s or MISSING_FOR_S)
-        else:
-            self.breaker.report(model, failed=error.trips_breaker)
+            return self.breaker.report(model, failed=True, pause_s=MISSING_FOR_S)
+        if error.needs_person:
+            return self.breaker.report(model, failed=True, pause_s=error.retry_after_s or MISSING_FOR_S)
+        return self.breaker.report(model, failed=error.trips_breaker)
+
+    def give_back(self, model: str) -> None:
+        """The call was not made after all."""
+        self.breaker.give_back(model)
 
     def choose(self, wanted: str, *, instead: str | None) -> str:
-        """The wanted model, or the other one while the provider does not know the wanted."""
+        """The wanted model, or the other one while the provider knows only that."""
+        now = time.monotonic()
         with self._lock:
-            is_missing = self._missing.get(wanted, 0.0) > time.monotonic()
-        return instead if is_missing and instead else wanted
+            known = [model for model in (wanted, instead) if model and self._missing.get(model, 0.0) <= now]
+        return known[0] if known else wanted

@@ -15,6 +15,7 @@ import structlog
 log = structlog.get_logger()
 
 _TIMEOUT_S = 0.5
+_POOL_WAIT_S = 2.0
 # While the server is away, ask it again this often instead of waiting for each time-out.
 _RETRY_AFTER_S = 5.0
 # Generic cell rate algorithm: a key holds the time when the bucket is full again. Either every bucket gives or none does.
@@ -56,9 +57,15 @@ class RateBudget:
         self._away_until = 0.0
         self._lock = threading.Lock()
         if redis_url.startswith(("redis://", "rediss://", "unix://")):
-            client = redis.Redis.from_url(
-                redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, max_connections=32
+            # A pool that blocks: more threads than connections wait for their turn instead of taking the server for away.
+            pool = redis.BlockingConnectionPool.from_url(
+                redis_url,
+                max_connections=32,
+                timeout=_POOL_WAIT_S,
+                socket_timeout=_TIMEOUT_S,
+                socket_connect_timeout=_TIMEOUT_S,
             )
+            client = redis.Redis(connection_pool=pool)
             self._take = client.register_script(_TAKE)
 
     def take(self, buckets: Sequence[Bucket]) -> float:

@@ -132,7 +132,13 @@ def decide_and_store(
         corrected=label.corrected if label else (),
     )
     decision = decide(facts, policy_for(tenant))
-    applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
+    # A second look that came to nothing leaves what the first one said.
+    empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
+    applied = (
+        not empty_handed
+        and is_newest(conversation, message)
+        and not stands_higher(conversation, decision, message_id=message.id)
+    )
     add_decision(conn, ref, decision, facts=facts, analysis_id=analysis.id if analysis else None, applied=applied)
     if applied:
         place_conversation(

@@ -59,12 +59,14 @@ class CallDesk:
         if self._outage:
             return
         # Live messages keep their part of the provider's limit.
-        wait_s = self._turn.deps.provider_gate.wait_s(self._turn.model, bulk=True)
+        gate = self._turn.deps.provider_gate
+        wait_s = gate.wait_s(self._turn.model, bulk=True)
         if wait_s > 0:
             self._outage = Outage("provider_paused", permanent=False, retry_after_s=wait_s)
             return
         claimed = self._claim(item_id, message_id)
         if claimed is None:
+            gate.give_back(self._turn.model)
             return
         started = time.monotonic()
         answer: Analysis | AnalysisError
@@ -72,8 +74,11 @@ class CallDesk:
             answer = self._turn.analyzer.analyze(claimed.call, topics=self._turn.topics)
         except AnalysisError as error:
             answer = error
+            gate.note_failure(self._turn.model, error)
             if error.provider_down:
                 self._outage = Outage.of(error)
+        else:
+            gate.note_answer(self._turn.model, requests_per_min=answer.requests_per_min)
         self._store(claimed, answer, latency_ms=int((time.monotonic() - started) * 1000))
 
     def _claim(self, item_id: str, message_id: str) -> _Claimed | None:

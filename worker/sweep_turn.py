@@ -15,7 +15,7 @@ from store.db import Connection
 from store.examples import PublishedExamples
 from store.messages import get_message
 from store.runs import RunRef
-from store.spend import add_spend
+from store.spend import add_bulk_spend
 from store.sweep_items import (
     Claim,
     SweepItem,
@@ -176,7 +176,7 @@ def settle_answer(
         latency_ms=latency_ms,
     )
     cost_microusd = answer.usage.cost_microusd if answer.usage else 0
-    add_spend(conn, turn.tenant_id, cost_microusd=cost_microusd)
+    add_bulk_spend(conn, turn.tenant_id, cost_microusd=cost_microusd)
     return cost_microusd
 
 

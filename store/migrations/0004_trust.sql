@@ -22,6 +22,9 @@ ALTER TABLE egress
     ADD COLUMN purpose text NOT NULL DEFAULT 'live' CHECK (purpose IN ('live', 'escalation', 'again', 'sweep', 'trial')),
     ADD COLUMN cache_write_tokens integer;
 
+-- What was read as context is found when it is taken back.
+CREATE INDEX egress_context ON egress USING gin (context_ids);
+
 -- Its words hit the floor (see routing/floor.py): read first when the provider is back.
 ALTER TABLE run ADD COLUMN urgent boolean NOT NULL DEFAULT false;
 
@@ -38,6 +41,8 @@ CREATE TABLE spend (
     calls integer NOT NULL DEFAULT 0,
     escalations integer NOT NULL DEFAULT 0,
     cost_microusd bigint NOT NULL DEFAULT 0,
+    -- Of sweeps, which have budgets of their own: a sweep must not stop live messages.
+    bulk_microusd bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, day)
 );
 

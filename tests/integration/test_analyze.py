@@ -299,7 +299,7 @@ def test_without_its_server_the_breaker_is_closed():
 
 
 def test_a_turn_that_is_far_off_frees_the_thread(deps, minimized, standins):
-    deps.provider_gate.requests_per_min, deps.provider_gate.is_fixed = 1, True
+    deps.provider_gate.fixed_per_min = 1
     first, second = minimized("one"), minimized("two")
     assert analyze_step.analyze(deps, first) is Next.GO_ON
     assert analyze_step.analyze(deps, second) is Next.STOP
@@ -408,3 +408,89 @@ def test_odd_texts_are_read_like_others(deps, minimized, owner, text):
     assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (1,)
     (turn,) = owner.execute("SELECT minimized_text FROM egress").fetchone()
     assert "4111" not in turn and "532" not in turn
+
+
+def test_the_gate_sees_with_more_threads_than_connections(broker):
+    from concurrent.futures import ThreadPoolExecutor
+
+    client = redis.Redis.from_url(broker)
+    client.delete("earshot:breaker:t", "earshot:breaker:t:recent")
+    client.close()
+    gate = CircuitBreaker(broker)
+    gate.report("t", failed=True, pause_s=60)
+    with ThreadPoolExecutor(100) as pool:
+        waits = list(pool.map(lambda _: gate.wait_s("t"), range(1000)))
+    assert min(waits) > 30
+    gate.report("t", failed=True, pause_s=0.001)
+
+
+def half_open(deps):
+    """The provider was away a moment ago, and one call may find out whether it is back."""
+    import time
+
+    deps.provider_gate.breaker.report(HAIKU, failed=True, pause_s=0.02)
+    time.sleep(0.05)
+
+
+def test_a_probe_is_not_wasted_on_a_message_that_nobody_has_to_ask_about(deps, minimized, owner):
+    done, waiting = minimized("one"), minimized("two")
+    assert analyze_step.analyze(deps, done) is Next.GO_ON
+    half_open(deps)
+    assert analyze_step.analyze(deps, done) is Next.GO_ON
+    assert analyze_step.analyze(deps, waiting) is Next.GO_ON
+
+
+@pytest.mark.parametrize("first", [{"status": 200, **said("no form")}, error(429, "rate_limit_error")])
+def test_whatever_the_provider_answers_first_wakes_what_waits(deps, minimized, owner, standins, first):
+    asked, waiting = minimized("one"), minimized("two")
+    deps.provider_gate.breaker.report(HAIKU, failed=True, pause_s=60)
+    assert analyze_step.analyze(deps, waiting) is Next.STOP
+    deps.provider_gate.breaker.report(HAIKU, failed=True, pause_s=0.02)
+    half_open_again = deps.provider_gate.breaker
+    import time
+
+    while half_open_again.wait_s(HAIKU) > 0:
+        time.sleep(0.02)
+    half_open_again.give_back(HAIKU)
+    script(standins, first)
+    failing(deps, asked)
+    due = owner.execute("SELECT next_at <= now() FROM run WHERE id = %s", (waiting.run_id,)).fetchone()
+    assert due == (True,)
+
+
+def test_a_failure_that_comes_too_late_ends_nobody_elses_pass(deps, minimized, owner, monkeypatch):
+    from analysis.base import AnalysisError
+
+    ref = minimized()
+
+    def meanwhile(call, **_):
+        owner.execute("UPDATE run SET lease_token = gen_random_uuid() WHERE id = %s", (ref.run_id,))
+        raise AnalysisError("bad_request", permanent=True)
+
+    monkeypatch.setattr(deps.analyzer, "analyze", meanwhile)
+    assert analyze_step.analyze(deps, ref) is Next.STOP
+    assert owner.execute("SELECT state, outcome FROM run").fetchone() == ("minimized", None)
+
+
+def test_each_model_has_its_own_limit(deps):
+    gate = deps.provider_gate
+    gate.note_answer(SONNET, requests_per_min=6)
+    assert gate._buckets(HAIKU, bulk=False) == []
+    assert gate._buckets(SONNET, bulk=False)[0].per_s == pytest.approx(0.08)
+
+
+def test_when_both_models_are_gone_nobody_calls_for_ever(deps, minimized, owner, standins):
+    script(standins, {**error(404, "not_found_error"), "times": 50})
+    ref = minimized()
+    for _ in range(2):
+        failing(deps, ref)
+    assert analyze_step.analyze(deps, ref) is Next.STOP
+    assert len(calls(standins)) == 2
+
+
+def test_sweeps_do_not_use_up_what_live_messages_may_cost(deps, minimized, owner, tenant_ids):
+    configure(owner, deps, "{budget}", {"daily_usd": 1})
+    owner.execute(
+        "INSERT INTO spend (tenant_id, day, bulk_microusd) VALUES (%s, current_date, 5000000)", (tenant_ids["acme"],)
+    )
+    assert analyze_step.analyze(deps, minimized()) is Next.GO_ON

@@ -66,7 +66,7 @@ def test_a_conversation_is_judged_by_its_newest_message_with_everything_up_to_no
     reconcile.place_waiting(deps)
     (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
     with deps.database.tenant_transaction(newest.tenant_id) as conn:
-        assert find_newest_message(conn, conversation_id) == newest.message_id
+        assert find_newest_message(conn, newest.tenant_id, conversation_id) == newest.message_id
     (begun,), _ = again(deps, newest, until_now=True)
     run_all(deps, begun)
     (turn,) = owner.execute("SELECT minimized_text FROM egress ORDER BY id DESC LIMIT 1").fetchone()
@@ -97,7 +97,7 @@ def test_the_timeline_reads_from_old_to_new(deps, judged, owner):
         "UPDATE message_analysis SET created_at = '2026-11-25T15:10Z', sentiment = 'positive' WHERE run_kind = 'reanalyze'"
     )
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        past = list_history(conn, message_id=ref.message_id)
+        past = list_history(conn, ref.tenant_id, message_id=ref.message_id)
     assert timeline(past) == "negative 14:32 → positive 15:10"
 
 
@@ -158,3 +158,32 @@ def test_the_command_line_asks_again_and_shows_history_prompt_and_ledger(deps, j
 def test_wrong_use_says_what_is_wrong(command, arguments, code, said):
     found, _, err = command(*arguments)
     assert found == code and said in err
+
+
+def test_words_that_a_second_look_saw_after_its_message_go_too_when_they_are_taken_back(deps, judged, receive, owner):
+    first = judged("where is it?")
+    judged("my secret xylophone", message_id="wamid.secret")
+    (begun,), _ = again(deps, first, until_now=True)
+    run_all(deps, begun)
+    assert "xylophone" in owner.execute("SELECT string_agg(minimized_text, ' ') FROM egress").fetchone()[0]
+    receive(whatsapp_value(messages=[whatsapp_revocation("wamid.secret")]))
+    assert "xylophone" not in owner.execute("SELECT string_agg(minimized_text, ' ') FROM egress").fetchone()[0]
+
+
+def test_a_second_look_that_is_refused_moves_nothing(deps, judged, owner, standins):
+    import httpx2
+
+    ref = judged(REFUND)
+    before = owner.execute("SELECT queue, priority FROM conversation").fetchone()
+    body = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-5-5", "content": [],
+            "stop_reason": "refusal", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 0}}  # fmt: skip
+    httpx2.post(f"{standins['anthropic']}/_script", json={"steps": [{"status": 200, "body": body, "times": 2}]})
+    (begun,), _ = again(deps, ref)
+    run_all(deps, begun)
+    assert owner.execute("SELECT queue, priority FROM conversation").fetchone() == before
+
+
+def test_history_shows_nothing_of_another_tenant(deps, judged, tenant_ids, owner):
+    ref = judged(REFUND)
+    with deps.database.system_transaction() as conn:
+        assert list_history(conn, tenant_ids["other"], message_id=ref.message_id) == []
