@@ -17,6 +17,7 @@ from analysis.pii_mail import find_handles, find_mail, find_named_handles, find_
 from analysis.pii_names import find_names
 from analysis.pii_network import find_network_addresses
 from analysis.pii_numbers import find_numbers
+from analysis.pii_phones import find_extensions
 from analysis.pii_spelled import find_spelled_numbers, find_tokens
 from analysis.pii_words import heads_of
 
@@ -60,5 +61,6 @@ def minimize(text: str, *, region: str, known_names: Sequence[str] = (), more_re
         draft.apply(find_birth_dates(draft.shadow))
         draft.apply(find_shaped_ids(draft.shadow))
         find_numbers(draft, (region, *more_regions))
+        draft.apply(find_extensions(draft.shadow))
     stripped, counts = draft.result(max_chars=MAX_CHARS)
     return Minimized(MinimizedText(stripped), counts)

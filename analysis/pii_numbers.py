@@ -43,6 +43,7 @@ _LIST_JOINT = re.compile(r"\W{1,3}(?:[^\W\d]{1,4}\W{1,2})?")
 _TWO_NUMBERS = re.compile(r"\d(?:[ .\-/()]{0,2}\d){8,}")
 _NOT_DIGITS = re.compile(r"\D+")
 _TRUNK_ZERO = re.compile(r"0[1-9]")
+MAX_CARD_GROUP = 6
 _EXPIRY = re.compile(r"(?<!\d)(?:0[1-9]|1[0-2])[/\-](?:20)?\d\d(?!\d)")
 
 
@@ -314,7 +315,8 @@ class _Judge:
         digits = ""
         for group in groups_of(self._shadow, *match.span()):
             digits += group.digits
-            if len(digits) > 19:
+            # Nobody writes a card in groups of more than six: two numbers of a list that together pass the checksum.
+            if len(digits) > 19 or len(group.digits) > MAX_CARD_GROUP:
                 break
             if is_card(digits):
                 return [Finding(match.start(), group.end, "CARD", digits)]

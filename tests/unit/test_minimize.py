@@ -261,3 +261,17 @@ def test_numbering_plans_are_asked_a_bounded_number_of_times(text, monkeypatch):
 
 def test_longer_text_is_capped():
     assert len(cut("b" * 10_000)) == 4096
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["(212) 555-0199 ext. 44", "+1 212 555 0199 extension 7", "0212 555 66 77 dahili 12", "030/901820 Durchwahl 15"],
+)
+def test_an_extension_goes_with_its_number(words):
+    out = minimize(f"call {words} today", region="TR" if "dahili" in words else "DE" if "Durch" in words else "US").text
+    assert not any(character.isdigit() for character in out.replace("[PHONE_1]", "").replace("[EXTENSION_1]", ""))
+
+
+def test_an_order_number_and_a_price_beside_it_are_no_card_though_they_pass_its_checksum():
+    text = "sipariş numaram 4471209983, 1.249,90 TL ödedim"
+    assert minimize(text, region="TR").text == text
