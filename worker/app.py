@@ -83,6 +83,7 @@ app.conf.update(
             "schedule": 6 * 3600.0,
             "options": {"queue": "maintenance"},
         },
+        "audits": {"task": "earshot.pick_audits", "schedule": 6 * 3600.0, "options": {"queue": "maintenance"}},
         "quiet_tenants": {
             "task": "earshot.judge_quiet_tenants",
             "schedule": 6 * 3600.0,

@@ -8,7 +8,9 @@ from store.audits import add_sample, find_audit, has_sample, list_auditable, set
 from store.corrections import CorrectionError
 from store.db import Connection
 from store.effective_labels import find_effective_label
+from store.tenants import list_tenants
 from worker.correction_step import correct
+from worker.deps import Deps
 
 WEEKLY_SAMPLE = 20
 
@@ -20,6 +22,16 @@ def pick_week(conn: Connection, tenant_id: int, *, monday: date, size: int = WEE
     messages = list_auditable(conn, tenant_id, first=monday, last=monday + timedelta(days=7))
     picked = pick_sample(messages, size=size, seed=f"{tenant_id}:{monday.isoformat()}")
     return add_sample(conn, tenant_id, picked, period=monday)
+
+
+def pick_last_week(deps: Deps, *, today: date) -> None:
+    """Every tenant's sample of the last whole week, for people to judge. Repeating it adds nothing. Raises: StoreError."""
+    monday = today - timedelta(days=today.weekday() + 7)
+    with deps.database.system_transaction() as conn:
+        tenants = list_tenants(conn)
+    for tenant in tenants:
+        with deps.database.tenant_transaction(tenant.id) as conn:
+            pick_week(conn, tenant.id, monday=monday)
 
 
 def judge(

@@ -43,7 +43,7 @@ from store.trials import share_contexts
 from worker.analysis_request import build_request
 from worker.deps import Deps
 from worker.prompt_warming import warm_prompt
-from worker.trials import Question, Recorded, TrialError, ask, record
+from worker.trials import Question, Recorded, TrialError, ask, record, refuse_while_paused
 
 # Each is asked about twice: with the old examples and with the new ones.
 MAX_CHECKED = 30
@@ -160,6 +160,7 @@ class _Check:
 
 def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal) -> Proposal:
     """The proposal with its check: the model judges the same messages with the old and the new examples."""
+    refuse_while_paused(deps, deps.tenants.get(tenant_id).model.default or analyzer.model)
     with deps.database.tenant_transaction(tenant_id) as conn:
         asked = _record_check(conn, deps, tenant_id, analyzer, proposal)
     expected = [*asked.held_back, *asked.confirmed]

@@ -30,7 +30,7 @@ from worker.analysis_request import build_request, request_for_words
 from worker.deps import Deps
 from worker.examples import choose_examples
 from worker.routing_step import build_facts, with_label
-from worker.trials import Question, Recorded, Reply, TrialError, ask, record
+from worker.trials import Question, Recorded, Reply, TrialError, ask, record, refuse_while_paused
 
 MAX_MESSAGES = 50
 
@@ -160,6 +160,7 @@ def run_lab(
     analyzer = deps.analyzer
     if analyzer is None:
         raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be tried")
+    refuse_while_paused(deps, *(config.model.default or analyzer.model for config in (tenant, tried)))
     trial_id = str(uuid.uuid4())
     with deps.database.tenant_transaction(tenant_id) as conn:
         drawn_from = [one.message_id for one in list_judged(conn, tenant_id)] if setup.examples == "proposed" else []

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
+from worker import analyze_step, audits, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -186,6 +186,12 @@ def refresh_tokens(**_: Any) -> None:
 def ensure_partitions(**_: Any) -> None:
     """Make the coming months' partitions."""
     _quietly(lambda: reconcile.make_partitions(deps(), now=datetime.now(UTC)), name="ensure_partitions")
+
+
+@app.task(name="earshot.pick_audits", queue="maintenance")
+def pick_audits(**_: Any) -> None:
+    """Pick last week's random sample for people to judge."""
+    _quietly(lambda: audits.pick_last_week(deps(), today=datetime.now(UTC).date()), name="pick_audits")
 
 
 @app.task(name="earshot.judge_quiet_tenants", queue="maintenance")

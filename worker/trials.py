@@ -70,12 +70,24 @@ def record(
     return recorded
 
 
+def refuse_while_paused(deps: Deps, *models: str) -> None:
+    """Before anything is written down. Raises: TrialError while nobody calls one of these models."""
+    wait_s = max(deps.provider_gate.wait_s(model) for model in set(models))
+    if wait_s > 0:
+        raise TrialError(f"the model is paused or busy for the next {wait_s:.0f} s; try again then")
+
+
 def ask(deps: Deps, tenant_id: int, analyzer: Analyzer, recorded: Sequence[Recorded]) -> list[Reply]:
     """The replies in the same order. Raises: TrialError when the provider is down, after the ledger says what became of all."""
     if not recorded:
         return []
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         asked = list(pool.map(_ask_one, repeat(analyzer), recorded))
+    for one, (analysis, failure, _) in zip(recorded, asked, strict=True):
+        if failure:
+            deps.provider_gate.note_failure(one.call.model, failure)
+        elif analysis:
+            deps.provider_gate.note_answer(one.call.model, requests_per_min=analysis.requests_per_min)
     with deps.database.tenant_transaction(tenant_id) as conn:
         for one, (analysis, failure, latency_ms) in zip(recorded, asked, strict=True):
             settle_trial(

@@ -97,3 +97,13 @@ def test_the_corrected_share_counts_every_analyzed_message(desk):
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         shares = list_corrected_shares(conn, desk.tenant_id, days=30)
     assert sum(one.analyzed for one in shares) == 3 and sum(one.corrected for one in shares) == 1
+
+
+def test_the_weekly_pick_is_made_once_for_every_tenant(deps, owner):
+    from datetime import date
+
+    from worker.audits import pick_last_week
+
+    for _ in range(2):
+        pick_last_week(deps, today=date(2026, 11, 25))
+    assert owner.execute("SELECT count(*) FROM audit_sample").fetchone() == (0,)

@@ -144,3 +144,14 @@ def test_messages_that_are_not_there_are_refused(desk, deps, receive, tenant_ids
         run_lab(desk.deps, desk.tenant_id, setup=LabSetup())
     with pytest.raises(TrialError, match="no words"):
         run_lab(desk.deps, desk.tenant_id, setup=LabSetup(), texts=[" "])
+
+
+def test_a_paused_provider_is_not_asked_by_the_laboratory_either(deps, tenant_ids, owner):
+    from analysis.base import AnalysisError
+
+    deps.provider_gate.note_failure(
+        "claude-haiku-5-5", AnalysisError("key_refused_401", permanent=False, needs_person=True)
+    )
+    with pytest.raises(TrialError, match="paused"):
+        run_lab(deps, tenant_ids["acme"], setup=LabSetup(tone="dry"), texts=["hello"])
+    assert owner.execute("SELECT count(*) FROM egress").fetchone() == (0,)
