@@ -86,6 +86,22 @@ def share_context(conn: Connection, message_id: str) -> None:
     )
 
 
+def share_contexts(conn: Connection, message_ids: list[str]) -> None:
+    """share_context for many messages, in the order in which erasures claim conversations. Before any row is locked."""
+    conn.execute(
+        """
+        SELECT pg_advisory_xact_lock_shared(hashtextextended(id, 0))
+        FROM (
+            SELECT DISTINCT conversation_id::text AS id
+            FROM message
+            WHERE id = ANY(%s::uuid[]) AND conversation_id IS NOT NULL
+            ORDER BY 1
+        ) AS conversation
+        """,
+        (message_ids,),
+    )
+
+
 def claim_contexts(conn: Connection, message_ids: list[str]) -> None:
     """Wait for those that read these messages as context, and keep others from it until the transaction ends. Before any row
     is locked.

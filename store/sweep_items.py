@@ -52,22 +52,6 @@ def count_answered(conn: Connection, sweep_id: str) -> int:
     return row[0]
 
 
-def share_contexts(conn: Connection, message_ids: Sequence[str]) -> None:
-    """store.messages.share_context for many messages, in the order in which erasures claim conversations. Before any row is locked."""
-    conn.execute(
-        """
-        SELECT pg_advisory_xact_lock_shared(hashtextextended(id, 0))
-        FROM (
-            SELECT DISTINCT conversation_id::text AS id
-            FROM message
-            WHERE id = ANY(%s::uuid[]) AND conversation_id IS NOT NULL
-            ORDER BY 1
-        ) AS conversation
-        """,
-        (list(message_ids),),
-    )
-
-
 def lock_items(conn: Connection, item_ids: Sequence[str]) -> list[SweepItem]:
     """The items, locked until the transaction ends, in the order of the plan."""
     rows = conn.execute(

@@ -11,22 +11,6 @@ KEEP_PASTED_DAYS = 30
 EXPIRED = "[expired]"
 
 
-def share_contexts(conn: Connection, message_ids: Sequence[str]) -> None:
-    """Hold off erasures in the conversations of these messages until the transaction ends. Before any row is locked."""
-    conn.execute(
-        """
-        SELECT pg_advisory_xact_lock_shared(hashtextextended(id, 0))
-        FROM (
-            SELECT DISTINCT conversation_id::text AS id
-            FROM message
-            WHERE id = ANY(%s::uuid[]) AND conversation_id IS NOT NULL
-            ORDER BY 1
-        ) AS conversation
-        """,
-        (list(message_ids),),
-    )
-
-
 def can_be_tried(conn: Connection, tenant_id: int, message_id: str) -> bool:
     """Whether it is a customer's message of this tenant, placed and stripped. message_id: a UUID."""
     return (

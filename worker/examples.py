@@ -38,8 +38,7 @@ from store.examples import (
     publish_snapshot,
     restore_snapshot,
 )
-from store.messages import get_message
-from store.trials import share_contexts
+from store.messages import get_message, share_contexts
 from worker.analysis_request import build_request
 from worker.deps import Deps
 from worker.prompt_warming import warm_prompt

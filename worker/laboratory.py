@@ -24,8 +24,8 @@ from store.db import Connection
 from store.effective_labels import ModelReading, find_model_reading
 from store.example_candidates import list_judged
 from store.examples import PublishedExamples, add_proposal, find_snapshot, get_published_examples, lock_snapshots
-from store.messages import get_message, list_burst_parts
-from store.trials import can_be_tried, forget_old_pasted_words, share_contexts
+from store.messages import get_message, list_burst_parts, share_contexts
+from store.trials import can_be_tried, forget_old_pasted_words
 from worker.analysis_request import build_request, request_for_words
 from worker.deps import Deps
 from worker.examples import choose_examples

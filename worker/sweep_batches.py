@@ -8,6 +8,7 @@ import structlog
 
 from analysis.base import NO_SUCH_BATCH, AnalysisError, BatchAnalyzer, BatchAnswer, PreparedCall
 from store.examples import get_published_examples
+from store.messages import share_contexts
 from store.sweep_batches import (
     SweepBatch,
     add_batch,
@@ -31,7 +32,6 @@ from store.sweep_items import (
     lock_items,
     release_batch_items,
     settle_item,
-    share_contexts,
     try_again,
 )
 from store.sweeps import Sweep, add_spent
