@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from analysis.lexicon import floor_hits
-from config.tenant import Thresholds
+from config.thresholds import Thresholds
 from store.db import Connection
 from store.messages import StoredMessage
 from store.runs import RunRef, gather, join_burst, lock_gathering_runs, stop_gathering

@@ -10,10 +10,10 @@ import time
 import redis
 import structlog
 
+from worker.shared_redis import shared_redis
+
 log = structlog.get_logger()
 
-_TIMEOUT_S = 0.5
-_POOL_WAIT_S = 2.0
 _RETRY_AFTER_S = 5.0
 WINDOW_MS = 30_000
 LAST_CALLS = 20
@@ -89,16 +89,8 @@ class CircuitBreaker:
         self._ask = self._report = self._give_back = None
         self._away_until = 0.0
         self._lock = threading.Lock()
-        if redis_url.startswith(("redis://", "rediss://", "unix://")):
-            # A pool that blocks: more threads than connections wait for their turn instead of taking the server for away.
-            pool = redis.BlockingConnectionPool.from_url(
-                redis_url,
-                max_connections=32,
-                timeout=_POOL_WAIT_S,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-            )
-            client = redis.Redis(connection_pool=pool)
+        client = shared_redis(redis_url)
+        if client:
             self._ask = client.register_script(_ASK)
             self._report = client.register_script(_REPORT)
             self._give_back = client.register_script(_GIVE_BACK)

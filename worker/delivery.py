@@ -16,7 +16,7 @@ from channels.base import (
     Template,
 )
 from channels.clean_text import clean_text
-from config.tenant import ActionConfig
+from config.actions import ActionConfig
 from routing.actions import WAITED_FOR, link_for, outbound_text, refusal
 from routing.reply_forms import NPS_SCORES, Form, Occasion, choose_form, template_language
 from store.actions import (

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import redis
 import structlog
 
+from worker.shared_redis import shared_redis
+
 log = structlog.get_logger()
 
-_TIMEOUT_S = 0.5
-_POOL_WAIT_S = 2.0
 # While the server is away, ask it again this often instead of waiting for each time-out.
 _RETRY_AFTER_S = 5.0
 # Generic cell rate algorithm: a key holds the time when the bucket is full again. Either every bucket gives or none does.
@@ -56,16 +56,8 @@ class RateBudget:
         self._take = None
         self._away_until = 0.0
         self._lock = threading.Lock()
-        if redis_url.startswith(("redis://", "rediss://", "unix://")):
-            # A pool that blocks: more threads than connections wait for their turn instead of taking the server for away.
-            pool = redis.BlockingConnectionPool.from_url(
-                redis_url,
-                max_connections=32,
-                timeout=_POOL_WAIT_S,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-            )
-            client = redis.Redis(connection_pool=pool)
+        client = shared_redis(redis_url)
+        if client:
             self._take = client.register_script(_TAKE)
 
     def take(self, buckets: Sequence[Bucket]) -> float:
