@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from analysis.schema import MAX_TOPICS
-from config.tenant import Intent, Sentiment
+from config.words import Intent, Sentiment
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_TURNS = 20

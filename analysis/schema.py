@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from config.tenant import Intent, Sentiment
+from config.words import Intent, Sentiment
 
 SCHEMA_VERSION = 1
 MAX_SUMMARY_CHARS = 200

@@ -15,7 +15,7 @@ from cli.tenant import apply_configs
 from cli.up import add_arguments as add_up_arguments
 from cli.up import stack_options
 from config.settings import SettingsError
-from config.tenant import load_tenant_file
+from config.tenant_file import load_tenant_file
 from devstack.samples.play import play
 from devstack.samples.traffic import TENANTS, SampleTraffic, tenant_files
 from devstack.stack_error import StackError

@@ -11,7 +11,8 @@ from cli.connect import Installation, find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
-from config.tenant import TenantConfig, TenantFileError, load_tenant_file
+from config.tenant import TenantConfig
+from config.tenant_file import TenantFileError, load_tenant_file
 from store.tenants import apply_tenant, list_tenants
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 
-from config.tenant import ActionConfig
+from config.actions import ActionConfig
 
 # Takes effect with the decision itself, inside our own rows.
 INTERNAL = frozenset({"escalate_to_human", "assign", "notify", "tag"})

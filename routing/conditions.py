@@ -1,6 +1,6 @@
 """Whether a rule holds for a message."""
 
-from config.tenant import Rule, RuleWhen
+from config.rules import Rule, RuleWhen
 from routing.facts import Label, RoutingFacts
 
 

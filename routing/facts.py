@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from config.tenant import ActionConfig, ActionKind, Intent, Priority, Rule, Sentiment, Surface, Thresholds
+from config.actions import ActionConfig
+from config.rules import Rule
+from config.thresholds import Thresholds
+from config.words import ActionKind, Intent, Priority, Sentiment, Surface
 
 Queue = Literal["senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto"]
 # Instagram lets a business answer a comment in private once.

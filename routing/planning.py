@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from config.tenant import ActionKind
+from config.words import ActionKind
 from routing import reasons
 from routing.actions import CUSTOMER_FACING, INTERNAL, MONEY_LIKE, THANKFUL
 from routing.facts import COMMENT_SURFACES, Label, PlannedAction, RoutingFacts, RoutingPolicy

@@ -4,7 +4,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from config.tenant import Rule, TenantConfig
+from config.rules import Rule
+from config.tenant import TenantConfig
 from routing.conditions import PlaybookRule
 from routing.rules import RoutingPolicy
 

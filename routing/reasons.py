@@ -2,7 +2,7 @@
 
 from decimal import ROUND_DOWN, Decimal
 
-from config.tenant import ActionKind, Intent, Priority, Surface
+from config.words import ActionKind, Intent, Priority, Surface
 from routing.facts import Label, RoutingFacts
 
 WAITS_FOR_ANALYSIS = "The model has not read the message yet; the clock runs."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from config.tenant import ActionConfig
+from config.actions import ActionConfig
 from routing.actions import FALLBACK_LANGUAGE, THANKFUL
 from routing.facts import COMMENT_SURFACES
 

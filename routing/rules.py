@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from config.tenant import ActionKind, Priority, Rule, RuleThen, RuleWhen, Thresholds
+from config.rules import Rule, RuleThen, RuleWhen
+from config.thresholds import Thresholds
+from config.words import ActionKind, Priority
 from routing import reasons
 from routing.actions import CUSTOMER_FACING, INTERNAL
 from routing.conditions import PlaybookRule, holds, holds_without_words

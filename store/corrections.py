@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from analysis.schema import MAX_TOPICS
-from config.tenant import Intent, Sentiment
+from config.words import Intent, Sentiment
 from store.db import Connection
 from store.effective_labels import find_effective_label
 

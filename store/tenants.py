@@ -7,7 +7,9 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from config.tenant import ChannelConfig, CrmConfig, TenantConfig
+from config.channel_account import ChannelConfig
+from config.crm import CrmConfig
+from config.tenant import TenantConfig
 from store.channel_health import watch_account
 from store.db import Connection, StoreError
 from store.secrets import Keyring

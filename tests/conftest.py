@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from config.settings import Settings, load_settings
-from config.tenant import parse_tenant_file
+from config.tenant_file import parse_tenant_file
 from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import get_args
 
 from config.industries import ALIASES, GENERIC_TOPICS, industry_names, load_industry
-from config.tenant import Intent, Rule
+from config.rules import Rule
 from config.topics import MAX_DEFINITION_CHARS, MAX_OWN_TOPICS
+from config.words import Intent
 from routing.conditions import PlaybookRule
 from routing.playbooks import _load
 

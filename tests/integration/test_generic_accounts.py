@@ -5,7 +5,7 @@ import json
 import pytest
 
 from config.settings import Settings
-from config.tenant import parse_tenant_file
+from config.tenant_file import parse_tenant_file
 from store.tenants import apply_tenant
 from tests.http_receiver import HttpReceiver
 from tests.integration.passes import now, run_all

@@ -221,7 +221,7 @@ def test_without_a_broker_the_message_is_stored_and_answered_200(settings, owner
 def test_an_applied_tenant_is_live_within_five_seconds(client, owner, settings, keyring, owner_database_url):
     import time
 
-    from config.tenant import parse_tenant_file
+    from config.tenant_file import parse_tenant_file
     from store.db import Database
     from store.tenants import apply_tenant
     from tests.conftest import OTHER

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from config.tenant import parse_tenant_file
+from config.tenant_file import parse_tenant_file
 from store.channel_accounts import get_sending_account
 from store.health import list_findings
 from store.tenants import apply_tenant

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from config.actions import ActionConfig
 from config.industries import (
     ALIASES,
     GENERIC_TOPICS,
@@ -19,8 +20,9 @@ from config.industries import (
     nearest_industry_name,
     parse_industry,
 )
-from config.tenant import ActionConfig, ActionKind, Intent, Thresholds
+from config.thresholds import Thresholds
 from config.topics import find_twin
+from config.words import ActionKind, Intent
 from devstack.standins.claude_reader import read
 from devstack.standins.claude_request import Conversation
 from routing.actions import CUSTOMER_FACING

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from config.tenant import ActionConfig, TemplateConfig
+from config.actions import ActionConfig, TemplateConfig
 from routing.reply_forms import Occasion, choose_form, template_language
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from config.tenant import ActionConfig, Rule, RuleThen, RuleWhen, Thresholds
+from config.actions import ActionConfig
+from config.rules import Rule, RuleThen, RuleWhen
+from config.thresholds import Thresholds
 from routing.actions import (
     CRM_TASKS,
     CUSTOMER_FACING,

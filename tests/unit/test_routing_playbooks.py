@@ -8,8 +8,9 @@ from typing import get_args
 import pytest
 
 from config.industries import industry_names, load_industry
-from config.tenant import QUEUES as TENANT_QUEUES
-from config.tenant import Intent, Sentiment, Surface, Thresholds
+from config.thresholds import Thresholds
+from config.words import QUEUES as TENANT_QUEUES
+from config.words import Intent, Sentiment, Surface
 from routing.playbooks import FIRST, LAST, _load, playbook_for
 from routing.queues import QUEUES
 from routing.rules import DEFAULT_RULE, RoutingFacts, RoutingPolicy, decide

@@ -6,19 +6,11 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.actions import ActionConfig
 from config.industries import industry_names
-from config.tenant import (
-    ActionConfig,
-    ActionKind,
-    Intent,
-    Priority,
-    Rule,
-    RuleThen,
-    RuleWhen,
-    Sentiment,
-    Surface,
-    Thresholds,
-)
+from config.rules import Rule, RuleThen, RuleWhen
+from config.thresholds import Thresholds
+from config.words import ActionKind, Intent, Priority, Sentiment, Surface
 from routing.actions import CUSTOMER_FACING, INTERNAL, MONEY_LIKE
 from routing.playbooks import playbook_for
 from routing.queues import QUEUES

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from config.tenant import ActionConfig, Rule, RuleThen, RuleWhen, TenantConfig, Thresholds
+from config.actions import ActionConfig
+from config.rules import Rule, RuleThen, RuleWhen
+from config.tenant import TenantConfig
+from config.thresholds import Thresholds
 from routing.conditions import PlaybookRule
 from routing.playbooks import playbook_for, policy_for
 from routing.rules import DEFAULT_RULE, PlannedAction, RoutingFacts, RoutingPolicy, decide, explain

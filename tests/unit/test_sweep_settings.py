@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.tenant import TenantFileError, parse_tenant_file
+from config.tenant_file import TenantFileError, parse_tenant_file
 from worker.sweep_plan import SweepOptions
 
 HEAD = 'slug = "acme"\nname = "Acme"\n'

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from config.industries import industry_names, load_industry
-from config.tenant import TenantConfig, TenantFileError, load_tenant_file, parse_tenant_file
+from config.tenant import TenantConfig
+from config.tenant_file import TenantFileError, load_tenant_file, parse_tenant_file
 from devstack.samples.traffic import SampleTraffic, tenant_files
 from tests.conftest import ACME
 

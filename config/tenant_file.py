@@ -1,0 +1,134 @@
+"""A tenant's TOML file: read, checked field by field, and told where it is wrong."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.industries import load_industry
+from config.tenant import TenantConfig
+from config.topics import find_twin
+
+ENV_PREFIX = "env:"
+
+
+class TenantFileError(Exception):
+    """A tenant file cannot be used; the text names the file, the key, the line where known, and the fix."""
+
+
+def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve_env(item, environ, path=f"{path}.{key}" if path else key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve_env(item, environ, path=f"{path}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith(ENV_PREFIX):
+        name = value.removeprefix(ENV_PREFIX)
+        if not environ.get(name):
+            message = f"{path} asks for the environment variable {name}, which is not set"
+            raise TenantFileError(message)
+        return environ[name]
+    return value
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line where the key at `loc` most likely stands, or None. TOML parsers keep no positions."""
+    lines = text.splitlines()
+    start = 0
+    names = [part for part in loc if isinstance(part, str)]
+    for depth, part in enumerate(loc):
+        table = ".".join(names[: depth + 1])
+        if isinstance(part, int):
+            header = re.compile(rf"^\s*\[\[\s*{re.escape(str(loc[depth - 1]))}\s*\]\]")
+            found = [number for number, line in enumerate(lines) if header.match(line)]
+            start = found[part] if part < len(found) else start
+        else:
+            header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
+            key = re.compile(rf"""^\s*["']?{re.escape(part)}["']?\s*[.=]""")
+            for number in range(start, len(lines)):
+                if header.match(lines[number]) or key.match(lines[number]):
+                    start = number
+                    break
+            else:
+                return start + 1 if start else None
+    return start + 1
+
+
+_FRIENDLY = {"extra_forbidden": "is not a key Earshot knows (a typo?)", "missing": "is missing"}
+
+
+def _explain(error: ValidationError, *, source: str, text: str) -> str:
+    problems: list[str] = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        loc = tuple(part for part in item["loc"] if part != "[key]")
+        where = ".".join(str(part) for part in loc) or "the file"
+        line = _line_of(text, loc) if loc else None
+        place = f"{source}:{line}" if line else source
+        reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
+        problems.append(f"{place}: {where}: {reason}")
+    return "\n".join(problems)
+
+
+def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
+    """One line per topic of the tenant's whose name another one has but for capitals, - or _.
+
+    Looked for in files only: a template that grows must not lock out the tenants that are stored.
+    """
+    known = tuple(load_industry(config.industry).all_topics())
+    problems: list[str] = []
+    for number, name in enumerate(config.topics):
+        twin = find_twin(name, (*known, *tuple(config.topics)[:number]))
+        if twin:
+            origin = "the template's" if twin in known else "another of yours,"
+            place = f"{source}:{_line_of(text, ('topics', name))}"
+            problems.append(
+                f'{place}: topics.{name}: reads like {origin} "{twin}"; use that name, or one that differs more'
+            )
+    return problems
+
+
+def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> str:
+    """The parser's words with the line in front, and in ours when the same key or table stands there twice."""
+    told = str(error)
+    at = re.search(r"at line (\d+)", told)
+    line = int(at[1]) if at else len(text.splitlines())
+    twice = "Cannot overwrite" in told or "Cannot declare" in told
+    hint = f": a key or table stands here for the second time (line {line}); keep one of the two" if twice else ""
+    return f"{source}:{line}: not valid TOML: {told}{hint}"
+
+
+def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
+    """A checked TenantConfig from TOML text; `env:NAME` strings are read from `environ`.
+
+    Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TenantFileError(_toml_problem(error, source=source, text=text)) from None
+    try:
+        config = TenantConfig.model_validate(_resolve_env(document, environ, path=""))
+    except TenantFileError as error:
+        message = f"{source}: {error}"
+        raise TenantFileError(message) from None
+    except ValidationError as error:
+        raise TenantFileError(_explain(error, source=source, text=text)) from None
+    twins = _topic_twins(config, source=source, text=text)
+    if twins:
+        raise TenantFileError("\n".join(twins))
+    return config
+
+
+def load_tenant_file(path: Path, *, environ: Mapping[str, str]) -> TenantConfig:
+    """Read and check one tenant file.
+
+    Raises: TenantFileError, also when the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
+        raise TenantFileError(message) from None
+    return parse_tenant_file(text, source=str(path), environ=environ)
