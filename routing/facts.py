@@ -70,11 +70,15 @@ class RoutingFacts:
 
 @dataclass(frozen=True)
 class RoutingPolicy:
-    """What the tenant has set. rules: the tenant's own first, then the playbook's; the first that holds decides."""
+    """What the tenant has set. rules: the tenant's own first, then the playbook's; the first that holds decides.
+
+    playbook: the industry whose rules are among them, for the record.
+    """
 
     thresholds: Thresholds
     rules: tuple[Rule, ...]
     actions: dict[ActionKind, ActionConfig]
+    playbook: str = ""
 
 
 @dataclass(frozen=True)

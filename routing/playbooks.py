@@ -34,4 +34,5 @@ def policy_for(config: TenantConfig) -> RoutingPolicy:
         thresholds=config.thresholds,
         rules=(*config.rules, *playbook_for(config.industry)),
         actions=dict(config.actions),
+        playbook=config.industry,
     )

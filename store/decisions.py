@@ -1,11 +1,16 @@
 """Routing decisions with their inputs and reasons."""
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from routing.rules import Decision, RoutingFacts
+from routing.rules import Decision, RoutingFacts, RoutingPolicy
+from routing.stored_facts import facts_to_json
 from store.db import Connection
+from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
 
 
@@ -15,32 +20,85 @@ def add_decision(
     decision: Decision,
     *,
     facts: RoutingFacts,
+    policy: RoutingPolicy,
     analysis_id: str | None,
     applied: bool,
 ) -> bool:
-    """Append one decision, unique per message and run. applied: it placed the conversation. False when there already is one."""
-    return (
-        conn.execute(
+    """Append one decision, unique per message and run, with the policy it was made under. applied: it placed the conversation.
+
+    False when there already is one.
+    """
+    snapshot = snapshot_of(ref.tenant_id, policy)
+    row = conn.execute(
+        """
+        INSERT INTO routing_decision (
+            tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional,
+            policy_hash, actions
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT DO NOTHING
+        RETURNING EXISTS (
+            SELECT FROM routing_policy AS p
+            WHERE p.tenant_id = routing_decision.tenant_id AND p.policy_hash = routing_decision.policy_hash
+        )
+        """,
+        (
+            ref.tenant_id,
+            ref.message_id,
+            ref.run_id,
+            analysis_id,
+            decision.priority,
+            decision.queue,
+            decision.rule,
+            list(decision.reasons),
+            Jsonb(facts_to_json(facts)),
+            applied,
+            facts.provisional,
+            snapshot.policy_hash,
+            Jsonb([asdict(action) for action in decision.actions]),
+        ),
+    ).fetchone()
+    if row and not row[0]:
+        remember_policy(conn, ref.tenant_id, snapshot)
+    return row is not None
+
+
+@dataclass(frozen=True)
+class StoredDecision:
+    """One decision as it was made. policy_hash and actions are None on those from before they were stored."""
+
+    id: str
+    message_id: str
+    priority: str
+    queue: str
+    rule: str
+    reasons: tuple[str, ...]
+    actions: list[dict[str, Any]] | None
+    inputs: dict[str, Any]
+    policy_hash: str | None
+    created_at: datetime
+
+
+def iterate_decisions(
+    conn: Connection, tenant_id: int, *, message_id: str | None = None, since: datetime | None = None
+) -> Iterator[StoredDecision]:
+    """Decisions of a message, or all since then, oldest first; fetched as they are asked for."""
+    with conn.cursor(name="decisions") as cursor:
+        cursor.itersize = 2000
+        cursor.execute(
             """
-            INSERT INTO routing_decision (
-                tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional
-            )
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT DO NOTHING
+            SELECT id::text, message_id::text, priority, queue, rule, reasons, actions, inputs, policy_hash, created_at
+            FROM routing_decision
+            WHERE tenant_id = %s AND (%s::uuid IS NULL OR message_id = %s::uuid)
+              AND (%s::timestamptz IS NULL OR created_at >= %s)
+            ORDER BY id
             """,
-            (
-                ref.tenant_id,
-                ref.message_id,
-                ref.run_id,
-                analysis_id,
-                decision.priority,
-                decision.queue,
-                decision.rule,
-                list(decision.reasons),
-                Jsonb(asdict(facts)),
-                applied,
-                facts.provisional,
-            ),
-        ).rowcount
-        == 1
-    )
+            (tenant_id, message_id, message_id, since, since),
+        )
+        for row in cursor:
+            yield _stored(row)
+
+
+def _stored(row: tuple[Any, ...]) -> StoredDecision:
+    decision_id, message_id, priority, queue, rule, reasons, *rest = row
+    return StoredDecision(decision_id, message_id, priority, queue, rule, tuple(reasons), *rest)

@@ -125,10 +125,11 @@ def _decide_anew(
         recent_actions=count_recent_actions(conn, conversation.customer_id),
         corrected=label.corrected,
     )
-    decision = decide(facts, policy_for(tenant))
+    policy = policy_for(tenant)
+    decision = decide(facts, policy)
     applied = not stands_higher(conversation, decision, message_id=message.id)
     ref = RunRef(tenant_id, message.id, str(uuid.uuid4()))
-    add_decision(conn, ref, decision, facts=facts, analysis_id=label.analysis.id, applied=applied)
+    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=label.analysis.id, applied=applied)
     if applied:
         place_conversation(
             conn,

@@ -184,9 +184,10 @@ def _place_provisionally(
         high_value=conversation.high_value,
         floor_hits=floor_hits(message.text or ""),
     )
-    decision = decide(facts, policy_for(deps.tenants.get(ref.tenant_id)))
+    policy = policy_for(deps.tenants.get(ref.tenant_id))
+    decision = decide(facts, policy)
     applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
-    add_decision(conn, ref, decision, facts=facts, analysis_id=analysis_id, applied=applied)
+    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=applied)
     if applied:
         place_conversation(
             conn,

@@ -131,7 +131,8 @@ def decide_and_store(
         recent_actions=count_recent_actions(conn, message.customer_id),
         corrected=label.corrected if label else (),
     )
-    decision = decide(facts, policy_for(tenant))
+    policy = policy_for(tenant)
+    decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
     applied = (
@@ -139,7 +140,9 @@ def decide_and_store(
         and is_newest(conversation, message)
         and not stands_higher(conversation, decision, message_id=message.id)
     )
-    add_decision(conn, ref, decision, facts=facts, analysis_id=analysis.id if analysis else None, applied=applied)
+    add_decision(
+        conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis.id if analysis else None, applied=applied
+    )
     if applied:
         place_conversation(
             conn,
