@@ -71,6 +71,7 @@ class InboundMessage:
     author: who wrote it: the customer, a person of the business in the channel's own app, or the channel's own bot.
     group_id: the group it was written in; None for a conversation of two.
     is_history: uploaded when the account was connected, months old perhaps: stored, never triaged.
+    choice_id: what we named the answer that was tapped (see Choice), None for what was typed.
     """
 
     channel: ChannelKind
@@ -90,6 +91,7 @@ class InboundMessage:
     group_id: str | None = field(default=None, repr=False)
     is_history: bool = False
     ad_twin: AdTwin | None = field(default=None, repr=False)
+    choice_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -182,6 +182,7 @@ def _built(
         reply_to_provider_id=as_id(item.get("reply_to")),
         author=author,
         is_history=item.get("is_history") is True,
+        choice_id=as_id(item.get("choice")),
     )
 
 

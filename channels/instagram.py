@@ -269,6 +269,7 @@ class _Collector:
             raw=as_raw(event),
             reply_to_provider_id=as_id(as_object(content.get("reply_to")).get("mid")),
             author="human" if is_echo else "customer",
+            choice_id=as_id(as_object(content.get("quick_reply")).get("payload")),
         )
         if is_deleted:
             self._erasures.append(MessageErasure(message))
@@ -323,6 +324,7 @@ class _Collector:
                 sent_at=at,
                 text=as_text(postback.get("title")),  # what the customer chose
                 raw=as_raw(event),
+                choice_id=as_id(postback.get("payload")),
             )
         )
 

@@ -31,7 +31,7 @@ from channels.whatsapp_people import (
     recipient_in_status,
     updated_user_id,
 )
-from channels.whatsapp_words import has_content, message_text, message_type
+from channels.whatsapp_words import chosen_id, has_content, message_text, message_type
 
 OBJECT = "whatsapp_business_account"
 
@@ -255,6 +255,7 @@ class _Collector:
             reply_to_provider_id=_quoted(content) or _quoted(item),
             author=author,
             group_id=as_id(item.get("group_id")),
+            choice_id=chosen_id(content),
         )
 
     def _read_reaction(self, item: dict[str, Any], *, account_id: str, contact: dict[str, Any], role: str) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from channels.reading import as_object, as_text, as_word
+from channels.reading import as_id, as_object, as_text, as_word
 
 _MEDIA_WITH_CAPTION = ("image", "video", "document")
 # Flow tokens and ids of chosen options.
@@ -44,6 +44,18 @@ def message_text(item: dict[str, Any]) -> str | None:
     if kind in {"button", "order"}:
         return as_text(content.get("text"))
     return _interactive_text(content) if kind == "interactive" else None
+
+
+def chosen_id(item: dict[str, Any]) -> str | None:
+    """What we named the button or row that the customer tapped; None for anything else."""
+    kind = message_type(item)
+    content = as_object(item.get(kind))
+    if kind == "button":
+        return as_id(content.get("payload"))
+    if kind != "interactive":
+        return None
+    replies = (as_object(content.get(key)) for key in ("button_reply", "list_reply"))
+    return next((as_id(reply.get("id")) for reply in replies if reply), None)
 
 
 def _is_file_name(caption: str | None, *, of: Any) -> bool:

@@ -12,6 +12,7 @@ from config.industries import find_industry_name, industry_names, nearest_indust
 from config.model import BudgetConfig, ModelConfig
 from config.rules import Rule
 from config.sla import SlaTarget
+from config.surveys import Surveys
 from config.sweep import SweepConfig
 from config.tenant_part import TenantPart
 from config.thresholds import Thresholds
@@ -49,6 +50,7 @@ class TenantConfig(TenantPart):
     sla: dict[Priority, SlaTarget] = {}
     hours: Hours = Hours()
     sweep: SweepConfig = SweepConfig()
+    surveys: Surveys = Surveys()
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

@@ -10,6 +10,8 @@ ActionKind = Literal[
     "follow_up",
     "request_screenshot",
     "send_nps_invite",
+    "send_csat_invite",
+    "ask_survey_reason",
     "assign",
     "notify",
     "tag",

@@ -6,17 +6,28 @@ from functools import cache
 from importlib.resources import files
 
 from config.actions import ActionConfig
+from config.surveys import SurveyKind
 
 # Takes effect with the decision itself, inside our own rows.
 INTERNAL = frozenset({"escalate_to_human", "assign", "notify", "tag"})
 # A message to the customer.
 CUSTOMER_FACING = frozenset(
-    {"send_refund_form", "close_with_thanks", "send_nps_invite", "request_screenshot", "follow_up"}
+    {
+        "send_refund_form",
+        "close_with_thanks",
+        "send_nps_invite",
+        "send_csat_invite",
+        "ask_survey_reason",
+        "request_screenshot",
+        "follow_up",
+    }
 )
+# A question that waits for a score, and the survey it belongs to.
+INVITATIONS: dict[str, SurveyKind] = {"send_nps_invite": "nps", "send_csat_invite": "csat"}
 # Only ever sends a form, only when the customer asks for a refund, and never on a suspicion of injected instructions.
 MONEY_LIKE = frozenset({"send_refund_form"})
 # Cheerful: never to somebody who may be angry.
-THANKFUL = frozenset({"close_with_thanks", "send_nps_invite"})
+THANKFUL = frozenset({"close_with_thanks", "send_nps_invite", "send_csat_invite"})
 # A task for a person in the tenant's CRM.
 CRM_TASKS = frozenset({"schedule_callback"})
 # What somebody waits for: when it can't be sent any more, a person has to answer.

@@ -5,6 +5,7 @@ from typing import Literal
 
 from config.actions import ActionConfig
 from config.rules import Rule
+from config.surveys import SurveyKind, Surveys
 from config.thresholds import Thresholds
 from config.words import ActionKind, Intent, Priority, Sentiment, Surface
 
@@ -37,6 +38,10 @@ class RoutingFacts:
     in_group: written where others read it, so nothing is answered in private by itself.
     open_priority: where the conversation stood before this message; None when it was not open.
     corrected: which of sentiment, intent and topics are a person's word, not the model's.
+    survey: the survey that the message answers, with the score that stands. survey_comment: it says more than a number.
+    survey_reason_asked: the reason was asked for after that invitation.
+    survey_channel, survey_sample (0.0 to 1.0, fixed by the conversation), declined_marketing, days_since_invitation (by survey):
+    what decides whether this customer may be invited.
     """
 
     outcome: Literal["analyzed", "no_text", "unanalyzed"]
@@ -60,6 +65,14 @@ class RoutingFacts:
     message_type: str = "text"
     in_group: bool = False
     corrected: tuple[str, ...] = ()
+    survey: SurveyKind | None = None
+    survey_score: int | None = None
+    survey_comment: bool = False
+    survey_reason_asked: bool = False
+    survey_channel: str | None = None
+    survey_sample: float = 0.0
+    declined_marketing: bool = False
+    days_since_invitation: dict[str, float] = field(default_factory=dict[str, float])
 
     def label(self) -> Label | None:
         """The label when there is a whole one, else None."""
@@ -79,6 +92,7 @@ class RoutingPolicy:
     rules: tuple[Rule, ...]
     actions: dict[ActionKind, ActionConfig]
     playbook: str = ""
+    surveys: Surveys = field(default_factory=Surveys)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from config.words import ActionKind
 from routing import reasons
-from routing.actions import CUSTOMER_FACING, INTERNAL, MONEY_LIKE, THANKFUL
+from routing.actions import CUSTOMER_FACING, INTERNAL, INVITATIONS, MONEY_LIKE, THANKFUL
 from routing.facts import COMMENT_SURFACES, Label, PlannedAction, RoutingFacts, RoutingPolicy
+from routing.surveys import no_invitation
 
 _STANDS_HIGH = ("P1", "P2")
 
@@ -26,6 +27,7 @@ def plan(
         because = (
             _forbidden_to_everybody(kind, facts, label=label)
             or _forbidden_by_tenant(kind, facts, policy=policy)
+            or (no_invitation(INVITATIONS[kind], facts, surveys=policy.surveys) if kind in INVITATIONS else None)
             or _second_answer_to_comment(kind, facts, planned=planned)
         )
         if because:
@@ -57,6 +59,8 @@ def _no_reason_for_thanks(facts: RoutingFacts, *, label: Label) -> str | None:
     """Thanks close a conversation, and cheerful words to an angry customer are the worst answer of all."""
     if label.sentiment == "negative":
         return "the customer is unhappy"
+    if facts.survey:
+        return "the message answers a survey"
     if facts.sarcasm:
         return "the praise may be sarcastic"
     if facts.injection_suspected:

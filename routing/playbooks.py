@@ -35,4 +35,5 @@ def policy_for(config: TenantConfig) -> RoutingPolicy:
         rules=(*config.rules, *playbook_for(config.industry)),
         actions=dict(config.actions),
         playbook=config.industry,
+        surveys=config.surveys,
     )

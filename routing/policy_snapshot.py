@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.actions import ActionConfig
 from config.rules import Rule
+from config.surveys import Surveys
 from config.thresholds import Thresholds
 from routing.conditions import PlaybookRule
 from routing.facts import RoutingPolicy
@@ -43,6 +44,7 @@ def policy_to_json(policy: RoutingPolicy) -> dict[str, Any]:
         "thresholds": policy.thresholds.model_dump(mode="json"),
         "rules": rules,
         "actions": {kind: _switches(config) for kind, config in policy.actions.items()},
+        "surveys": policy.surveys.model_dump(mode="json"),
     }
 
 
@@ -83,6 +85,7 @@ def policy_from_json(document: Mapping[str, Any]) -> RoutingPolicy:
                 for kind, config in document["actions"].items()
             },
             playbook=document.get("playbook", ""),
+            surveys=Surveys.model_validate(_known(Surveys, document.get("surveys", {}))),
         )
     except (KeyError, ValidationError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else "holds a value this version does not know"
@@ -97,7 +100,8 @@ def count_unknown(document: Mapping[str, Any]) -> int:
         for rule in document.get("rules", ())
     )
     actions = sum(_count(ActionConfig, config) for config in document.get("actions", {}).values())
-    return rules + actions + _count(Thresholds, document.get("thresholds", {}))
+    surveys = _count(Surveys, document.get("surveys", {}))
+    return rules + actions + surveys + _count(Thresholds, document.get("thresholds", {}))
 
 
 def _rule_from_json(rule: Mapping[str, Any]) -> Rule:

@@ -30,6 +30,8 @@ _ACTIONS: dict[ActionKind, str] = {
     "follow_up": "follow-up message",
     "request_screenshot": "request for a screenshot",
     "send_nps_invite": "NPS invitation",
+    "send_csat_invite": "CSAT invitation",
+    "ask_survey_reason": "question for the reason",
     "webhook": "webhook call",
 }
 _FLOOR = {"safety": "a danger to people", "legal_threat": "a legal threat", "urgent": "words of urgency"}

@@ -5,14 +5,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from config.actions import ActionConfig
-from routing.actions import FALLBACK_LANGUAGE, THANKFUL
+from routing.actions import FALLBACK_LANGUAGE, INVITATIONS, THANKFUL
 from routing.facts import COMMENT_SURFACES
+from routing.survey_answers import SCALES
 
 # WhatsApp and Instagram take free-form messages for this long after the customer's last one.
 CUSTOMER_SERVICE_WINDOW = timedelta(hours=24)
 # Instagram takes one private reply to a comment for this long after the comment.
 PRIVATE_REPLY_WINDOW = timedelta(days=7)
-NPS_SCORES = tuple(range(11))
+# WhatsApp's list has room for so many.
+_WHATSAPP_ROWS = 10
 
 Form = Literal["text", "link", "choices", "template", "private_reply", "public_reply"]
 
@@ -43,8 +45,18 @@ def choose_form(kind: str, occasion: Occasion, *, config: ActionConfig) -> Form 
         return "template" if occasion.channel == "whatsapp" and config.template else None
     if config.url:
         return "link"
-    # WhatsApp has room for ten answers in a list: the eleven scores are asked for as a number there.
-    return "choices" if kind == "send_nps_invite" and occasion.channel != "whatsapp" else "text"
+    # The eleven scores of NPS are asked for as a number on WhatsApp.
+    has_room = occasion.channel != "whatsapp" or len(choices_of(kind)) <= _WHATSAPP_ROWS
+    return "choices" if choices_of(kind) and has_room else "text"
+
+
+def choices_of(kind: str) -> tuple[tuple[str, str], ...]:
+    """(id, title) of the answers to tap that an action offers, lowest first; none for most."""
+    survey = INVITATIONS.get(kind)
+    if survey is None:
+        return ()
+    low, high = SCALES[survey]
+    return tuple((f"{survey}:{score}", str(score)) for score in range(low, high + 1))
 
 
 def _window_is_open(occasion: Occasion) -> bool:
@@ -55,7 +67,7 @@ def _form_for_comment(kind: str, occasion: Occasion, *, config: ActionConfig) ->
     if config.on_comments == "never":
         return None
     may_be_public = occasion.surface != "live_comment" and not config.url
-    is_thanks_for_praise = kind in THANKFUL and kind != "send_nps_invite" and occasion.sentiment == "positive"
+    is_thanks_for_praise = kind in THANKFUL and kind not in INVITATIONS and occasion.sentiment == "positive"
     if may_be_public and (config.on_comments == "public" or (config.on_comments == "auto" and is_thanks_for_praise)):
         return "public_reply"
     return "private_reply" if occasion.now - occasion.written_at < PRIVATE_REPLY_WINDOW else None

@@ -19,6 +19,7 @@ from routing.facts import (
 )
 from routing.floor import keep_a_person, raise_to_floor
 from routing.planning import plan
+from routing.surveys import heed_detractor, place_score
 
 __all__ = [
     "COMMENT_SURFACES",
@@ -41,7 +42,10 @@ _ADVISABLE: tuple[ActionKind, ...] = ("follow_up", "schedule_callback")
 
 def decide(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
     """The decision for these facts under this policy. Same input, same output; there is always a default."""
-    decision = raise_to_floor(keep_a_person(_place(facts, policy), facts), facts)
+    decision = place_score(facts, surveys=policy.surveys)
+    if decision is None:
+        decision = keep_a_person(_place(facts, policy), facts)
+    decision = raise_to_floor(heed_detractor(decision, facts), facts)
     if facts.corrected and facts.label():
         return replace(decision, reasons=(reasons.corrected(facts), *decision.reasons))
     return decision

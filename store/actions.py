@@ -118,7 +118,7 @@ def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
                       SELECT
                       FROM message AS later CROSS JOIN LATERAL effective_label(later.id) AS now
                       WHERE later.conversation_id = m.conversation_id AND (later.sent_at, later.id) > (m.sent_at, m.id)
-                        AND now.sentiment = 'negative'
+                        AND now.sentiment = 'negative' AND NOT later.is_survey_answer
                   )
                   OR reads.corrected_at > %s AND EXISTS (
                       SELECT

@@ -103,7 +103,7 @@ def compute_labels(conn: Connection, customer_ids: list[str], *, with_summary: b
             SELECT m.customer_id, m.id, m.sent_at, a.sentiment, a.score, a.intent, a.topics, a.summary,
                    a.analyzed_at AS created_at
             FROM message AS m CROSS JOIN LATERAL effective_label(m.id) AS a
-            WHERE m.customer_id = ANY(%s::uuid[]) AND m.direction = 'inbound' AND m.state <> 'erased'
+            WHERE m.customer_id = ANY(%s::uuid[]) AND m.direction = 'inbound' AND m.state <> 'erased' AND NOT m.is_survey_answer
         ), newest AS (
             SELECT DISTINCT ON (customer_id) customer_id, sentiment, score, intent, topics, summary, created_at
             FROM judged

@@ -10,6 +10,7 @@ from store.edits import look_again
 from store.examples import forget_examples
 from store.intake import StartedRun, add_messages, find_message_ids, message_key
 from store.messages import claim_contexts
+from store.survey_answers import forget_answers
 
 ERASED = "[erased]"
 
@@ -60,6 +61,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
     ids = [one.id for one in erased]
     _forget_words(conn, ids)
     forget_examples(conn, tenant_id, ids)
+    forget_answers(conn, ids)
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     return _judge_bursts_anew(conn, tenant_id, erased)

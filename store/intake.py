@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from channels.base import InboundMessage
+from routing.survey_answers import tapped
 from store.db import Connection
 from store.migrate import DEDUPE_PEPPER
 from store.secrets import Keyring
@@ -105,10 +106,11 @@ def _insert(
             SELECT *, uuidv7() AS message_id
             FROM unnest(
                 %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-                %s::timestamptz[], %b::text[]::jsonb[], %b::text[], %b::bytea[], %b::text[], %b::text[], %s::boolean[], %b::text[]
+                %s::timestamptz[], %b::text[]::jsonb[], %b::text[], %b::bytea[], %b::text[], %b::text[], %s::boolean[], %b::text[],
+                %b::text[]
             ) WITH ORDINALITY AS item (
                 key, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                sent_at, sender, reply_to, raw, author, group_id, is_history, state, position
+                sent_at, sender, reply_to, raw, author, group_id, is_history, state, choice_id, position
             )
         ), fresh AS (
             INSERT INTO message_key (tenant_id, account_id, key, message_id)
@@ -119,11 +121,11 @@ def _insert(
             INSERT INTO message (
                 id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
                 sent_at, state, sender, reply_to_provider_id, author, group_id, is_history,
-                erased_at
+                choice_id, erased_at
             )
             SELECT message_id, %s, channel, surface, account_id, provider_message_id, direction, message_type, text,
                    coalesce(sent_at, now()), state, sender, reply_to, author, group_id, is_history,
-                   CASE state WHEN 'erased' THEN now() END
+                   choice_id, CASE state WHEN 'erased' THEN now() END
             FROM item JOIN fresh USING (message_id)
             ORDER BY position
         ), kept AS (
@@ -158,6 +160,7 @@ def _insert(
             [message.group_id for message in unique.values()],
             [message.is_history for message in unique.values()],
             ["erased" if tombstones else _first_state(message) for message in unique.values()],
+            [None if tombstones else _choice_id(message) for message in unique.values()],
             *[tenant_id] * 4,
         ),
     ).fetchall()
@@ -200,6 +203,11 @@ def fill_placeholders(conn: Connection, tenant_id: int, messages: Sequence[Inbou
             PLACEHOLDER,
         ),
     )
+
+
+def _choice_id(message: InboundMessage) -> str | None:
+    """Ids of our own answers only: what others put into their buttons is nobody's business here."""
+    return message.choice_id if tapped(message.choice_id) else None
 
 
 def _first_state(message: InboundMessage) -> Literal["received", "ignored"]:

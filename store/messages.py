@@ -37,6 +37,8 @@ class StoredMessage:
     conversation_id: str | None
     minimized_text: str | None = field(repr=False)
     minimizer_version: str | None
+    reply_to_provider_id: str | None = field(repr=False)
+    choice_id: str | None
 
 
 def get_message(conn: Connection, message_id: str) -> StoredMessage:
@@ -45,7 +47,7 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
         """
         SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id,
                provider_message_id, message_type, text, sent_at, received_at, state, sender, customer_id::text,
-               conversation_id::text, minimized_text, minimizer_version
+               conversation_id::text, minimized_text, minimizer_version, reply_to_provider_id, choice_id
         FROM message
         WHERE id = %s
         """,

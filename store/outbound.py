@@ -19,7 +19,7 @@ def hash_of_sent(text: str) -> bytes:
     return hashlib.sha256(" ".join(text.split()).encode(errors="replace")).digest()
 
 
-def _as_uuid(callback: str | None) -> UUID | None:
+def as_uuid(callback: str | None) -> UUID | None:
     """Our own callbacks are action ids; another program's on the same number are not."""
     try:
         return UUID(callback) if callback else None
@@ -66,7 +66,7 @@ def settle_sends(conn: Connection, tenant_id: int, statuses: Sequence[DeliverySt
         RETURNING action.id::text, action.state
         """,
         (
-            [_as_uuid(status.callback) for status in by_send.values()],
+            [as_uuid(status.callback) for status in by_send.values()],
             [status.provider_message_id for status in by_send.values()],
             [_SETTLED_STATE[status.state] for status in by_send.values()],
             [status.error_code for status in by_send.values()],

@@ -31,6 +31,7 @@ from store.erasure import erase_messages
 from store.identities import apply_identity_changes, note_marketing_choices
 from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body, revive_history
 from store.outbound import settle_sends, take_echoes
+from store.survey_answers import note_deliveries
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
@@ -188,6 +189,7 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     echoes = [message for message in share.messages if message.direction == "outbound"]
     take_echoes(conn, tenant_id, echoes, pepper=pepper)
     settle_sends(conn, tenant_id, share.statuses, pepper=pepper)
+    note_deliveries(conn, tenant_id, share.statuses)
     apply_reactions(conn, tenant_id, share.reactions, pepper=pepper)
     # Before edits: an erasure waits for analyses that are about to begin, and must not hold what those wait for.
     rejudged = erase_messages(conn, tenant_id, share.erasures, pepper=pepper)

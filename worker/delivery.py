@@ -17,8 +17,10 @@ from channels.base import (
 )
 from channels.clean_text import clean_text
 from config.actions import ActionConfig
-from routing.actions import WAITED_FOR, link_for, outbound_text, refusal
-from routing.reply_forms import NPS_SCORES, Form, Occasion, choose_form, template_language
+from config.surveys import consent_to
+from config.tenant import TenantConfig
+from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text, refusal
+from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
 from store.actions import (
     ClaimedAction,
     claim_action,
@@ -34,8 +36,10 @@ from store.customers import Conversation, list_identities, lock_conversation
 from store.db import Connection
 from store.messages import StoredMessage, get_message
 from store.outbound import OwnMessage, add_own_message, hash_of_sent, own_key
+from store.survey_invitations import note_resolved
 from worker.deps import Deps
 from worker.rate_budget import Bucket
+from worker.survey_sending import is_in_the_way, survey_refusal
 
 log = structlog.get_logger()
 
@@ -75,14 +79,14 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
         action = claim_action(conn, tenant_id, action_id)
         if action is None:
             return
-        config = next((config for kind, config in tenant.actions.items() if kind == action.kind), ActionConfig())
-        departure = _prepare(conn, deps, action, config=config, now=now)
+        config = consent_to(action.kind, actions=tenant.actions, surveys=tenant.surveys) or ActionConfig()
+        departure = _prepare(conn, deps, action, config=config, tenant=tenant, now=now)
     if departure is not None:
         _send(deps, action, departure, now=now)
 
 
 def _prepare(
-    conn: Connection, deps: Deps, action: ClaimedAction, *, config: ActionConfig, now: datetime
+    conn: Connection, deps: Deps, action: ClaimedAction, *, config: ActionConfig, tenant: TenantConfig, now: datetime
 ) -> _Departure | None:
     """What to send and from where; None when it was settled, or put back, without sending."""
     conversation = lock_conversation(conn, action.conversation_id)
@@ -90,11 +94,14 @@ def _prepare(
     reason = refusal(
         action.kind,
         now=now,
-        received_at=min(message.received_at, action.created_at),
-        human_took_over=conversation.taken_over,
+        received_at=action.created_at
+        if action.kind == "send_csat_invite"
+        else min(message.received_at, action.created_at),
+        human_took_over=is_in_the_way(action, conversation),
         config=config,
         contradicted=is_contradicted(conn, action),
     )
+    reason = reason or survey_refusal(conn, action, conversation=conversation, tenant=tenant)
     occasion = Occasion(
         channel=conversation.channel,
         surface=message.surface,
@@ -122,6 +129,8 @@ def _prepare(
     note_departure(
         conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text), sent_text=clean_text(outbound.text)
     )
+    if action.kind in INVITATIONS:
+        note_resolved(conn, action.id, resolved=conversation.state == "resolved")
     kind: ChannelKind = conversation.channel  # pyright: ignore[reportAssignmentType]
     return _Departure(
         channel=deps.channels[kind],
@@ -174,7 +183,7 @@ def _write(
         recipient=_recipient(conn, action, message),
         text=text,
         link=link if form == "link" else None,
-        choices=tuple(Choice(f"nps:{score}", str(score)) for score in NPS_SCORES) if form == "choices" else (),
+        choices=tuple(Choice(*one) for one in choices_of(action.kind)) if form == "choices" else (),
         template=template,
         # The generic channel's receiver needs to know what is answered; elsewhere a quote would only be noise.
         quotes_provider_id=message.provider_message_id if conversation.channel == "generic" else None,

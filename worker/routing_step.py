@@ -18,6 +18,7 @@ from store.effective_labels import find_effective_label
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
+from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
 STANDS_HIGH = ("P1", "P2")
@@ -120,16 +121,20 @@ def decide_and_store(
     label = find_effective_label(conn, message.id, run_id=ref.run_id) if run.outcome == "analyzed" else None
     analysis = label.analysis if label else None
     parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
+    words = "\n".join([*parts, message.text or ""])
     facts = build_facts(
         message=message,
         conversation=conversation,
         analysis=analysis,
         outcome=run.outcome,
-        words="\n".join([*parts, message.text or ""]),
+        words=words,
         # Words that were changed meanwhile are judged by a pass of their own, which plans nothing.
         allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),
         recent_actions=count_recent_actions(conn, message.customer_id),
         corrected=label.corrected if label else (),
+    )
+    facts = with_survey(
+        conn, ref, facts, run=run, message=message, conversation=conversation, tenant=tenant, words=words
     )
     policy = policy_for(tenant)
     decision = decide(facts, policy)
@@ -152,6 +157,7 @@ def decide_and_store(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+        close_after_score(conn, facts, decision, message=message, conversation=conversation)
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     return _plan_actions(conn, ref, decision, conversation=conversation, language=facts.language, now=now)
