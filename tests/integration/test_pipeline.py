@@ -107,7 +107,7 @@ def test_only_stripped_text_reaches_the_provider_and_the_ledger_shows_it(deps, r
     (ref,) = receive(whatsapp_body(message(text, name="Ada Lovelace")))
     run_all(deps, ref)
     (request,) = calls(standins)
-    for private in ("532", "ada@example", "Lovelace", "905551112233", "wamid"):
+    for private in ("532 123", "5321234567", "ada@example", "Lovelace", "905551112233", "wamid"):
         assert private not in request
     assert "10482" in request
     sent = owner.execute("SELECT minimized_text, outcome, request_id, input_tokens > 0 FROM egress").fetchone()
