@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
 from config.actions import ActionConfig
 from config.rules import Rule
-from config.surveys import Surveys
 from config.thresholds import Thresholds
 from routing.conditions import PlaybookRule
 from routing.facts import RoutingPolicy
-from routing.stored_facts import StoredInputsError
+from routing.stored_facts import StoredInputsError, as_tuples
 
 _FORMAT = 1
+_READ_APART = ("thresholds", "rules", "actions")
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,11 @@ def policy_to_json(policy: RoutingPolicy) -> dict[str, Any]:
     rules = [_rule_to_json(rule) for rule in policy.rules]
     ours = [rule for rule in rules if rule["playbook"]]
     return {
+        **{field.name: _deciding(getattr(policy, field.name)) for field in fields(policy)},
         "format": _FORMAT,
-        "playbook": policy.playbook,
         "playbook_hash": _hash(_canonical(ours)),
         "thresholds": policy.thresholds.model_dump(mode="json"),
         "rules": rules,
-        "actions": {kind: _switches(config) for kind, config in policy.actions.items()},
-        "surveys": policy.surveys.model_dump(mode="json"),
     }
 
 
@@ -60,14 +58,28 @@ def _rule_to_json(rule: Rule) -> dict[str, Any]:
     return {**rule.model_dump(mode="json"), "playbook": isinstance(rule, PlaybookRule)}
 
 
-def _switches(config: ActionConfig) -> dict[str, Any]:
-    """Switches, numbers and choices. Addresses, wordings and secrets decide nothing and stay where they are."""
-    chosen = {name for name, field in ActionConfig.model_fields.items() if _is_choice(field.annotation)}
-    return config.model_dump(mode="json", include=chosen)
+def _deciding(value: Any) -> Any:
+    """Of settings: switches, numbers and choices. Addresses, wordings and secrets decide nothing and stay where they are."""
+    if isinstance(value, BaseModel):
+        kept = {name for name, field in type(value).model_fields.items() if _is_choice(field.annotation)}
+        return {name: _deciding(getattr(value, name)) for name in sorted(kept)}
+    if isinstance(value, Mapping):
+        return {name: _deciding(item) for name, item in value.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, tuple):
+        return [_deciding(item) for item in value]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return value
 
 
 def _is_choice(annotation: Any) -> bool:
-    return annotation in {bool, int, float} or get_origin(annotation) is Literal
+    """Whether a field of this type holds no free text."""
+    if annotation in {bool, int, float, type(None), ...} or get_origin(annotation) is Literal:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    values = get_args(annotation)
+    if get_origin(annotation) is dict:
+        values = values[1:]
+    return bool(values) and all(_is_choice(one) for one in values)
 
 
 def policy_from_json(document: Mapping[str, Any]) -> RoutingPolicy:
@@ -75,22 +87,36 @@ def policy_from_json(document: Mapping[str, Any]) -> RoutingPolicy:
 
     Raises: StoredInputsError when a value means nothing to this version.
     """
+    kinds = get_type_hints(RoutingPolicy)
     try:
+        rest = {
+            field.name: _constructed(kinds[field.name], document[field.name])
+            for field in fields(RoutingPolicy)
+            if field.name in document and field.name not in _READ_APART
+        }
         return RoutingPolicy(
             thresholds=Thresholds.model_validate(_known(Thresholds, document["thresholds"])),
             rules=tuple(_rule_from_json(rule) for rule in document["rules"]),
-            actions={
-                # What is left out of a snapshot may be what another setting demands: not to be checked again.
-                kind: ActionConfig.model_construct(**_known(ActionConfig, config))
-                for kind, config in document["actions"].items()
-            },
-            playbook=document.get("playbook", ""),
-            surveys=Surveys.model_validate(_known(Surveys, document.get("surveys", {}))),
+            actions={kind: _constructed(ActionConfig, config) for kind, config in document["actions"].items()},
+            **rest,
         )
     except (KeyError, ValidationError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else "holds a value this version does not know"
         message = f"the stored policy {what}"
         raise StoredInputsError(message) from None
+
+
+def _constructed(kind: Any, value: Any) -> Any:
+    """A setting from JSON, not checked again: what a snapshot leaves out may be what another setting demands."""
+    model = next((one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    if model is None or not isinstance(value, dict):
+        return as_tuples(value)
+    if get_origin(kind) is dict:
+        return {name: _constructed(model, item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    known = {name: item for name, item in value.items() if name in model.model_fields}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return model.model_construct(
+        **{name: _constructed(model.model_fields[name].annotation, item) for name, item in known.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    )
 
 
 def count_unknown(document: Mapping[str, Any]) -> int:
@@ -100,8 +126,7 @@ def count_unknown(document: Mapping[str, Any]) -> int:
         for rule in document.get("rules", ())
     )
     actions = sum(_count(ActionConfig, config) for config in document.get("actions", {}).values())
-    surveys = _count(Surveys, document.get("surveys", {}))
-    return rules + actions + surveys + _count(Thresholds, document.get("thresholds", {}))
+    return rules + actions + _count(Thresholds, document.get("thresholds", {}))
 
 
 def _rule_from_json(rule: Mapping[str, Any]) -> Rule:

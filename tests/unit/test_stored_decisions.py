@@ -11,7 +11,7 @@ import pytest
 from config.rules import Rule, RuleThen, RuleWhen
 from config.tenant import TenantConfig
 from routing.conditions import PlaybookRule
-from routing.facts import RoutingFacts
+from routing.facts import RoutingFacts, RoutingPolicy
 from routing.playbooks import policy_for
 from routing.policy_snapshot import count_unknown, policy_from_json, policy_to_json, take_snapshot
 from routing.replay import replay, verdict_of
@@ -113,6 +113,11 @@ def test_a_stored_policy_holds_no_address_and_no_wording():
     )
     text = take_snapshot(policy_for(config)).text
     assert "acme.example" not in text and "Dear customer" not in text
+
+
+def test_every_part_of_a_policy_is_stored():
+    document = policy_to_json(policy_for(tenant(rules=[OWN_RULE])))
+    assert {field.name for field in fields(RoutingPolicy)} <= set(document)
 
 
 def test_equal_settings_have_equal_hashes_and_other_settings_others():
