@@ -1,0 +1,276 @@
+"""What decide() would have said under other settings, over a history of stored decisions.
+
+Facts that earlier decisions have shaped (where the conversation stood, how many actions the customer had) are taken as they were
+stored for as long as the settings decide alike, and are derived anew from the first decision that they change.
+docs/simulator.md says what is exact and what is not.
+"""
+
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from pydantic import BaseModel
+
+from routing.actions import INTERNAL
+from routing.facts import RoutingFacts, RoutingPolicy
+from routing.rules import decide
+from routing.stored_facts import facts_from_json
+
+_DAY_S = 24 * 3600.0
+_STANDS_HIGH = ("P1", "P2")
+_HINTS = get_type_hints(RoutingFacts)
+# Numbers like the score hardly ever repeat; what a decision does with them is to compare them with the policy's.
+_NUMBERS = tuple(one.name for one in fields(RoutingFacts) if float in (_HINTS[one.name], *get_args(_HINTS[one.name])))
+_NUMBER_IN_JSON = re.compile(r'"(' + "|".join(_NUMBERS) + r')": (null|-?[0-9.]+(?:[eE][-+]?[0-9]+)?)')
+
+
+class Planned(NamedTuple):
+    """An action as stored with its decision."""
+
+    kind: str
+    state: str
+
+
+class PastDecision(NamedTuple):
+    """A stored decision. Times are seconds since 1970: sent_at by the provider, decided_at by our database.
+
+    inputs: the facts as Postgres writes JSON. actions: None on decisions from before they were stored.
+    """
+
+    message_id: str
+    conversation_id: str
+    customer_id: str
+    sent_at: float
+    decided_at: float
+    inputs: str
+    policy_hash: str | None
+    priority: str
+    queue: str
+    rule: str
+    actions: tuple[Planned, ...] | None
+    applied: bool
+    provisional: bool
+
+
+class Ruling(NamedTuple):
+    """What one side of a comparison says."""
+
+    priority: str
+    queue: str
+    rule: str
+    actions: tuple[Planned, ...]
+    applied: bool = False
+
+
+class HumanAnswer(NamedTuple):
+    """A person's answer in a conversation. known_at: when we had it."""
+
+    sent_at: float
+    known_at: float
+
+
+class _Standing(NamedTuple):
+    """Which message has placed a conversation, and how high."""
+
+    priority: str
+    message_id: str
+    sent_at: float
+
+
+class _Changed(NamedTuple):
+    """An action that a side plans and history did not (by = 1), or the other way round (by = -1)."""
+
+    at: float
+    kind: str
+    by: int
+
+
+@dataclass
+class Library:
+    """Facts by their JSON text, each read once: histories repeat themselves."""
+
+    _numbers: dict[str, int] = field(default_factory=dict[str, int])
+    _documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def read(self, text: str) -> tuple[int, list[float | None]]:
+        """(number of the facts but for their fractions, the fractions)."""
+        parts = _NUMBER_IN_JSON.split(text)
+        shape = "".join(parts[0::3])
+        number = self._numbers.get(shape)
+        if number is None:
+            number = self._numbers[shape] = len(self._documents)
+            self._documents.append(json.loads(text))
+        return number, [None if one == "null" else float(one) for one in parts[2::3]]
+
+    def document(self, number: int) -> dict[str, Any]:
+        """The stored object of facts like these; its fractions are those of the first that was read."""
+        return self._documents[number]
+
+
+def read_facts(text: str) -> RoutingFacts:
+    """The facts of a past decision. Raises: StoredInputsError."""
+    return facts_from_json(json.loads(text)).facts
+
+
+@dataclass
+class Side:
+    """One policy over the history, decision by decision in the order in which they were made.
+
+    answers: people's answers by conversation, oldest first. own: by hash, the policies under which decisions are made again that
+    name theirs; the others, and all when it is empty, are made under `policy`.
+    """
+
+    policy: RoutingPolicy
+    library: Library
+    answers: Mapping[str, list[HumanAnswer]]
+    own: Mapping[str | None, RoutingPolicy] = field(default_factory=dict[str | None, RoutingPolicy])
+    _limits: list[float] = field(init=False)
+    _rulings: dict[tuple[Any, ...], Ruling] = field(default_factory=dict[tuple[Any, ...], Ruling])
+    _diverged: dict[str, _Standing | None] = field(default_factory=dict[str, "_Standing | None"])
+    _changed: dict[str, list[_Changed]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        policies = (self.policy, *self.own.values())
+        self._limits = sorted({number for policy in policies for number in _numbers_of(policy)})
+
+    def decide(self, past: PastDecision, *, real: _Standing | None) -> Ruling:
+        """The ruling on a past decision. real: what had placed its conversation in history before."""
+        number, fractions = self.library.read(past.inputs)
+        changed = self._overrides(past, number) if self._diverged or self._changed else None
+        limits = self._limits
+        policy = self.own.get(past.policy_hash, self.policy) if self.own else self.policy
+        key = (
+            number,
+            id(policy),
+            *[None if one is None else (bisect_left(limits, one), bisect_right(limits, one)) for one in fractions],
+            changed and (changed.get("open_priority"), tuple(sorted(changed.get("recent_actions", {}).items()))),
+        )
+        ruling = self._rulings.get(key)
+        if ruling is None:
+            facts = read_facts(past.inputs)
+            ruling = rule_on(replace(facts, **changed) if changed else facts, policy)
+            self._rulings[key] = ruling
+        if past.conversation_id not in self._diverged and ruling.priority == past.priority:
+            applied = past.applied
+        else:
+            applied = self._places(past, ruling, real=real, number=number)
+        self._note(past, ruling, applied=applied, real=real)
+        return ruling._replace(applied=applied) if applied else ruling
+
+    def _overrides(self, past: PastDecision, number: int) -> dict[str, Any] | None:
+        """The facts that this side's own earlier decisions have made different; None when there are none."""
+        changed: dict[str, Any] = {}
+        stored = self.library.document(number)
+        if past.conversation_id in self._diverged and stored.get("open_priority"):
+            standing = self._diverged[past.conversation_id]
+            changed["open_priority"] = standing.priority if standing else None
+        moves = self._changed.get(past.customer_id)
+        if moves:
+            before = stored.get("recent_actions", {})
+            counts = dict(before)
+            for one in moves:
+                if one.at > past.decided_at - _DAY_S:
+                    counts[one.kind] = max(0, counts.get(one.kind, 0) + one.by)
+            counts = {kind: count for kind, count in counts.items() if count}
+            if counts != before:
+                changed["recent_actions"] = counts
+        return changed or None
+
+    def _places(self, past: PastDecision, ruling: Ruling, *, real: _Standing | None, number: int) -> bool:
+        """Whether this ruling would have placed the conversation: as worker.routing_step decides it."""
+        stored = self.library.document(number)
+        if stored.get("outcome") == "unanalyzed" and not stored.get("allow_actions", True):
+            return past.applied  # a second look that came to nothing
+        standing = self._diverged.get(past.conversation_id, real)
+        if standing is None:
+            above = stored.get("open_priority")
+            held = above in _STANDS_HIGH and above < ruling.priority and not self._answered(past, since=0.0)
+            return not held and (past.applied or above in _STANDS_HIGH)
+        if (past.sent_at, past.message_id) < (standing.sent_at, standing.message_id):
+            return False
+        return not (
+            standing.message_id != past.message_id
+            and standing.priority in _STANDS_HIGH
+            and standing.priority < ruling.priority
+            and not self._answered(past, since=standing.sent_at)
+        )
+
+    def _answered(self, past: PastDecision, *, since: float) -> bool:
+        answers = self.answers.get(past.conversation_id, ())
+        return any(one.sent_at >= since and one.known_at <= past.decided_at for one in answers)
+
+    def _note(self, past: PastDecision, ruling: Ruling, *, applied: bool, real: _Standing | None) -> None:
+        """Remember in which way this side has left history, until it meets it again."""
+        conversation = past.conversation_id
+        if conversation in self._diverged or applied != past.applied or ruling.priority != past.priority:
+            after_real = _standing_of(past) if past.applied else real
+            mine = self._diverged.get(conversation, real)
+            if applied:
+                mine = _Standing(ruling.priority, past.message_id, past.sent_at)
+            if mine == after_real:
+                self._diverged.pop(conversation, None)
+            else:
+                self._diverged[conversation] = mine
+        if past.actions is not None and past.actions != ruling.actions:
+            was, now = _limited(past.actions), _limited(ruling.actions)
+            for kind in sorted(was ^ now):
+                by = 1 if kind in now else -1
+                self._changed[past.customer_id].append(_Changed(past.decided_at, kind, by))
+
+
+def _limited(actions: tuple[Planned, ...]) -> set[str]:
+    """The kinds that count against a customer's limits."""
+    return {one.kind for one in actions if one.state == "pending" and one.kind not in INTERNAL}
+
+
+def _standing_of(past: PastDecision) -> _Standing:
+    return _Standing(past.priority, past.message_id, past.sent_at)
+
+
+def rule_on(facts: RoutingFacts, policy: RoutingPolicy) -> Ruling:
+    """The decision on these facts, without its reasons."""
+    decision = decide(facts, policy)
+    planned = tuple(Planned(action.kind, action.state) for action in decision.actions)
+    return Ruling(decision.priority, decision.queue, decision.rule, planned)
+
+
+def as_decided(past: PastDecision) -> Ruling:
+    """What history says itself."""
+    return Ruling(past.priority, past.queue, past.rule, past.actions or (), past.applied)
+
+
+@dataclass
+class History:
+    """What has placed each conversation so far."""
+
+    _standings: dict[str, _Standing] = field(default_factory=dict[str, _Standing])
+
+    def before(self, past: PastDecision) -> _Standing | None:
+        """What had placed the conversation before this decision; None when that was before the history begins."""
+        return self._standings.get(past.conversation_id)
+
+    def add(self, past: PastDecision) -> None:
+        """Go one decision on."""
+        if past.applied:
+            self._standings[past.conversation_id] = _standing_of(past)
+
+
+def _numbers_of(value: Any) -> list[float]:
+    """All numbers that a policy holds, at any depth."""
+    if isinstance(value, bool):
+        return []
+    if isinstance(value, int | float):
+        return [float(value)]
+    if isinstance(value, BaseModel):
+        return [number for name in type(value).model_fields for number in _numbers_of(getattr(value, name))]
+    if isinstance(value, RoutingPolicy):
+        return [number for one in fields(value) for number in _numbers_of(getattr(value, one.name))]
+    if isinstance(value, Mapping):
+        return [number for item in value.values() for number in _numbers_of(item)]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, tuple):
+        return [number for item in value for number in _numbers_of(item)]  # pyright: ignore[reportUnknownVariableType]
+    return []

@@ -1,0 +1,46 @@
+"""Other thresholds, rules and actions over a tenant's own history, before they are saved. Nothing is stored and nothing fires."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from config.tenant import TenantConfig
+from routing.playbooks import policy_for
+from routing.policy_changes import describe_changes
+from routing.simulation_report import Simulation, sentence, simulate
+from store.db import Connection
+from store.past_decisions import iterate_past_decisions, list_human_answers, list_verdicts
+
+# An answer to a message from before the history may still matter to the first decisions in it.
+_ANSWERS_BEFORE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A simulation, what was changed in words, and all of it in one sentence."""
+
+    simulation: Simulation
+    changes: tuple[str, ...]
+    sentence: str
+
+
+def try_settings(
+    conn: Connection, tenant_id: int, *, live: TenantConfig, tried: TenantConfig | None, now: datetime, days: int
+) -> Trial:
+    """The tried settings against the live ones over the last days; without tried ones, the live ones against what was decided.
+
+    The transaction must act for the tenant. Raises: StoreError.
+    """
+    since = now - timedelta(days=days)
+    today = policy_for(live)
+    before, after = (today, policy_for(tried)) if tried else (None, today)
+    result = simulate(
+        iterate_past_decisions(conn, tenant_id, since=since),
+        before=before,
+        after=after,
+        answers=list_human_answers(conn, tenant_id, since=since - _ANSWERS_BEFORE),
+        verdicts=list_verdicts(conn, tenant_id, since=since),
+    )
+    changes = describe_changes(before, after) if before else ()
+    what = "; ".join(changes) or ("the same settings" if before else "today's settings against what was decided")
+    span = "the last day" if days == 1 else f"the last {days} days"
+    return Trial(result, changes, sentence(result, what=what, span=span))
