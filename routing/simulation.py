@@ -15,12 +15,14 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from pydantic import BaseModel
 
-from routing.actions import INTERNAL
+from routing.actions import INTERNAL, INVITATIONS
 from routing.facts import RoutingFacts, RoutingPolicy
 from routing.rules import decide
 from routing.stored_facts import facts_from_json
 
 _DAY_S = 24 * 3600.0
+# Decision and invitation are rows of one transaction; the fact was rounded, or measured at another moment of it.
+_SAME_INVITATION_DAYS = 0.01
 _STANDS_HIGH = ("P1", "P2")
 _HINTS = get_type_hints(RoutingFacts)
 # Numbers like the score hardly ever repeat; what a decision does with them is to compare them with the policy's.
@@ -147,7 +149,7 @@ class Side:
             number,
             id(policy),
             *[None if one is None else (bisect_left(limits, one), bisect_right(limits, one)) for one in fractions],
-            changed and (changed.get("open_priority"), tuple(sorted(changed.get("recent_actions", {}).items()))),
+            changed and _key(changed),
         )
         ruling = self._rulings.get(key)
         if ruling is None:
@@ -178,6 +180,9 @@ class Side:
             counts = {kind: count for kind, count in counts.items() if count}
             if counts != before:
                 changed["recent_actions"] = counts
+            days = _days_since(moves, stored.get("days_since_invitation", {}), at=past.decided_at)
+            if stored.get("survey_channel") and days != stored.get("days_since_invitation", {}):
+                changed["days_since_invitation"] = days
         return changed or None
 
     def _places(self, past: PastDecision, ruling: Ruling, *, real: _Standing | None, number: int) -> bool:
@@ -220,6 +225,27 @@ class Side:
             for kind in sorted(was ^ now):
                 by = 1 if kind in now else -1
                 self._changed[past.customer_id].append(_Changed(past.decided_at, kind, by))
+
+
+def _days_since(moves: list[_Changed], stored: Mapping[str, float], *, at: float) -> dict[str, float]:
+    """Days since the customer was last invited to each survey, with the invitations that a side has added or taken away."""
+    days = dict(stored)
+    for one in moves:
+        survey = INVITATIONS.get(one.kind)
+        if survey is None:
+            continue
+        then = (at - one.at) / _DAY_S
+        if one.by > 0:
+            days[survey] = min(days.get(survey, then), then)
+        elif abs(days.get(survey, -1.0) - then) < _SAME_INVITATION_DAYS:
+            del days[survey]
+    return days
+
+
+def _key(changed: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(
+        (name, tuple(sorted(value.items())) if isinstance(value, dict) else value) for name, value in changed.items()
+    )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _limited(actions: tuple[Planned, ...]) -> set[str]:
