@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from config.actions import ActionConfig
+from config.alerting import AlertTarget, Churn, Trends, check_names
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.hours import Hours
@@ -51,6 +52,10 @@ class TenantConfig(TenantPart):
     hours: Hours = Hours()
     sweep: SweepConfig = SweepConfig()
     surveys: Surveys = Surveys()
+    churn: Churn = Churn()
+    trends: Trends = Trends()
+    alerts: Annotated[tuple[AlertTarget, ...], AfterValidator(check_names)] = ()
+    """Where alerts are sent. Stored encrypted beside the rest, so what is read back from the database holds none."""
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

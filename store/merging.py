@@ -20,6 +20,7 @@ def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> s
     conn.execute("UPDATE message SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE action SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE survey_answer SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    conn.execute("UPDATE alert SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE crm_event SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE customer_identity SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     _merge_crm_rows(conn, tenant_id, keep=keep, gone=gone)

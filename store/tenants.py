@@ -47,7 +47,7 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
 
     Returns the tenant's id. Raises: StoreError when another tenant already has one of the accounts.
     """
-    stored = config.model_dump(mode="json", exclude={"channels", "crm"})
+    stored = config.model_dump(mode="json", exclude={"channels", "crm", "alerts"})
     row = conn.execute(
         """
         INSERT INTO tenant (slug, name, config)

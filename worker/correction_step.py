@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from config.industries import load_industry
 from config.tenant import TenantConfig
@@ -25,6 +26,7 @@ from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.tenants import has_crm
+from worker.churn_step import review_mood
 from worker.routing_step import build_facts, is_newest, stands_higher
 
 
@@ -101,6 +103,9 @@ def _take_effect(
     if message.customer_id and has_crm(conn, tenant_id):
         mark_dirty(conn, tenant_id, message.customer_id)
     decision, moved = _decide_anew(conn, tenant_id, tenant=tenant, message_id=message.id, label=label)
+    if message.customer_id:
+        now = datetime.now(UTC)
+        review_mood(conn, tenant_id, tenant=tenant, customer_id=message.customer_id, now=now, may_raise=False)
     return Corrected(correction_id, label, decision, moved)
 
 

@@ -18,6 +18,7 @@ from store.effective_labels import find_effective_label
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
+from worker.churn_step import review_mood
 from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
@@ -158,6 +159,15 @@ def decide_and_store(
             sent_at=message.sent_at,
         )
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
+    if analysis:
+        review_mood(
+            conn,
+            ref.tenant_id,
+            tenant=tenant,
+            customer_id=conversation.customer_id,
+            now=now,
+            may_raise=facts.allow_actions and analysis.sentiment == "negative",
+        )
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     return _plan_actions(conn, ref, decision, conversation=conversation, language=facts.language, now=now)
