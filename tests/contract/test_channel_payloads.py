@@ -20,7 +20,7 @@ PAYLOADS = Path(__file__).parent.parent / "payloads"
 FILES = [(kind, path) for kind in PARSERS for path in sorted((PAYLOADS / kind).glob("*.json"))]
 NOT_IN_FILES = {"channel", "raw", "key_source", "ad_twin"}
 # Stands in a file only where it says something.
-SAID_WHEN_UNUSUAL = {"author": ("customer", "human"), "group_id": (None,), "is_history": (False,)}
+SAID_WHEN_UNUSUAL = {"author": ("customer", "human"), "group_id": (None,), "is_history": (False,), "choice_id": (None,)}
 
 
 def load(path):
