@@ -25,6 +25,7 @@ COMMANDS = {
     "egress": ("cli.egress", "what has left for the AI provider, word for word"),
     "dead": ("cli.dead", "list and replay parked messages"),
     "sweep": ("cli.sweep", "judge past messages again: plan, run, watch, report"),
+    "survey": ("cli.survey", "NPS and CSAT: who was asked, who answered, and the scores"),
     "crm": ("cli.crm", "check and provision a tenant's CRM"),
     "eval": ("cli.eval", "how good an analyzer is on a labelled file, and how sure that is"),
     "correction": ("cli.correction", "correct a message's label, undo it, list corrections"),

@@ -28,6 +28,7 @@ from store.runs import RunRef
 from store.tenants import has_crm
 from worker.churn_step import review_mood
 from worker.routing_step import build_facts, is_newest, stands_higher
+from worker.survey_step import with_known_answer
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def _decide_anew(
         recent_actions=count_recent_actions(conn, conversation.customer_id),
         corrected=label.corrected,
     )
+    facts = with_known_answer(conn, facts, message=message, conversation=conversation)
     policy = policy_for(tenant)
     decision = decide(facts, policy)
     applied = not stands_higher(conversation, decision, message_id=message.id)

@@ -44,9 +44,9 @@ def with_survey(
     invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at)
     if run.kind == "initial" or (run.kind == "reanalyze" and message.edits > 0):
         _take_answer(conn, ref, message=message, invitations=invitations, tenant=tenant, words=words)
-    answer = find_answer(conn, message.id)
-    if answer:
-        return _with_answer(conn, facts, answer, invitations=invitations)
+    facts = _with_answer(conn, facts, message=message, invitations=invitations)
+    if facts.survey:
+        return facts
     if facts.sentiment != "positive" or not facts.allow_actions:
         return facts
     history = lock_invitation_history(conn, conversation.customer_id, tenant=tenant)
@@ -59,10 +59,21 @@ def with_survey(
     )
 
 
-def _with_answer(
-    conn: Connection, facts: RoutingFacts, answer: SurveyAnswer, *, invitations: list[Invitation]
+def with_known_answer(
+    conn: Connection, facts: RoutingFacts, *, message: StoredMessage, conversation: Conversation
 ) -> RoutingFacts:
-    standing = answer
+    """The facts with the answer that a first look has found in the message. Reads no new one."""
+    invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at)
+    return _with_answer(conn, facts, message=message, invitations=invitations)
+
+
+def _with_answer(
+    conn: Connection, facts: RoutingFacts, *, message: StoredMessage, invitations: list[Invitation]
+) -> RoutingFacts:
+    answer = find_answer(conn, message.id)
+    if answer is None:
+        return facts
+    standing: SurveyAnswer | None = answer
     if answer.score is None:
         standing = find_standing_score(conn, answer.invitation_id, until=answer.sent_at)
     return replace(

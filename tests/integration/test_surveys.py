@@ -140,9 +140,7 @@ def test_a_number_that_quotes_another_message_is_no_score(shop, owner):
     shop.write(PRAISE)
     shop.write("9", at=1, context={"id": "wamid.SOMETHING"})
     assert shop.answers() == []
-    (provider_id,) = owner.execute(
-        "SELECT provider_message_id FROM action WHERE kind = 'send_nps_invite'"
-    ).fetchone()
+    (provider_id,) = owner.execute("SELECT provider_message_id FROM action WHERE kind = 'send_nps_invite'").fetchone()
     shop.write("8", at=2, context={"id": provider_id})
     assert shop.answers() == [("nps", 8, False)]
 
