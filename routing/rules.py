@@ -42,7 +42,7 @@ _ADVISABLE: tuple[ActionKind, ...] = ("follow_up", "schedule_callback")
 
 def decide(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
     """The decision for these facts under this policy. Same input, same output; there is always a default."""
-    decision = place_score(facts, surveys=policy.surveys)
+    decision = place_score(facts, policy)
     if decision is None:
         decision = keep_a_person(_place(facts, policy), facts)
     decision = raise_to_floor(heed_detractor(decision, facts), facts)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from config.surveys import SurveyConfig, SurveyKind, Surveys
-from routing.facts import Decision, PlannedAction, RoutingFacts
+from routing.facts import Decision, PlannedAction, RoutingFacts, RoutingPolicy
 
 _NAMES: dict[SurveyKind, str] = {"nps": "NPS", "csat": "CSAT"}
 # NPS: 0 to 6 are detractors, 9 and 10 promoters. CSAT: 1 and 2 of 5 are unhappy, 4 and 5 satisfied.
@@ -68,7 +68,7 @@ def _asked_lately(survey: SurveyKind, config: SurveyConfig, facts: RoutingFacts)
     return None
 
 
-def place_score(facts: RoutingFacts, *, surveys: Surveys) -> Decision | None:
+def place_score(facts: RoutingFacts, policy: RoutingPolicy) -> Decision | None:
     """Where a score without words goes: nobody has to answer it. None for every other message.
 
     One that was refused or failed is not among them: a person looks at it, as at any message that nobody could read.
@@ -77,7 +77,13 @@ def place_score(facts: RoutingFacts, *, surveys: Surveys) -> Decision | None:
         return None
     if facts.provisional or facts.outcome == "unanalyzed":
         return None
-    asks = surveys.of(facts.survey).ask_reason and facts.allow_actions and not facts.survey_reason_asked
+    consent = policy.actions.get("ask_survey_reason")
+    asks = (
+        policy.surveys.of(facts.survey).ask_reason
+        and (consent is None or consent.enabled)
+        and facts.allow_actions
+        and not facts.survey_reason_asked
+    )
     return Decision(
         priority="P4",
         queue="auto",

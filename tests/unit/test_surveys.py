@@ -159,3 +159,11 @@ def test_wanting_the_reason_is_the_consent_to_ask_for_it():
     off = ActionConfig(enabled=False)
     assert consent_to("ask_survey_reason", actions={"ask_survey_reason": off}, surveys=wants) == off
     assert consent_to("send_nps_invite", actions={}, surveys=wants) is None
+
+
+def test_a_reason_that_the_tenant_has_switched_off_is_not_asked_for():
+    wants = policy(nps=SurveyConfig(ask_reason=True))
+    off = RoutingPolicy(
+        wants.thresholds, wants.rules, {"ask_survey_reason": ActionConfig(enabled=False)}, surveys=wants.surveys
+    )
+    assert kinds(decide(RoutingFacts(**(HAPPY | {"survey": "nps", "survey_score": 9})), off)) == set()
