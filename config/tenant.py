@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from config.actions import ActionConfig
 from config.alerting import AlertTarget, Churn, Trends, check_names
+from config.assignment import AssignmentConfig
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.hours import Hours
@@ -56,6 +57,7 @@ class TenantConfig(TenantPart):
     trends: Trends = Trends()
     alerts: Annotated[tuple[AlertTarget, ...], AfterValidator(check_names)] = ()
     """Where alerts are sent. Stored encrypted beside the rest, so what is read back from the database holds none."""
+    assignment: AssignmentConfig = AssignmentConfig()
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

@@ -188,7 +188,8 @@ def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str) -> 
         """
         UPDATE conversation
         SET state = 'open', queue = CASE WHEN coalesce(queue, 'auto') = 'auto' THEN 'support' ELSE queue END,
-            priority = coalesce(priority, 'P3')
+            priority = coalesce(priority, 'P3'), snoozed_until = NULL, resolved_at = NULL, resolved_by = NULL,
+            version = version + 1
         WHERE id = %s
         """,
         (action.conversation_id,),

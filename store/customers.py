@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from store.customer_returns import note_reopened, note_woken
 from store.db import Connection, StoreError
 
 # As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
@@ -44,14 +45,21 @@ def resolve_conversation(
     """
     row = conn.execute(
         """
-        INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, last_inbound_at)
-        VALUES (%s, %s, %s, %s, %s)
+        INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, last_inbound_at, waiting_since)
+        VALUES (%s, %s, %s, %s, %s, %s)
         ON CONFLICT (tenant_id, customer_id, channel, account_id) DO UPDATE SET
             last_inbound_at = greatest(c.last_inbound_at, EXCLUDED.last_inbound_at),
             taken_over = c.taken_over
                 AND (c.state = 'open' OR coalesce(c.last_human_answer_at > %s - make_interval(hours => %s), false)),
+            waiting_since = CASE
+                WHEN c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at)
+                THEN least(c.waiting_since, EXCLUDED.waiting_since)
+                ELSE EXCLUDED.waiting_since
+            END,
+            snoozed_until = NULL,
+            version = c.version + 1,
             state = 'open'
-        RETURNING id
+        RETURNING id::text, old.state, old.resolved_at, old.snoozed_until, new.assignee_id
         """,
         (
             tenant_id,
@@ -60,11 +68,17 @@ def resolve_conversation(
             account_id,
             sent_at if opens_window else None,
             sent_at,
+            sent_at,
             PERSON_STAYS_FOR_H,
         ),
     ).fetchone()
     assert row is not None
-    return str(row[0])
+    conversation_id, state, resolved_at, snoozed_until, assignee_id = row
+    if state == "resolved" and resolved_at is not None:
+        note_reopened(conn, tenant_id, conversation_id, resolved_at=resolved_at, sent_at=sent_at)
+    elif snoozed_until is not None:
+        note_woken(conn, tenant_id, conversation_id, assignee_id=assignee_id)
+    return conversation_id
 
 
 def find_or_add_conversation(
@@ -112,7 +126,7 @@ def place_conversation(
     conn.execute(
         """
         UPDATE conversation
-        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s
+        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s, version = version + 1
         WHERE id = %s
         """,
         (queue, priority, message_id, sent_at, conversation_id),
@@ -120,8 +134,21 @@ def place_conversation(
 
 
 def close_conversation(conn: Connection, conversation_id: str) -> None:
-    """Resolve it; the customer's next message opens it again."""
-    conn.execute("UPDATE conversation SET state = 'resolved' WHERE id = %s", (conversation_id,))
+    """A rule resolves it; the customer's next message opens it again."""
+    conn.execute(
+        """
+        WITH closed AS (
+            UPDATE conversation
+            SET state = 'resolved', resolved_at = now(), resolved_by = 'rule', snoozed_until = NULL, wants_agent = false,
+                wants_agent_since = NULL, version = version + 1
+            WHERE id = %s AND state = 'open'
+            RETURNING tenant_id, id, assignee_id, queue
+        )
+        INSERT INTO conversation_event (tenant_id, conversation_id, kind, by_rule, assignee_id, queue)
+        SELECT tenant_id, id, 'resolved', 'automation', assignee_id, queue FROM closed
+        """,
+        (conversation_id,),
+    )
 
 
 def list_identities(conn: Connection, customer_id: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
+ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
 RING_SWEEPS_EVERY_S = 2.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
@@ -72,6 +73,11 @@ app.conf.update(
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
         "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
+        "assign": {
+            "task": "earshot.assign_conversations",
+            "schedule": ASSIGN_EVERY_S,
+            "options": {"queue": "maintenance"},
+        },
         "watch_channels": {
             "task": "earshot.watch_channels",
             "schedule": WATCH_EVERY_S,

@@ -18,6 +18,7 @@ from store.effective_labels import find_effective_label
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
+from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
 from worker.survey_step import close_after_score, with_survey
 
@@ -158,6 +159,7 @@ def decide_and_store(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+        ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
     if analysis:
         review_mood(

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, audits, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
+from worker import analyze_step, assigning, audits, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -168,6 +168,12 @@ def place_messages(**_: Any) -> None:
     """Apply what channels said about people; give echoes and history their customers."""
     _quietly(lambda: reconcile.apply_waiting_notices(deps()), name="apply_notices")
     _quietly(lambda: reconcile.place_waiting(deps()), name="place_messages")
+
+
+@app.task(name="earshot.assign_conversations", queue="maintenance")
+def assign_conversations(**_: Any) -> None:
+    """Give conversations to people, take them back from those who vanished, wake what was snoozed."""
+    _quietly(lambda: assigning.tick(deps(), now=datetime.now(UTC)), name="assign_conversations")
 
 
 @app.task(name="earshot.watch_channels", queue="maintenance")

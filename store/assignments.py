@@ -1,0 +1,167 @@
+"""Giving conversations to people by itself: what waits for somebody, what comes back from those who vanished, what wakes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from store.conversation_events import Actor, add_conversation_event
+from store.db import Connection
+
+AUTO = Actor(rule="auto_assign")
+AGENT_VANISHED = Actor(rule="agent_vanished")
+SNOOZE_OVER = Actor(rule="snooze_over")
+
+
+def lock_assignments(conn: Connection, tenant_id: int) -> None:
+    """One round of assignments of a tenant at a time. Before any row is locked."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('assignments:' || %s, 0))", (tenant_id,))
+
+
+def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, skill: str | None) -> None:
+    """What the newest decision says: whether somebody shall be given the conversation, and which skill it takes."""
+    conn.execute(
+        """
+        UPDATE conversation
+        SET skill_wanted = %(skill)s, wants_agent = %(wanted)s AND assignee_id IS NULL,
+            wants_agent_since = CASE
+                WHEN %(wanted)s AND assignee_id IS NULL THEN coalesce(wants_agent_since, now())
+            END
+        WHERE id = %(id)s
+        """,
+        {"id": conversation_id, "wanted": wanted, "skill": skill},
+    )
+
+
+@dataclass(frozen=True)
+class WantingAgent:
+    """A conversation that somebody shall be given. wanted_since: since when."""
+
+    id: str
+    queue: str
+    skill: str | None
+    wanted_since: datetime
+
+
+def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[WantingAgent]:
+    """What waits to be given to somebody, by priority, then the longest waiting; locked. What others hold right now is left out."""
+    rows = conn.execute(
+        """
+        SELECT id::text, queue, skill_wanted, wants_agent_since
+        FROM conversation
+        WHERE tenant_id = %s AND wants_agent AND assignee_id IS NULL AND state = 'open' AND queue IS NOT NULL
+          AND (snoozed_until IS NULL OR snoozed_until <= now())
+        ORDER BY coalesce(priority, 'P9'), coalesce(waiting_since, last_inbound_at, created_at), id
+        LIMIT %s
+        FOR UPDATE SKIP LOCKED
+        """,
+        (tenant_id, limit),
+    ).fetchall()
+    return [WantingAgent(*row) for row in rows]
+
+
+def return_from_vanished(
+    conn: Connection, tenant_id: int, *, seen_since: datetime, auto_queues: Sequence[str]
+) -> dict[int, int]:
+    """Take back what customers wait for from people who were not seen since then, were switched off or have no role any more.
+
+    Returns how many by user. Conversations that wait for the customer stay with them, and so do snoozed ones. The alert about one
+    absence is made once.
+    """
+    rows = conn.execute(
+        """
+        WITH gone AS (
+            SELECT c.id, c.assignee_id
+            FROM conversation AS c
+            WHERE c.tenant_id = %(tenant_id)s AND c.state = 'open' AND c.assignee_id IS NOT NULL AND c.snoozed_until IS NULL
+              AND awaits_answer(c.waiting_since, c.last_human_answer_at)
+              AND NOT EXISTS (
+                  SELECT
+                  FROM membership AS m
+                  JOIN app_user AS u ON u.id = m.user_id AND u.disabled_at IS NULL
+                  LEFT JOIN agent AS a ON a.tenant_id = m.tenant_id AND a.user_id = m.user_id
+                  WHERE m.tenant_id = c.tenant_id AND m.user_id = c.assignee_id
+                    AND greatest(a.last_seen_at, c.assigned_at) > %(seen_since)s
+              )
+            ORDER BY c.id
+            FOR UPDATE OF c SKIP LOCKED
+        )
+        UPDATE conversation AS c
+        SET assignee_id = NULL, assigned_at = NULL, assigned_because = NULL, version = c.version + 1,
+            wants_agent = c.queue = ANY(%(auto_queues)s),
+            wants_agent_since = CASE WHEN c.queue = ANY(%(auto_queues)s) THEN now() END
+        FROM gone
+        WHERE c.id = gone.id
+        RETURNING c.id::text, c.queue, gone.assignee_id
+        """,
+        {"tenant_id": tenant_id, "seen_since": seen_since, "auto_queues": list(auto_queues)},
+    ).fetchall()
+    returned: dict[int, int] = {}
+    for conversation_id, queue, user_id in rows:
+        add_conversation_event(conn, tenant_id, conversation_id, kind="returned", actor=AGENT_VANISHED, queue=queue)
+        returned[user_id] = returned.get(user_id, 0) + 1
+    for user_id, conversations in sorted(returned.items()):
+        _alert_about(conn, tenant_id, user_id, conversations=conversations)
+    conn.execute(
+        """
+        UPDATE agent
+        SET presence = 'offline'
+        WHERE tenant_id = %s AND presence <> 'offline' AND coalesce(last_seen_at, created_at) <= %s
+        """,
+        (tenant_id, seen_since),
+    )
+    return returned
+
+
+def _alert_about(conn: Connection, tenant_id: int, user_id: int, *, conversations: int) -> None:
+    conn.execute(
+        """
+        INSERT INTO alert (tenant_id, kind, key, details)
+        SELECT %(tenant_id)s, 'agent_vanished',
+               'agent_vanished:' || %(user_id)s || ':' || coalesce(
+                   (SELECT extract(epoch FROM last_seen_at)::bigint::text FROM agent
+                    WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s),
+                   'never'
+               ),
+               %(details)s
+        ON CONFLICT (tenant_id, key) DO NOTHING
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "details": Jsonb({"user_id": user_id, "conversations": conversations}),
+        },
+    )
+
+
+def wake_due(conn: Connection, tenant_id: int, *, now: datetime) -> list[str]:
+    """End the snoozes whose time has come; returns the conversations. Who had one still has it."""
+    rows = conn.execute(
+        """
+        WITH due AS (
+            SELECT id
+            FROM conversation
+            WHERE tenant_id = %s AND snoozed_until <= %s
+            ORDER BY id
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE conversation AS c
+        SET snoozed_until = NULL, version = c.version + 1
+        FROM due
+        WHERE c.id = due.id
+        RETURNING c.id::text, c.assignee_id, c.queue
+        """,
+        (tenant_id, now),
+    ).fetchall()
+    for conversation_id, assignee_id, queue in rows:
+        add_conversation_event(
+            conn,
+            tenant_id,
+            conversation_id,
+            kind="woken",
+            actor=SNOOZE_OVER,
+            assignee_id=assignee_id,
+            queue=queue,
+        )
+    return [row[0] for row in rows]

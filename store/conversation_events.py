@@ -1,0 +1,98 @@
+"""What was done with a conversation and by whom. Only ever appended; no customer text."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from store.db import Connection
+
+EventKind = Literal[
+    "claimed", "assigned", "transferred", "unassigned", "snoozed", "woken", "resolved", "reopened", "returned"
+]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: a person, a program by its key, both when a program acts for a person, or a rule of ours."""
+
+    user_id: int | None = None
+    key_id: int | None = None
+    rule: str | None = None
+
+    def __str__(self) -> str:
+        """As `resolved_by` says it."""
+        if self.user_id is not None:
+            return f"user:{self.user_id}"
+        return f"key:{self.key_id}" if self.key_id is not None else "rule"
+
+
+def add_conversation_event(
+    conn: Connection,
+    tenant_id: int,
+    conversation_id: str,
+    *,
+    kind: EventKind,
+    actor: Actor,
+    assignee_id: int | None = None,
+    queue: str | None = None,
+    until: datetime | None = None,
+) -> None:
+    """Append one. assignee_id: who has the conversation afterwards. queue: where it stands. until: the end of a snooze."""
+    conn.execute(
+        """
+        INSERT INTO conversation_event (
+            tenant_id, conversation_id, kind, by_user_id, by_key_id, by_rule, assignee_id, queue, until
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            tenant_id,
+            conversation_id,
+            kind,
+            actor.user_id,
+            actor.key_id,
+            actor.rule,
+            assignee_id,
+            queue,
+            until,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class ConversationEvent:
+    """One event as it was."""
+
+    kind: str
+    by_user_id: int | None
+    by_key_id: int | None
+    by_rule: str | None
+    assignee_id: int | None
+    queue: str | None
+    until: datetime | None
+    at: datetime
+
+
+def list_conversation_events(conn: Connection, conversation_id: str) -> list[ConversationEvent]:
+    """All events of a conversation, oldest first."""
+    rows = conn.execute(
+        """
+        SELECT kind, by_user_id, by_key_id, by_rule, assignee_id, queue, until, at
+        FROM conversation_event
+        WHERE conversation_id = %s
+        ORDER BY id
+        """,
+        (conversation_id,),
+    ).fetchall()
+    return [ConversationEvent(*row) for row in rows]
+
+
+def add_access(conn: Connection, tenant_id: int, conversation_id: str, *, actor: Actor, messages: int) -> None:
+    """Note that somebody has read a conversation's words."""
+    conn.execute(
+        """
+        INSERT INTO conversation_access (tenant_id, conversation_id, by_user_id, by_key_id, messages)
+        VALUES (%s, %s, %s, %s, %s)
+        """,
+        (tenant_id, conversation_id, actor.user_id, actor.key_id, messages),
+    )

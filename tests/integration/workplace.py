@@ -1,0 +1,61 @@
+"""People and conversations for the tests of work queues."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+NOW = datetime.now(UTC)
+_numbers = itertools.count(1)
+
+
+def add_person(owner, tenant_id, *, role="agent", email=None, disabled=False):
+    """A user with a role; returns the id."""
+    email = email or f"person{next(_numbers)}@example.com"
+    (user_id,) = owner.execute(
+        "INSERT INTO app_user (email, password_hash, disabled_at) VALUES (%s, 'x', %s) RETURNING id",
+        (email, NOW if disabled else None),
+    ).fetchone()
+    owner.execute("INSERT INTO membership (tenant_id, user_id, role) VALUES (%s, %s, %s)", (tenant_id, user_id, role))
+    return user_id
+
+
+def add_agent(owner, tenant_id, *, capacity=5, skills=(), queues=(), presence="available", seen=NOW, **person):
+    """A person who answers customers; returns the id."""
+    user_id = add_person(owner, tenant_id, **person)
+    owner.execute(
+        """
+        INSERT INTO agent (tenant_id, user_id, capacity, skills, queues, presence, last_seen_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """,
+        (tenant_id, user_id, capacity, list(skills), list(queues), presence, seen),
+    )
+    return user_id
+
+
+def add_conversation(owner, tenant_id, *, queue="support", priority="P3", minutes_ago=10, **columns):
+    """An open conversation that waits in a queue; returns the id."""
+    (customer_id,) = owner.execute("INSERT INTO customer (tenant_id) VALUES (%s) RETURNING id", (tenant_id,)).fetchone()
+    since = NOW - timedelta(minutes=minutes_ago)
+    (conversation_id,) = owner.execute(
+        """
+        INSERT INTO conversation (tenant_id, customer_id, channel, account_id, queue, priority, last_inbound_at, waiting_since)
+        VALUES (%s, %s, 'whatsapp', '111000111', %s, %s, %s, %s)
+        RETURNING id::text
+        """,
+        (tenant_id, customer_id, queue, priority, since, since),
+    ).fetchone()
+    for column, value in columns.items():
+        owner.execute(f"UPDATE conversation SET {column} = %s WHERE id = %s", (value, conversation_id))
+    return conversation_id
+
+
+def field(owner, conversation_id, column):
+    """One column of a conversation."""
+    return owner.execute(f"SELECT {column} FROM conversation WHERE id = %s", (conversation_id,)).fetchone()[0]
+
+
+def events(owner, conversation_id):
+    """Kinds of what was done with it, oldest first."""
+    rows = owner.execute(
+        "SELECT kind FROM conversation_event WHERE conversation_id = %s ORDER BY id", (conversation_id,)
+    ).fetchall()
+    return [kind for (kind,) in rows]

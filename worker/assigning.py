@@ -1,0 +1,77 @@
+"""Gives conversations to people, takes them back from those who vanished, wakes what was snoozed."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from config.tenant import TenantConfig
+from routing.assignment import Wanted, choose_agent, skill_wanted
+from routing.rules import Decision
+from store.agents import list_candidates, lock_agents
+from store.assignments import (
+    AUTO,
+    lock_assignments,
+    lock_wanting,
+    return_from_vanished,
+    wake_due,
+    want_agent,
+)
+from store.db import Connection, StoreError
+from store.tenants import list_tenants
+from store.work_items import get_work_item, give
+from worker.deps import Deps
+
+log = structlog.get_logger()
+
+ASSIGNED_PER_ROUND = 200
+
+
+def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *, tenant: TenantConfig) -> None:
+    """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
+    wanted = decision.queue in tenant.assignment.auto_assign or any(
+        action.kind == "assign" and action.state == "pending" for action in decision.actions
+    )
+    skill = getattr(decision, "skill", None) or skill_wanted(queue=decision.queue, priority=decision.priority)
+    want_agent(conn, conversation_id, wanted=wanted, skill=skill)
+
+
+def tick(deps: Deps, *, now: datetime) -> None:
+    """One round for every tenant; one that fails doesn't stop the others. Raises: StoreError when tenants can't be read."""
+    with deps.database.system_transaction() as conn:
+        tenants = list_tenants(conn)
+    for tenant in tenants:
+        try:
+            config = deps.tenants.get(tenant.id)
+            with deps.database.tenant_transaction(tenant.id) as conn:
+                run_round(conn, tenant.id, config=config, now=now)
+        except StoreError as error:
+            log.warning("left_to_next_tick", what="assign", tenant_id=tenant.id, code=error.code)
+
+
+def run_round(conn: Connection, tenant_id: int, *, config: TenantConfig, now: datetime) -> int:
+    """Wake, take back, give; returns how many were given. now: must be the database's time, by which people are seen."""
+    lock_assignments(conn, tenant_id)
+    lock_agents(conn, tenant_id)
+    seen_since = now - timedelta(minutes=config.assignment.vanish_after_min)
+    wake_due(conn, tenant_id, now=now)
+    returned = return_from_vanished(conn, tenant_id, seen_since=seen_since, auto_queues=config.assignment.auto_assign)
+    if returned:
+        log.warning("agents_vanished", tenant_id=tenant_id, agents=len(returned), conversations=sum(returned.values()))
+    return _give_out(conn, tenant_id, config=config, seen_since=seen_since, now=now)
+
+
+def _give_out(conn: Connection, tenant_id: int, *, config: TenantConfig, seen_since: datetime, now: datetime) -> int:
+    agents = {agent.user_id: agent for agent in list_candidates(conn, tenant_id, seen_since=seen_since)}
+    if not any(agent.has_room() for agent in agents.values()):
+        return 0
+    given = 0
+    for waiting in lock_wanting(conn, tenant_id, limit=ASSIGNED_PER_ROUND):
+        wanted = Wanted(waiting.queue, waiting.skill, (now - waiting.wanted_since).total_seconds())
+        chosen = choose_agent(agents.values(), wanted, skill_wait_s=60.0 * config.assignment.skill_wait_min)
+        if chosen is None:
+            continue
+        item = get_work_item(conn, tenant_id, waiting.id)
+        give(conn, tenant_id, item, user_id=chosen, because="auto", actor=AUTO)
+        agents[chosen] = agents[chosen].with_one_more(now=now)
+        given += 1
+    return given
