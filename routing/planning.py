@@ -9,6 +9,11 @@ from routing.facts import COMMENT_SURFACES, Label, PlannedAction, RoutingFacts, 
 from routing.surveys import no_invitation
 
 _STANDS_HIGH = ("P1", "P2")
+# What no rule can bring about: something else does.
+_FOLLOWS: dict[ActionKind, str] = {
+    "send_csat_invite": "it only follows a person's work on the conversation",
+    "ask_survey_reason": "it only follows a score",
+}
 
 
 def plan(
@@ -40,6 +45,8 @@ def plan(
 
 def _forbidden_to_everybody(kind: ActionKind, facts: RoutingFacts, *, label: Label) -> str | None:
     """What no rule and no tenant may lift."""
+    if kind in _FOLLOWS:
+        return _FOLLOWS[kind]
     if kind in MONEY_LIKE and label.intent != "refund_request":
         return "the customer does not ask for a refund"
     if kind in MONEY_LIKE and facts.injection_suspected:

@@ -84,7 +84,9 @@ def read_score(text: str, *, survey: SurveyKind) -> SurveyReading | None:
         if match:
             if int(match[scale_group]) != high:
                 return None
-            folded = f"{folded[: match.start()]} {match[score_group]} {folded[match.end() :]}"
+            # "10/10 would recommend" needs no comma; "9 out of 10 parcels" is no score.
+            reason = "," if "/" in match[0] else ""
+            folded = f"{folded[: match.start()]} {match[score_group]}{reason} {folded[match.end() :]}"
             said_scale = True
             break
     return _read(folded, low=low, high=high, said_scale=said_scale)

@@ -100,13 +100,14 @@ def forget_answers(conn: Connection, message_ids: Sequence[str]) -> None:
 
 
 def is_settled(conn: Connection, conversation_id: str, *, since: datetime) -> bool:
-    """Whether the customer has written nothing but scores since then."""
+    """Whether the customer has written nothing but scores and their reasons since then."""
     return (
         conn.execute(
             """
             SELECT
-            FROM message
-            WHERE conversation_id = %s AND direction = 'inbound' AND sent_at > %s AND NOT is_survey_answer AND state <> 'erased'
+            FROM message AS m
+            WHERE m.conversation_id = %s AND m.direction = 'inbound' AND m.sent_at > %s AND m.state <> 'erased'
+              AND NOT EXISTS (SELECT FROM survey_answer AS s WHERE s.message_id = m.id)
             LIMIT 1
             """,
             (conversation_id, since),

@@ -42,9 +42,11 @@ def with_survey(
     words were changed.
     """
     invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at)
-    if run.kind == "initial" or (run.kind == "reanalyze" and message.edits > 0):
+    is_first_look = run.kind == "initial" and message.edits == 0
+    if is_first_look or message.edits > 0:
         _take_answer(conn, ref, message=message, invitations=invitations, tenant=tenant, words=words)
-    facts = _with_answer(conn, facts, message=message, invitations=invitations)
+    if invitations or not is_first_look:
+        facts = _with_answer(conn, facts, message=message, invitations=invitations)
     if facts.survey:
         return facts
     if facts.sentiment != "positive" or not facts.allow_actions:
@@ -104,7 +106,7 @@ def _take_answer(
         answer = read_answer(message, is_open, words=words) or _as_comment(conn, message, is_open)
     if answer and message.customer_id:
         put_answer(conn, ref.tenant_id, message.id, answer, customer_id=message.customer_id)
-    else:
+    elif message.edits > 0:
         drop_answer(conn, message.id)
 
 
@@ -147,8 +149,8 @@ def _as_comment(conn: Connection, message: StoredMessage, invitations: list[Invi
 def close_after_score(
     conn: Connection, facts: RoutingFacts, decision: Decision, *, message: StoredMessage, conversation: Conversation
 ) -> None:
-    """A happy score alone opened a resolved conversation: it is resolved again."""
-    if facts.survey is None or decision.rule != "survey_score":
+    """A score, or its reason, that nobody has to answer opened a resolved conversation: it is resolved again."""
+    if facts.survey is None or decision.queue != "auto":
         return
     answer = find_answer(conn, message.id)
     invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at)

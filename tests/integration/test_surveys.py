@@ -7,10 +7,18 @@ import pytest
 
 from store.crm import compute_labels
 from store.merging import merge_customers
+from store.runs import RunRef
 from store.survey_invitations import plan_csat_invite
 from tests.integration.passes import now, run_all
 from tests.integration.surveying import PRAISE, QUESTION, Shop, configure, deliver, seconds
-from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation, whatsapp_value
+from tests.webhooks import (
+    whatsapp_body,
+    whatsapp_echo,
+    whatsapp_edit,
+    whatsapp_message,
+    whatsapp_revocation,
+    whatsapp_value,
+)
 from worker import reconcile, steps
 
 
@@ -359,3 +367,57 @@ def test_another_tenant_sees_no_answers(shop, deps, tenant_ids):
     shop.write("9", at=1)
     with deps.database.tenant_transaction(tenant_ids["other"]) as conn:
         assert conn.execute("SELECT count(*) FROM survey_answer").fetchone() == (0,)
+
+
+def test_a_friendly_reason_does_not_leave_the_conversation_open(shop, owner, deps):
+    configure(owner, deps, "{surveys}", '{"nps": {"ask_reason": true}}')
+    shop.write(PRAISE)
+    shop.write("9", at=1)
+    shop.write("Thank you so much, your courier is wonderful", at=2)
+    assert shop.answers()[-1] == ("nps", None, True)
+    assert conversation(owner)[:2] == ("resolved", "auto")
+
+
+def test_a_score_leaves_a_conversation_open_that_waits_for_somebody(shop, owner):
+    shop.write(PRAISE)
+    shop.write(QUESTION, at=1)
+    shop.write("9", at=2)
+    assert conversation(owner)[0] == "open"
+
+
+def test_recorded_invitations_count_until_the_tenant_asks_for_real_ones(shop, owner, deps):
+    configure(owner, deps, "{actions}", '{"close_with_thanks": {"enabled": true}}')
+    shop.write(PRAISE)
+    shop.write(PRAISE, at=1)
+    assert shop.actions("send_nps_invite") == ["shadow"]
+    configure(owner, deps, "{actions,send_nps_invite}", '{"enabled": true}')
+    shop.write(PRAISE, at=2)
+    assert shop.actions("send_nps_invite")[0] == "shadow" and len(shop.actions("send_nps_invite")) == 2
+
+
+def test_an_edited_score_replaces_what_the_message_said(shop, deps, receive, owner):
+    shop.write(PRAISE)
+    shop.write("9", at=1, message_id="wamid.EDITED")
+    for ref in receive(whatsapp_body(whatsapp_edit("wamid.EDITED", "3", timestamp=seconds(2)))):
+        run_all(deps, ref)
+    assert shop.answers() == [("nps", 3, False)]
+    for ref in receive(whatsapp_body(whatsapp_edit("wamid.EDITED", "I waited 3 days", timestamp=seconds(3)))):
+        run_all(deps, ref)
+    assert shop.answers() == []
+    assert owner.execute("SELECT bool_or(is_survey_answer) FROM message").fetchone() == (False,)
+
+
+def test_a_second_look_keeps_the_answer_and_reads_no_new_one(shop, deps, owner):
+    ref = shop.write(PRAISE)
+    bare = shop.write("9", at=1)
+    plain = shop.write("hello", at=2)
+    owner.execute("UPDATE message SET text = '8' WHERE id = %s", (plain.message_id,))
+    for message in (bare, plain):
+        (run_id,) = owner.execute(
+            "INSERT INTO run (tenant_id, message_id, kind) VALUES (%s, %s, 'reanalyze') RETURNING id::text",
+            (ref.tenant_id, message.message_id),
+        ).fetchone()
+        run_all(deps, RunRef(ref.tenant_id, message.message_id, run_id))
+    assert shop.answers() == [("nps", 9, False)]
+    assert shop.decision(bare) == ("P4", "auto", "survey_score")
+    assert not shop.decision(plain)[2].startswith("survey")

@@ -3,6 +3,7 @@
 import pytest
 
 from config.actions import ActionConfig
+from config.rules import Rule, RuleThen, RuleWhen
 from config.surveys import CsatConfig, SurveyConfig, Surveys, consent_to
 from config.thresholds import Thresholds
 from routing.facts import RoutingFacts, RoutingPolicy
@@ -71,6 +72,7 @@ def test_an_invitation_of_long_ago_or_of_another_kind_is_no_hindrance(facts):
         ({"sentiment": "neutral", "open_priority": "P3"}, True),
         ({"sarcasm": True}, False),
         ({"injection_suspected": True}, False),
+        ({"survey": "nps", "survey_score": 9, "survey_comment": True}, False),
         ({"days_since_invitation": {"csat": 29.0}}, False),
     ],
 )
@@ -167,3 +169,14 @@ def test_a_reason_that_the_tenant_has_switched_off_is_not_asked_for():
         wants.thresholds, wants.rules, {"ask_survey_reason": ActionConfig(enabled=False)}, surveys=wants.surveys
     )
     assert kinds(decide(RoutingFacts(**(HAPPY | {"survey": "nps", "survey_score": 9})), off)) == set()
+
+
+@pytest.mark.parametrize("kind", ["send_csat_invite", "ask_survey_reason"])
+def test_no_rule_can_bring_about_what_follows_something_else(kind):
+    rule = Rule(
+        name="asks", because="x", when=RuleWhen(), then=RuleThen(queue="support", priority="P3", actions=(kind,))
+    )
+    asks = RoutingPolicy(Thresholds(), (rule,), {kind: ActionConfig(enabled=True)})
+    decision = decide(RoutingFacts(**HAPPY), asks)
+    assert kinds(decision) == set()
+    assert any("it only follows" in reason for reason in decision.reasons)
