@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from config.actions import ActionConfig
 from config.alerting import AlertTarget, Churn, Trends, check_names
 from config.assignment import AssignmentConfig
+from config.automation import Automation
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.hours import Hours
@@ -48,6 +49,7 @@ class TenantConfig(TenantPart):
     model: ModelConfig = ModelConfig()
     budget: BudgetConfig = BudgetConfig()
     actions: dict[ActionKind, ActionConfig] = {}
+    automation: Automation = Automation()
     crm: CrmConfig | None = None
     sla: dict[Priority, SlaTarget] = {}
     hours: Hours = Hours()

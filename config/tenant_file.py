@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from config.action_checks import list_action_problems
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from config.topics import find_twin
@@ -115,9 +116,13 @@ def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> 
         raise TenantFileError(message) from None
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
-    twins = _topic_twins(config, source=source, text=text)
-    if twins:
-        raise TenantFileError("\n".join(twins))
+    allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}
+    problems = _topic_twins(config, source=source, text=text) + [
+        f"{source}:{_line_of(text, where)}: {'.'.join(where)}: {problem}"
+        for where, problem in list_action_problems(config, allow_private_urls=allow_private)
+    ]
+    if problems:
+        raise TenantFileError("\n".join(problems))
     return config
 
 
