@@ -37,6 +37,7 @@ class RoutingFacts:
     message_type: the channel's word for what came: "text", "image", "audio" …
     in_group: written where others read it, so nothing is answered in private by itself.
     open_priority: where the conversation stood before this message; None when it was not open.
+    escalated: an earlier message has called a person, and the conversation has been open since.
     corrected: which of sentiment, intent and topics are a person's word, not the model's.
     survey: the survey that the message answers, with the score that stands. survey_comment: it says more than a number.
     survey_reason_asked: the reason was asked for after that invitation.
@@ -65,6 +66,7 @@ class RoutingFacts:
     message_type: str = "text"
     in_group: bool = False
     corrected: tuple[str, ...] = ()
+    escalated: bool = False
     survey: SurveyKind | None = None
     survey_score: int | None = None
     survey_comment: bool = False
@@ -86,12 +88,14 @@ class RoutingPolicy:
     """What the tenant has set. rules: the tenant's own first, then the playbook's; the first that holds decides.
 
     playbook: the industry whose rules are among them, for the record.
+    max_per_customer_per_day: messages of all kinds that leave by themselves to one customer within 24 hours.
     """
 
     thresholds: Thresholds
     rules: tuple[Rule, ...]
     actions: dict[ActionKind, ActionConfig]
     playbook: str = ""
+    max_per_customer_per_day: int = 3
     surveys: Surveys = field(default_factory=Surveys)
 
 

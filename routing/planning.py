@@ -27,11 +27,17 @@ def plan(
         return (), (reasons.SECOND_LOOK,) if kinds else ()
     for kind in kinds:
         if kind in INTERNAL:
-            planned.append(PlannedAction(kind, "pending"))
+            # Ours alone: no consent is needed. A tenant may switch them off, but not that people are called.
+            mode = "auto" if kind == "escalate_to_human" else _mode(kind, policy)
+            if mode == "off":
+                remarks.append(reasons.withheld(kind, because="the tenant has switched it off"))
+            else:
+                planned.append(PlannedAction(kind, "shadow" if mode == "shadow" else "pending"))
             continue
         because = (
             _forbidden_to_everybody(kind, facts, label=label)
             or _forbidden_by_tenant(kind, facts, policy=policy)
+            or _too_many_today(kind, facts, planned=planned, policy=policy)
             or (no_invitation(INVITATIONS[kind], facts, surveys=policy.surveys) if kind in INVITATIONS else None)
             or _second_answer_to_comment(kind, facts, planned=planned)
         )
@@ -39,7 +45,8 @@ def plan(
             remarks.append(reasons.withheld(kind, because=because))
         else:
             # Nothing goes to a customer that the tenant has not asked for: it is recorded as what would have happened.
-            planned.append(PlannedAction(kind, "pending" if kind in policy.actions else "shadow"))
+            leaves = kind in policy.actions and _mode(kind, policy) != "shadow"
+            planned.append(PlannedAction(kind, "pending" if leaves else "shadow"))
     return tuple(planned), tuple(remarks)
 
 
@@ -57,6 +64,8 @@ def _forbidden_to_everybody(kind: ActionKind, facts: RoutingFacts, *, label: Lab
         return "it was written in a group, where a private answer would surprise"
     if kind in CUSTOMER_FACING and facts.human_took_over:
         return "a person has taken the conversation over"
+    if kind in CUSTOMER_FACING and facts.escalated:
+        return "a person was called to this conversation, who answers"
     if kind in CUSTOMER_FACING and "safety" in facts.floor_hits:
         return "the text holds a danger to people, so a person answers"
     return None
@@ -83,11 +92,34 @@ def _forbidden_by_tenant(kind: ActionKind, facts: RoutingFacts, *, policy: Routi
     config = policy.actions.get(kind)
     if config is None:
         return None
+    if config.mode == "shadow":
+        return None
     if not config.enabled:
         return "the tenant has switched it off"
     if facts.recent_actions.get(kind, 0) >= config.per_customer_per_day:
         return f"the customer has had {config.per_customer_per_day} in the last 24 hours, the tenant's limit"
     return None
+
+
+def _mode(kind: ActionKind, policy: RoutingPolicy) -> str | None:
+    config = policy.actions.get(kind)
+    return config.mode if config else None
+
+
+def _too_many_today(
+    kind: ActionKind, facts: RoutingFacts, *, planned: list[PlannedAction], policy: RoutingPolicy
+) -> str | None:
+    """Messages that leave by themselves, of all kinds together."""
+    if kind not in CUSTOMER_FACING or kind not in policy.actions or _mode(kind, policy) == "shadow":
+        return None
+    had = sum(number for name, number in facts.recent_actions.items() if name in CUSTOMER_FACING)
+    had += sum(action.kind in CUSTOMER_FACING and action.state == "pending" for action in planned)
+    limit = policy.max_per_customer_per_day
+    return (
+        f"the customer has had {limit} messages in the last 24 hours, the tenant's limit for all kinds"
+        if had >= limit
+        else None
+    )
 
 
 def _second_answer_to_comment(kind: ActionKind, facts: RoutingFacts, *, planned: list[PlannedAction]) -> str | None:

@@ -35,5 +35,6 @@ def policy_for(config: TenantConfig) -> RoutingPolicy:
         rules=(*config.rules, *playbook_for(config.industry)),
         actions=dict(config.actions),
         playbook=config.industry,
+        max_per_customer_per_day=config.automation.max_per_customer_per_day,
         surveys=config.surveys,
     )

@@ -6,12 +6,17 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from routing.rules import PlannedAction
+from store.agent_tasks import NewTask, add_task
 from store.db import Connection
 from store.runs import RunRef
 
 SENDING_LEASE_S = 60
 # A status or an echo settles a send within seconds; after this long a person must look.
 UNCERTAIN_FOR_S = 600
+# A person who has not agreed by then will not: the customer's window is over.
+APPROVE_WITHIN_H = 24
+# The far side knows a repeated request by its id.
+REPEATABLE_KINDS = ("webhook",)
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,16 @@ class NewAction:
     """True when it took effect with the decision itself (an escalation, an assignment): it is `sent` from the start."""
 
 
-def add_action(conn: Connection, ref: RunRef, new: NewAction) -> str | None:
-    """Plan an action; None when its key exists already. Returns the id of one that must still be carried out or recorded."""
+@dataclass(frozen=True)
+class AddedAction:
+    """An action that was planned just now. state: `pending` must still be carried out."""
+
+    id: str
+    state: str
+
+
+def add_action(conn: Connection, ref: RunRef, new: NewAction) -> AddedAction | None:
+    """Plan an action; None when its key exists already."""
     state = "sent" if new.settled and new.planned.state == "pending" else new.planned.state
     row = conn.execute(
         """
@@ -53,7 +66,15 @@ def add_action(conn: Connection, ref: RunRef, new: NewAction) -> str | None:
             state,
         ),
     ).fetchone()
-    return str(row[0]) if row and state == "pending" else None
+    return AddedAction(str(row[0]), state) if row else None
+
+
+def lock_customers_actions(conn: Connection, customer_id: str) -> None:
+    """Until the transaction ends nobody else plans for this customer, in whichever conversation: limits hold for all together.
+
+    After the conversation's lock, before any action row.
+    """
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('actions of ' || %s, 0))", (customer_id,))
 
 
 def count_recent_actions(conn: Connection, customer_id: str) -> dict[str, int]:
@@ -84,6 +105,7 @@ class ClaimedAction:
     language: str
     tries: int
     created_at: datetime
+    approved_at: datetime | None
 
 
 def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAction | None:
@@ -96,9 +118,11 @@ def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAct
         UPDATE action
         SET state = 'sending', tries = tries + 1, lease_until = clock_timestamp() + make_interval(secs => %s)
         WHERE id = %s AND tenant_id = %s AND state = 'pending'
-        RETURNING id::text, tenant_id, conversation_id::text, customer_id::text, message_id::text, kind, language, tries, created_at
+          AND (NOT needs_approval OR approved_at IS NOT NULL OR next_at <= now() OR created_at <= now() - make_interval(hours => %s))
+        RETURNING id::text, tenant_id, conversation_id::text, customer_id::text, message_id::text, kind, language, tries, created_at,
+                  approved_at
         """,
-        (SENDING_LEASE_S, action_id, tenant_id),
+        (SENDING_LEASE_S, action_id, tenant_id, APPROVE_WITHIN_H),
     ).fetchone()
     return ClaimedAction(*row) if row else None
 
@@ -182,8 +206,10 @@ def put_back_action(
     )
 
 
-def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str) -> None:
-    """An answer that somebody waits for can't leave any more: the conversation stands open before a person, with an alert."""
+def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str, now: datetime) -> None:
+    """An answer that somebody waits for can't leave any more: the conversation stands open before a person, with an alert and a
+    task that is due now.
+    """
     conn.execute(
         """
         UPDATE conversation
@@ -208,6 +234,45 @@ def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str) -> 
             Jsonb({"action": action.kind, "because": because}),
         ),
     )
+    add_task(
+        conn,
+        action.tenant_id,
+        NewTask(
+            key=f"answer:{action.id}",
+            kind="answer",
+            conversation_id=action.conversation_id,
+            message_id=action.message_id,
+            because=f"{action.kind}: {because}",
+            due_at=now,
+        ),
+    )
+
+
+def wait_for_approval(conn: Connection, action: ClaimedAction) -> None:
+    """A person must agree first: the action goes back to `pending`, and people are told once."""
+    conn.execute(
+        """
+        UPDATE action
+        SET state = 'pending', needs_approval = true, error_code = 'needs_approval', lease_until = NULL, tries = tries - 1,
+            next_at = greatest(created_at, now() - interval '1 hour') + make_interval(hours => %s)
+        WHERE id = %s AND state = 'sending'
+        """,
+        (APPROVE_WITHIN_H, action.id),
+    )
+    conn.execute(
+        """
+        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
+        VALUES (%s, 'needs_approval', %s, %s, %s, %s)
+        ON CONFLICT (tenant_id, key) DO NOTHING
+        """,
+        (
+            action.tenant_id,
+            f"needs_approval:{action.id}",
+            action.conversation_id,
+            action.message_id,
+            Jsonb({"action": action.kind}),
+        ),
+    )
 
 
 def alert_about_sends(conn: Connection) -> int:
@@ -223,6 +288,15 @@ def alert_about_sends(conn: Connection) -> int:
           AND alert.key = 'send_uncertain:' || a.id::text AND a.state <> 'uncertain'
         """
     )
+    conn.execute(
+        """
+        UPDATE alert
+        SET resolved_at = now()
+        FROM action AS a
+        WHERE alert.kind = 'needs_approval' AND alert.resolved_at IS NULL AND alert.tenant_id = a.tenant_id
+          AND alert.key = 'needs_approval:' || a.id::text AND (a.state <> 'pending' OR a.approved_at IS NOT NULL)
+        """
+    )
     return conn.execute(
         """
         INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
@@ -230,7 +304,7 @@ def alert_about_sends(conn: Connection) -> int:
                jsonb_build_object('action', kind, 'error_code', error_code)
         FROM action
         WHERE (state = 'uncertain' AND created_at < now() - make_interval(secs => %s))
-           OR (state = 'failed' AND settled_at > now() - interval '1 day')
+           OR (state = 'failed' AND settled_at > now() - interval '1 day' AND settled_by IS NULL)
         ON CONFLICT (tenant_id, key) DO NOTHING
         """,
         (UNCERTAIN_FOR_S,),
@@ -245,11 +319,11 @@ def doubt_interrupted_sends(conn: Connection, *, repeatable_channels: list[str])
     return conn.execute(
         """
         UPDATE action
-        SET state = CASE WHEN channel = ANY(%s) THEN 'pending' ELSE 'uncertain' END,
+        SET state = CASE WHEN channel = ANY(%s) OR kind = ANY(%s) THEN 'pending' ELSE 'uncertain' END,
             error_code = 'interrupted', lease_until = NULL, next_at = now()
         WHERE state = 'sending' AND lease_until < now()
         """,
-        (repeatable_channels,),
+        (repeatable_channels, list(REPEATABLE_KINDS)),
     ).rowcount
 
 

@@ -58,6 +58,7 @@ def resolve_conversation(
             END,
             snoozed_until = NULL,
             version = c.version + 1,
+            escalated_message_id = CASE WHEN c.state = 'open' THEN c.escalated_message_id END,
             state = 'open'
         RETURNING id::text, old.state, old.resolved_at, old.snoozed_until, new.assignee_id
         """,

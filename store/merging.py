@@ -63,6 +63,7 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
         conn.execute("UPDATE action SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
         conn.execute("UPDATE alert SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
         merge_work(conn, moved=moved, stays=stays)
+        _merge_marks(conn, moved=moved, stays=stays)
         # Open if either is; where the newest message put it, unless an open one stands higher.
         conn.execute(
             """
@@ -93,6 +94,32 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
             {"stays": stays, "moved": moved},
         )
         conn.execute("DELETE FROM conversation WHERE id = %s", (moved,))
+
+
+def _merge_marks(conn: Connection, *, moved: str, stays: str) -> None:
+    """Tags, tasks, the wish who should have it, and that a person was called."""
+    conn.execute("UPDATE agent_task SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
+    conn.execute(
+        """
+        INSERT INTO conversation_tag (conversation_id, tag, tenant_id, message_id, created_at)
+        SELECT %s, tag, tenant_id, message_id, created_at FROM conversation_tag WHERE conversation_id = %s
+        ON CONFLICT (conversation_id, tag) DO NOTHING
+        """,
+        (stays, moved),
+    )
+    conn.execute(
+        """
+        UPDATE conversation AS k
+        SET assignee_hint = coalesce(k.assignee_hint, g.assignee_hint),
+            escalated_message_id = coalesce(
+                CASE WHEN k.state = 'open' THEN k.escalated_message_id END,
+                CASE WHEN g.state = 'open' THEN g.escalated_message_id END
+            )
+        FROM conversation AS g
+        WHERE k.id = %s AND g.id = %s
+        """,
+        (stays, moved),
+    )
 
 
 def _merge_crm_rows(conn: Connection, tenant_id: int, *, keep: str, gone: str) -> None:

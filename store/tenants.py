@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.tenant import TenantConfig
+from store.action_secrets import apply_action_secrets
 from store.channel_health import watch_account
 from store.db import Connection, StoreError
 from store.secrets import Keyring
@@ -61,6 +62,7 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
     tenant_id: int = row[0]
     _apply_channels(conn, tenant_id, config.channels, keyring=keyring)
     _apply_crm(conn, tenant_id, config.crm, keyring=keyring)
+    apply_action_secrets(conn, tenant_id, config, keyring=keyring)
     return tenant_id
 
 

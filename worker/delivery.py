@@ -19,27 +19,29 @@ from channels.clean_text import clean_text
 from config.actions import ActionConfig
 from config.surveys import consent_to
 from config.tenant import TenantConfig
-from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text, refusal
+from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
 from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
+from routing.wording import MissingValueError, fill, presentable_name
 from store.actions import (
     ClaimedAction,
     claim_action,
     hand_to_person,
-    is_contradicted,
     note_departure,
     put_back_action,
     settle_action,
+    wait_for_approval,
 )
 from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account
-from store.customers import Conversation, list_identities, lock_conversation
+from store.customers import Conversation, get_display_name, list_identities, lock_conversation
 from store.db import Connection
 from store.messages import StoredMessage, get_message
 from store.outbound import OwnMessage, add_own_message, hash_of_sent, own_key
 from store.survey_invitations import note_resolved
+from worker.departure_checks import Wait, find_refusal
 from worker.deps import Deps
 from worker.rate_budget import Bucket
-from worker.survey_sending import is_in_the_way, survey_refusal
+from worker.webhook_delivery import prepare_webhook, send_webhook
 
 log = structlog.get_logger()
 
@@ -80,7 +82,13 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
         if action is None:
             return
         config = consent_to(action.kind, actions=tenant.actions, surveys=tenant.surveys) or ActionConfig()
-        departure = _prepare(conn, deps, action, config=config, tenant=tenant, now=now)
+        departure = request = None
+        if action.kind == "webhook":
+            request = prepare_webhook(conn, deps, action, config=config)
+        else:
+            departure = _prepare(conn, deps, action, config=config, tenant=tenant, now=now)
+    if request is not None:
+        send_webhook(deps, action, request, now=now)
     if departure is not None:
         _send(deps, action, departure, now=now)
 
@@ -91,17 +99,12 @@ def _prepare(
     """What to send and from where; None when it was settled, or put back, without sending."""
     conversation = lock_conversation(conn, action.conversation_id)
     message = get_message(conn, action.message_id)
-    reason = refusal(
-        action.kind,
-        now=now,
-        received_at=action.created_at
-        if action.kind == "send_csat_invite"
-        else min(message.received_at, action.created_at),
-        human_took_over=is_in_the_way(action, conversation),
-        config=config,
-        contradicted=is_contradicted(conn, action),
+    reason = find_refusal(
+        conn, action, conversation=conversation, message=message, config=config, tenant=tenant, now=now
     )
-    reason = reason or survey_refusal(conn, action, conversation=conversation, tenant=tenant)
+    if isinstance(reason, Wait):
+        _put_off(conn, action, reason)
+        return None
     occasion = Occasion(
         channel=conversation.channel,
         surface=message.surface,
@@ -112,7 +115,7 @@ def _prepare(
     )
     form = choose_form(action.kind, occasion, config=config)
     if reason or form is None:
-        _withdraw(conn, action, reason=reason or "window_closed")
+        _withdraw(conn, action, reason=reason or "window_closed", now=now)
         return None
     sender = get_sending_account(
         conn, action.tenant_id, kind=conversation.channel, account_id=conversation.account_id, keyring=deps.keyring
@@ -125,7 +128,11 @@ def _prepare(
     if wait_s > 0:
         put_back_action(conn, action.id, retry_in_s=wait_s, error_code="rate_budget", counts_as_try=False)
         return None
-    outbound = _write(conn, action, form, config=config, conversation=conversation, message=message)
+    try:
+        outbound = _write(conn, action, form, config=config, tenant=tenant, conversation=conversation, message=message)
+    except MissingValueError as missing:
+        _withdraw(conn, action, reason=f"missing_{missing}", now=now)
+        return None
     note_departure(
         conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text), sent_text=clean_text(outbound.text)
     )
@@ -144,11 +151,22 @@ def _prepare(
     )
 
 
-def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str) -> None:
-    is_over = reason in {"too_old", "window_closed"}
+def _put_off(conn: Connection, action: ClaimedAction, wait: Wait) -> None:
+    if wait.seconds is None:
+        wait_for_approval(conn, action)
+    else:
+        put_back_action(conn, action.id, retry_in_s=wait.seconds, error_code=wait.code, counts_as_try=False)
+
+
+# Its time is over, or we have no words for it: when somebody waits for it, a person answers. Everything else is off for good.
+_OVER = {"too_old", "window_closed", "not_approved", "quiet_hours"}
+
+
+def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str, now: datetime) -> None:
+    is_over = reason in _OVER or reason.startswith("missing_")
     settle_action(conn, action.id, state="expired" if is_over else "cancelled", error_code=reason)
     if is_over and action.kind in WAITED_FOR:
-        hand_to_person(conn, action, because=reason)
+        hand_to_person(conn, action, because=reason, now=now)
 
 
 def _buckets(conversation: Conversation, sender: SenderAccount, *, form: Form) -> list[Bucket]:
@@ -168,17 +186,28 @@ def _write(
     form: Form,
     *,
     config: ActionConfig,
+    tenant: TenantConfig,
     conversation: Conversation,
     message: StoredMessage,
 ) -> OutboundMessage:
-    """The message in its form. Words and links are the tenant's or ours, never the model's."""
+    """The message in its form. Words and links are the tenant's or ours, never the model's.
+
+    Raises: MissingValueError when what would leave has a variable that nobody knows the value of.
+    """
+    values = _values(conn, conversation, config=config, tenant=tenant)
     text = outbound_text(action.kind, language=action.language, config=config)
+    # Beside a template the words don't leave; they are what people read in the conversation.
+    text = fill(text, values if form != "template" else {name: value or "…" for name, value in values.items()})
     link = link_for(action.kind, language=action.language, config=config)
     if form == "private_reply" and link:  # no buttons there
         text, link = f"{text}\n{link[1]}", None
     template = None
     if form == "template" and config.template:
-        template = Template(config.template.name, template_language(action.language, config=config))
+        template = Template(
+            config.template.name,
+            template_language(action.language, config=config),
+            tuple(fill(parameter, values) for parameter in config.template.parameters),
+        )
     return OutboundMessage(
         recipient=_recipient(conn, action, message),
         text=text,
@@ -191,6 +220,18 @@ def _write(
         in_public=form == "public_reply",
         callback=action.id,
     )
+
+
+def _values(
+    conn: Connection, conversation: Conversation, *, config: ActionConfig, tenant: TenantConfig
+) -> dict[str, str | None]:
+    """What the variables of a wording stand for; None for what nobody knows."""
+    return {
+        "customer_name": presentable_name(get_display_name(conn, conversation.customer_id))
+        or config.defaults.get("customer_name"),
+        "business_name": tenant.name,
+        "link": config.url or config.defaults.get("link"),
+    }
 
 
 def _recipient(conn: Connection, action: ClaimedAction, message: StoredMessage) -> tuple[Identity, ...]:
@@ -222,10 +263,12 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
             _keep_own_message(conn, deps, action, departure, provider_message_id=provider_message_id, now=now)
         else:
             log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
-            _settle_failure(conn, action, departure, failure)
+            _settle_failure(conn, action, departure, failure, now=now)
 
 
-def _settle_failure(conn: Connection, action: ClaimedAction, departure: _Departure, failure: ChannelError) -> None:
+def _settle_failure(
+    conn: Connection, action: ClaimedAction, departure: _Departure, failure: ChannelError, *, now: datetime
+) -> None:
     if failure.account_blocked:
         account_id = departure.account.account_id
         block_sends(conn, action.tenant_id, kind=departure.kind, account_id=account_id, because=failure.code)
@@ -235,8 +278,8 @@ def _settle_failure(conn: Connection, action: ClaimedAction, departure: _Departu
         settle_action(conn, action.id, state="uncertain", error_code=failure.code)
     elif failure.permanent or action.tries >= MAX_TRIES:
         settle_action(conn, action.id, state="failed", error_code=failure.code)
-        if failure.window_closed and action.kind in WAITED_FOR:
-            hand_to_person(conn, action, because="window_closed")
+        if action.kind in WAITED_FOR:
+            hand_to_person(conn, action, because="window_closed" if failure.window_closed else "not_accepted", now=now)
     else:
         wait_s = failure.retry_after_s or 2.0 * 2**action.tries
         if failure.code == PAIR_LIMITED:  # Meta asks for 4^X seconds at the Xth try

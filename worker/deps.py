@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from analysis.base import Analyzer
 from analysis.registry import build_analyzer
 from channels.base import Channel, ChannelKind
+from channels.guarded_http import GuardedHttp
 from channels.registry import build_channels
 from config.settings import Settings, load_settings
 from config.tenant import TenantConfig
@@ -67,6 +68,11 @@ class Deps:
             version=self.settings.graph_api_version,
             allow_private_addresses=self.settings.allow_private_urls,
         )
+
+    @cached_property
+    def guarded_http(self) -> GuardedHttp:
+        """What calls URLs that tenants chose."""
+        return GuardedHttp(allow_private_addresses=self.settings.allow_private_urls)
 
     @cached_property
     def rate_budget(self) -> RateBudget:

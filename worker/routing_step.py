@@ -1,25 +1,27 @@
 """From stored rows to RoutingFacts, and from a Decision to stored rows."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
 from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
 from routing.playbooks import policy_for
 from routing.rules import Decision, RoutingFacts, decide
-from store.actions import NewAction, add_action, count_recent_actions
+from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
 from store.analyses import StoredAnalysis
 from store.crm import NewEvent, add_event
 from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
 from store.effective_labels import find_effective_label
+from store.internal_actions import find_escalation
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
 from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
+from worker.internal_actions import carry_out
 from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
@@ -124,6 +126,7 @@ def decide_and_store(
     analysis = label.analysis if label else None
     parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
     words = "\n".join([*parts, message.text or ""])
+    lock_customers_actions(conn, message.customer_id)
     facts = build_facts(
         message=message,
         conversation=conversation,
@@ -138,6 +141,7 @@ def decide_and_store(
     facts = with_survey(
         conn, ref, facts, run=run, message=message, conversation=conversation, tenant=tenant, words=words
     )
+    facts = replace(facts, escalated=find_escalation(conn, conversation.id) not in {None, message.id})
     policy = policy_for(tenant)
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
@@ -172,7 +176,9 @@ def decide_and_store(
         )
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
-    return _plan_actions(conn, ref, decision, conversation=conversation, language=facts.language, now=now)
+    return _plan_actions(
+        conn, ref, decision, conversation=conversation, tenant=tenant, language=facts.language, now=now
+    )
 
 
 def _plan_actions(
@@ -181,16 +187,14 @@ def _plan_actions(
     decision: Decision,
     *,
     conversation: Conversation,
+    tenant: TenantConfig,
     language: str,
     now: datetime,
 ) -> list[str]:
     pending: list[str] = []
     for planned in decision.actions:
-        # A callback's task lies in the CRM outbox; without a CRM the queue the message stands in is the list of callbacks.
         settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
-        if planned.kind in CRM_TASKS and planned.state == "pending" and has_crm(conn, ref.tenant_id):
-            _add_callback_task(conn, ref, decision, customer_id=conversation.customer_id, now=now)
-        action_id = add_action(
+        added = add_action(
             conn,
             ref,
             NewAction(
@@ -203,24 +207,10 @@ def _plan_actions(
                 settled=settled,
             ),
         )
-        if action_id:
-            pending.append(action_id)
+        if added and added.state == "pending":
+            pending.append(added.id)
+        if added and planned.state == "pending":
+            carry_out(conn, ref, planned.kind, decision=decision, conversation=conversation, tenant=tenant, now=now)
         if planned.kind == "close_with_thanks" and planned.state == "pending":
             close_conversation(conn, conversation.id)
     return pending
-
-
-def _add_callback_task(conn: Connection, ref: RunRef, decision: Decision, *, customer_id: str, now: datetime) -> None:
-    add_event(
-        conn,
-        ref,
-        NewEvent(
-            kind="task",
-            key=f"{ref.message_id}:callback",
-            subject="Call the customer back",
-            body=" ".join(decision.reasons),
-            due_at=now + timedelta(hours=1),
-            high_priority=decision.priority in {"P1", "P2"},
-        ),
-        customer_id=customer_id,
-    )
