@@ -32,6 +32,10 @@ COMMANDS = {
     "examples": ("cli.examples", "preview, publish and roll back the examples in a tenant's prompt"),
     "audit": ("cli.audit", "pick random messages for people to judge, and judge them"),
     "accuracy": ("cli.accuracy", "how often the model is right for a tenant"),
+    "action": (
+        "cli.action",
+        "automations: look, agree, call off, settle doubts, replay webhooks; what waits for a person",
+    ),
     "lab": ("cli.lab", "try topics, thresholds, examples or a model before they are live"),
     "simulate": ("cli.simulate", "try thresholds, rules and actions on the history before they are saved"),
     "replay": ("cli.replay", "make stored decisions again from what is stored with them, and show what differs"),

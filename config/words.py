@@ -17,6 +17,7 @@ ActionKind = Literal[
     "tag",
     "webhook",
 ]
+ActionState = Literal["pending", "sending", "sent", "failed", "uncertain", "expired", "cancelled", "shadow"]
 Intent = Literal[
     "order_status",
     "refund_request",

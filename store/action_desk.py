@@ -1,0 +1,118 @@
+"""What a person may do about a tenant's actions: look, agree, call off, say what became of one, have a webhook told again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from store.db import Connection
+
+
+@dataclass(frozen=True)
+class ListedAction:
+    """An action as people see it: ids and states, no words."""
+
+    id: str
+    kind: str
+    state: str
+    waits_for_approval: bool
+    error_code: str | None
+    tries: int
+    channel: str
+    conversation_id: str
+    created_at: datetime
+
+
+def list_actions(
+    conn: Connection, tenant_id: int, *, states: tuple[str, ...], unapproved_only: bool, limit: int
+) -> list[ListedAction]:
+    """The tenant's actions, newest first. states: none given means all."""
+    rows = conn.execute(
+        """
+        SELECT id::text, kind, state, state = 'pending' AND needs_approval AND approved_at IS NULL, error_code, tries, channel,
+               conversation_id::text, created_at
+        FROM action
+        WHERE tenant_id = %(tenant_id)s AND (%(states)s::text[] = '{}' OR state = ANY(%(states)s))
+          AND (NOT %(unapproved_only)s OR state = 'pending' AND needs_approval AND approved_at IS NULL)
+        ORDER BY id DESC
+        LIMIT %(limit)s
+        """,
+        {"tenant_id": tenant_id, "states": list(states), "unapproved_only": unapproved_only, "limit": limit},
+    ).fetchall()
+    return [ListedAction(*row) for row in rows]
+
+
+def approve_action(conn: Connection, tenant_id: int, action_id: str) -> bool:
+    """A person agrees: it leaves within seconds, if nothing else stands in its way. False when it does not wait for that."""
+    return (
+        conn.execute(
+            """
+            UPDATE action
+            SET approved_at = now(), next_at = now(), error_code = NULL
+            WHERE id = %s AND tenant_id = %s AND state = 'pending' AND needs_approval AND approved_at IS NULL
+            """,
+            (action_id, tenant_id),
+        ).rowcount
+        == 1
+    )
+
+
+def cancel_action(conn: Connection, tenant_id: int, action_id: str) -> bool:
+    """A person calls it off before it leaves; False when it is not pending any more."""
+    return (
+        conn.execute(
+            """
+            UPDATE action
+            SET state = 'cancelled', error_code = 'by_person', settled_by = 'person', settled_at = now()
+            WHERE id = %s AND tenant_id = %s AND state = 'pending'
+            """,
+            (action_id, tenant_id),
+        ).rowcount
+        == 1
+    )
+
+
+def settle_uncertain(conn: Connection, tenant_id: int, action_id: str, *, became: Literal["sent", "failed"]) -> bool:
+    """A person says whether an uncertain send arrived; False when nobody doubts it (any more). Nothing is sent again."""
+    return (
+        conn.execute(
+            """
+            UPDATE action
+            SET state = %s, error_code = CASE WHEN %s = 'failed' THEN 'not_arrived' END, settled_by = 'person', settled_at = now(),
+                lease_until = NULL
+            WHERE id = %s AND tenant_id = %s AND state = 'uncertain'
+            """,
+            (became, became, action_id, tenant_id),
+        ).rowcount
+        == 1
+    )
+
+
+def replay_webhook(conn: Connection, tenant_id: int, action_id: str) -> bool:
+    """Tell a webhook again that was given up; False when there is none. Its id stays, so that the far side knows it.
+
+    Messages to customers are never replayed: nobody can prove that the first one did not arrive.
+    """
+    replayed = (
+        conn.execute(
+            """
+            UPDATE action
+            SET state = 'pending', tries = 0, error_code = NULL, settled_at = NULL, next_at = now()
+            WHERE id = %s AND tenant_id = %s AND kind = 'webhook' AND state = 'failed'
+            """,
+            (action_id, tenant_id),
+        ).rowcount
+        == 1
+    )
+    if replayed:
+        # Should it fail once more, people are told once more.
+        conn.execute("DELETE FROM alert WHERE tenant_id = %s AND key = 'send_failed:' || %s", (tenant_id, action_id))
+    return replayed
+
+
+def list_failed_webhooks(conn: Connection, tenant_id: int) -> list[str]:
+    """Ids of the webhooks that were given up, oldest first."""
+    rows = conn.execute(
+        "SELECT id::text FROM action WHERE tenant_id = %s AND kind = 'webhook' AND state = 'failed' ORDER BY id",
+        (tenant_id,),
+    ).fetchall()
+    return [action_id for (action_id,) in rows]
