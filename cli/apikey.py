@@ -5,8 +5,9 @@ import argparse
 from cli.connect import find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
+from store.db import Connection
 from store.tenants import find_tenant_id
-from store.users import create_api_key, revoke_api_key
+from store.users import create_api_key, find_member, revoke_api_key
 
 ROLES = ("agent", "supervisor", "admin", "auditor")
 
@@ -18,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--tenant", required=True, metavar="SLUG")
     create.add_argument("--name", required=True, help="what the key is for")
     create.add_argument("--role", choices=ROLES, default="agent")
+    create.add_argument(
+        "--user", metavar="EMAIL", help="the person whose key it is: it acts as them, with the smaller role"
+    )
     revoke = actions.add_parser("revoke", help="end a key at once")
     revoke.add_argument("id", type=int)
     for action in (create, revoke):
@@ -37,6 +41,15 @@ def run(options: argparse.Namespace) -> int:
         if tenant_id is None:
             message = f"there is no tenant {options.tenant!r}; see earshot tenant list"
             raise CommandError(message)
-        key_id, key = create_api_key(conn, tenant_id=tenant_id, name=options.name, role=options.role)
+        user_id = _person(conn, options.user, tenant_id=tenant_id, slug=options.tenant) if options.user else None
+        key_id, key = create_api_key(conn, tenant_id=tenant_id, name=options.name, role=options.role, user_id=user_id)
     print(f"key {key_id} (shown this once): {key}")
     return 0
+
+
+def _person(conn: Connection, email: str, *, tenant_id: int, slug: str) -> int:
+    member = find_member(conn, email=email, tenant_id=tenant_id)
+    if member is None or member.role == "operator":
+        message = f"--user {email} has no role in {slug}; give one with earshot user add"
+        raise CommandError(message)
+    return member.user_id

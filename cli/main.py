@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": ("cli.migrate", "create or update roles and schema"),
     "tenant": ("cli.tenant", "apply, list and check tenant files"),
     "user": ("cli.user", "add and list users"),
+    "agent": ("cli.agent", "who answers customers: skills, queues, capacity, presence"),
     "apikey": ("cli.apikey", "create and revoke API keys"),
     "reanalyze": ("cli.reanalyze", "have messages or a conversation judged again; the old labels stay in the history"),
     "history": ("cli.history", "what was made of a message or conversation, when, by what, for how much"),

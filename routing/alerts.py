@@ -29,6 +29,7 @@ KINDS: Mapping[str, AlertKind] = {
     "needs_person": AlertKind("warning", "support", "An automation could not go on"),
     "send_uncertain": AlertKind("warning", "support", "A message may or may not have left"),
     "send_failed": AlertKind("warning", "support", "A message to a customer was not delivered"),
+    "agent_vanished": AlertKind("warning", "support", "An agent is gone, what customers wait for is back in its queue"),
     "analysis_paused": AlertKind("critical", None, "Messages are not analyzed"),
     "channel_silent": AlertKind("warning", None, "No webhooks from a channel account"),
     "webhooks_disabled": AlertKind("critical", None, "Webhooks of a channel account are switched off"),

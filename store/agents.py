@@ -62,17 +62,30 @@ def find_colleague(
     ).fetchone()
 
 
-def note_seen(conn: Connection, tenant_id: int, user_id: int, *, capacity: int) -> None:
-    """The person is there: their row, made on first sight with this capacity. Waits for a round of assignments to end."""
-    conn.execute(
+def note_seen(conn: Connection, tenant_id: int, user_id: int) -> None:
+    """The person is there: their row, made on first sight with the tenant's own capacity. They are given nothing until they say
+    that they are available.
+    """
+    seen = conn.execute(
         """
-        INSERT INTO agent AS a (tenant_id, user_id, capacity, presence, last_seen_at)
-        VALUES (%s, %s, %s, 'away', now())
-        ON CONFLICT (tenant_id, user_id) DO UPDATE SET last_seen_at = now()
-        WHERE a.last_seen_at IS NULL OR a.last_seen_at < now() - make_interval(secs => %s)
+        UPDATE agent
+        SET last_seen_at = now()
+        WHERE tenant_id = %s AND user_id = %s
+          AND (last_seen_at IS NULL OR last_seen_at < now() - make_interval(secs => %s))
         """,
-        (tenant_id, user_id, capacity, SEEN_EVERY_S),
-    )
+        (tenant_id, user_id, SEEN_EVERY_S),
+    ).rowcount
+    if not seen:
+        conn.execute(
+            """
+            INSERT INTO agent (tenant_id, user_id, capacity, presence, last_seen_at)
+            SELECT id, %s, coalesce((config -> 'assignment' ->> 'default_capacity')::int, 5), 'away', now()
+            FROM tenant
+            WHERE id = %s
+            ON CONFLICT (tenant_id, user_id) DO NOTHING
+            """,
+            (user_id, tenant_id),
+        )
 
 
 def lock_agent(conn: Connection, tenant_id: int, user_id: int) -> None:

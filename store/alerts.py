@@ -143,9 +143,15 @@ class Alert:
 
 
 def list_alerts(
-    conn: Connection, tenant_id: int, *, include_closed: bool = False, kind: str | None = None, limit: int = 200
+    conn: Connection,
+    tenant_id: int,
+    *,
+    include_closed: bool = False,
+    kind: str | None = None,
+    limit: int = 200,
+    before_id: str | None = None,
 ) -> list[Alert]:
-    """Newest first. include_closed: also what is acknowledged, snoozed or resolved."""
+    """Newest first. include_closed: also what is acknowledged, snoozed or resolved. before_id: only older ones than this."""
     rows = conn.execute(
         """
         SELECT id::text, kind, severity, queue, details, customer_id::text, conversation_id::text, message_id::text,
@@ -153,10 +159,11 @@ def list_alerts(
         FROM alert
         WHERE tenant_id = %s AND (%s::text IS NULL OR kind = %s)
           AND (%s OR (resolved_at IS NULL AND acknowledged_at IS NULL AND coalesce(snoozed_until, '-infinity') <= now()))
+          AND (%s::uuid IS NULL OR id < %s::uuid)
         ORDER BY id DESC
         LIMIT %s
         """,
-        (tenant_id, kind, kind, include_closed, limit),
+        (tenant_id, kind, kind, include_closed, before_id, before_id, limit),
     ).fetchall()
     return [Alert(*row) for row in rows]
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.types.json import Jsonb
-
+from store.alerts import NewAlert, raise_alert
 from store.conversation_events import Actor, add_conversation_event
 from store.db import Connection
 
@@ -115,23 +114,15 @@ def return_from_vanished(
 
 
 def _alert_about(conn: Connection, tenant_id: int, user_id: int, *, conversations: int) -> None:
-    conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, details)
-        SELECT %(tenant_id)s, 'agent_vanished',
-               'agent_vanished:' || %(user_id)s || ':' || coalesce(
-                   (SELECT extract(epoch FROM last_seen_at)::bigint::text FROM agent
-                    WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s),
-                   'never'
-               ),
-               %(details)s
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        {
-            "tenant_id": tenant_id,
-            "user_id": user_id,
-            "details": Jsonb({"user_id": user_id, "conversations": conversations}),
-        },
+    row = conn.execute(
+        "SELECT last_seen_at FROM agent WHERE tenant_id = %s AND user_id = %s", (tenant_id, user_id)
+    ).fetchone()
+    absence = f"{row[0]:%Y%m%dT%H%M%S}" if row and row[0] else "never_seen"
+    key = f"agent_vanished:{user_id}:{absence}"
+    raise_alert(
+        conn,
+        tenant_id,
+        NewAlert("agent_vanished", key, details={"user_id": user_id, "conversations": conversations}),
     )
 
 

@@ -68,15 +68,49 @@ def _hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def create_api_key(conn: Connection, *, tenant_id: int, name: str, role: str) -> tuple[int, str]:
-    """Make a key; returns its id and the key itself, which is not stored and can't be shown again."""
+def create_api_key(
+    conn: Connection, *, tenant_id: int, name: str, role: str, user_id: int | None = None
+) -> tuple[int, str]:
+    """Make a key; returns its id and the key itself, which is not stored and can't be shown again.
+
+    user_id: the person whose key it is; it acts as that person as long as they have a role in the tenant.
+    """
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     row = conn.execute(
-        "INSERT INTO api_key (tenant_id, name, role, key_hash) VALUES (%s, %s, %s, %s) RETURNING id",
-        (tenant_id, name, role, _hash_key(key)),
+        "INSERT INTO api_key (tenant_id, name, role, key_hash, user_id) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+        (tenant_id, name, role, _hash_key(key), user_id),
     ).fetchone()
     assert row is not None
     return row[0], key
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A live key. user_id, user_role: the person it acts as, and their role in the tenant; None when it acts as itself."""
+
+    id: int
+    tenant_id: int
+    role: str
+    user_id: int | None
+    user_role: str | None
+
+
+def find_api_key(conn: Connection, key: str) -> ApiKey | None:
+    """The key, None when it is unknown or revoked, or its person was switched off or has no role any more. Needs the system scope.
+
+    It is looked up by its hash, so the time says nothing about how close a guess was.
+    """
+    row = conn.execute(
+        """
+        SELECT k.id, k.tenant_id, k.role, k.user_id, m.role
+        FROM api_key AS k
+        LEFT JOIN app_user AS u ON u.id = k.user_id AND u.disabled_at IS NULL
+        LEFT JOIN membership AS m ON m.tenant_id = k.tenant_id AND m.user_id = u.id
+        WHERE k.key_hash = %s AND k.revoked_at IS NULL AND (k.user_id IS NULL OR m.role IS NOT NULL)
+        """,
+        (_hash_key(key),),
+    ).fetchone()
+    return ApiKey(*row) if row else None
 
 
 def revoke_api_key(conn: Connection, key_id: int) -> bool:

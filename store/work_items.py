@@ -142,9 +142,18 @@ def put_back(
     add_conversation_event(conn, tenant_id, item.id, kind=kind, actor=actor, queue=queue or item.queue)
 
 
-def snooze(conn: Connection, tenant_id: int, item: WorkItem, *, until: datetime, actor: Actor) -> None:
-    """Out of sight until then, or until the customer writes."""
-    conn.execute("UPDATE conversation SET snoozed_until = %s, version = version + 1 WHERE id = %s", (until, item.id))
+def snooze_item(conn: Connection, tenant_id: int, item: WorkItem, *, until: datetime, actor: Actor) -> bool:
+    """Out of sight until then, or until the customer writes. False when the time is past, or more than a year away."""
+    done = conn.execute(
+        """
+        UPDATE conversation
+        SET snoozed_until = %(until)s, version = version + 1
+        WHERE id = %(id)s AND %(until)s > now() AND %(until)s < now() + interval '366 days'
+        """,
+        {"until": until, "id": item.id},
+    ).rowcount
+    if not done:
+        return False
     add_conversation_event(
         conn,
         tenant_id,
@@ -155,9 +164,10 @@ def snooze(conn: Connection, tenant_id: int, item: WorkItem, *, until: datetime,
         queue=item.queue,
         until=until,
     )
+    return True
 
 
-def resolve(conn: Connection, tenant_id: int, item: WorkItem, *, actor: Actor) -> None:
+def resolve_item(conn: Connection, tenant_id: int, item: WorkItem, *, actor: Actor) -> None:
     """Done; the customer's next message opens it again. Who had it is kept for that."""
     conn.execute(
         """
@@ -173,7 +183,7 @@ def resolve(conn: Connection, tenant_id: int, item: WorkItem, *, actor: Actor) -
     )
 
 
-def reopen(conn: Connection, tenant_id: int, item: WorkItem, *, actor: Actor) -> None:
+def reopen_item(conn: Connection, tenant_id: int, item: WorkItem, *, actor: Actor) -> None:
     """A person opens it again; a conversation that stood with an automation goes to people."""
     conn.execute(
         """

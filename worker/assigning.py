@@ -8,6 +8,7 @@ from config.tenant import TenantConfig
 from routing.assignment import Wanted, choose_agent, skill_wanted
 from routing.rules import Decision
 from store.agents import list_candidates, lock_agents
+from store.api_writes import KEPT_FOR_H, forget_writes
 from store.assignments import (
     AUTO,
     lock_assignments,
@@ -44,6 +45,8 @@ def tick(deps: Deps, *, now: datetime) -> None:
             config = deps.tenants.get(tenant.id)
             with deps.database.tenant_transaction(tenant.id) as conn:
                 run_round(conn, tenant.id, config=config, now=now)
+            with deps.database.tenant_transaction(tenant.id) as conn:
+                forget_writes(conn, tenant.id, before=now - timedelta(hours=KEPT_FOR_H))
         except StoreError as error:
             log.warning("left_to_next_tick", what="assign", tenant_id=tenant.id, code=error.code)
 

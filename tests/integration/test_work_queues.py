@@ -13,7 +13,7 @@ from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
 from store.merging import merge_customers
-from store.work_items import claim_next, give, lock_work_item, resolve, snooze
+from store.work_items import claim_next, give, lock_work_item, resolve_item, snooze_item
 from tests.integration.workplace import NOW, add_agent, add_conversation, add_person, events, field
 from worker.assigning import run_round
 
@@ -219,7 +219,7 @@ def test_a_snooze_ends_by_time_or_by_the_customer(database, owner, acme, assign)
     for one in (by_time, by_customer):
         with database.tenant_transaction(acme) as conn:
             item = lock_work_item(conn, acme, one)
-            snooze(conn, acme, item, until=NOW + timedelta(hours=1), actor=Actor(user_id=user_id))
+            snooze_item(conn, acme, item, until=NOW + timedelta(hours=1), actor=Actor(user_id=user_id))
     assign()
     assert field(owner, by_time, "snoozed_until") is not None
     customer_writes(database, owner, by_customer, at=NOW)
@@ -246,7 +246,7 @@ def test_a_customer_who_comes_back_finds_the_same_person_if_they_are_there(
             because="claimed",
             actor=Actor(user_id=user_id),
         )
-        resolve(conn, acme, lock_work_item(conn, acme, one), actor=Actor(user_id=user_id))
+        resolve_item(conn, acme, lock_work_item(conn, acme, one), actor=Actor(user_id=user_id))
     assert field(owner, one, "state") == "resolved" and field(owner, one, "resolved_by") == f"user:{user_id}"
     customer_writes(database, owner, one, at=NOW + timedelta(hours=hours_later))
     assert field(owner, one, "state") == "open"
@@ -289,7 +289,7 @@ def test_conversations_that_become_one_keep_person_snooze_and_record(database, o
             actor=Actor(user_id=person),
         )
         for one in (older, newer):
-            snooze(conn, acme, lock_work_item(conn, acme, one), until=until, actor=Actor(user_id=person))
+            snooze_item(conn, acme, lock_work_item(conn, acme, one), until=until, actor=Actor(user_id=person))
     customers = [field(owner, one, "customer_id::text") for one in (older, newer)]
     with database.tenant_transaction(acme) as conn:
         merge_customers(conn, acme, *customers)

@@ -1,0 +1,1 @@
+"""The API for work queues, conversations, agents and alerts: one module per resource."""

@@ -1,0 +1,69 @@
+"""Joins the API to the console's application."""
+
+from flask import Response, jsonify, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+from werkzeug.exceptions import HTTPException
+
+from console.api import agents, alerts, conversation_work, conversations, decisions, problems, queues
+from console.api.callers import admit
+from console.api.paths import PREFIX, SECURITY_SCHEMES
+from store.db import Database, StoreError
+
+MAX_BODY_BYTES = 64 * 1024
+DOCUMENT = f"{PREFIX}/openapi.json"
+BLUEPRINTS = (
+    queues.blueprint,
+    conversations.blueprint,
+    conversation_work.blueprint,
+    agents.blueprint,
+    alerts.blueprint,
+    decisions.blueprint,
+)
+
+
+def new_application() -> OpenAPI:
+    """An application that describes its API as it is built. Its own pages come from elsewhere."""
+    return OpenAPI(
+        "console",
+        info=Info(title="Earshot", version="1", description="Work queues, conversations, agents and alerts."),
+        security_schemes=SECURITY_SCHEMES,
+        doc_ui=False,
+        validation_error_callback=problems.from_validation,
+    )
+
+
+def add_api(app: OpenAPI, database: Database) -> None:
+    """All routes, behind a key; errors as problems."""
+    app.extensions["database"] = database
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.before_request
+    def let_in() -> None:
+        if request.path.startswith(f"{PREFIX}/") and request.path != DOCUMENT and request.endpoint is not None:
+            admit(database)
+            if request.method in {"POST", "PATCH"}:
+                _check_body()
+
+    for blueprint in BLUEPRINTS:
+        app.register_api(blueprint)
+
+    @app.get(DOCUMENT, doc_ui=False)
+    def document() -> Response:
+        return jsonify(app.api_doc)
+
+    app.register_error_handler(problems.Problem, lambda problem: problem.response())
+    app.register_error_handler(StoreError, problems.from_store)
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response | HTTPException:
+        if isinstance(error, HTTPException):
+            return problems.from_http(error) if request.path.startswith("/api/") else error
+        return problems.from_bug(error)
+
+
+def _check_body() -> None:
+    """A body that is not JSON must not count as none."""
+    if request.get_data(cache=True) and request.get_json(silent=True) is None:
+        fix = "send a JSON object with Content-Type: application/json, or no body"
+        raise problems.Problem(422, "not_json", field="body", fix=fix)

@@ -1,0 +1,113 @@
+"""Who calls: the key, the person it acts for, and what that role may call at all."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import g, request
+
+from console.api.problems import Problem
+from console.metrics import API_REFUSED
+from routing.work_rights import Role, lesser
+from store.agents import find_colleague, note_seen
+from store.conversation_events import Actor
+from store.db import Database, act_for_tenant
+from store.users import find_api_key
+
+ACTS_FOR = "X-Earshot-User"
+_READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
+_WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
+_LEADERS = frozenset[Role]({"supervisor", "admin"})
+
+# Every route of the API with the roles that may call it. One that is not here is refused to all.
+MAY_CALL: dict[str, frozenset[Role]] = {
+    "queues.list_queues": _READERS,
+    "queues.take_next": _WORKERS,
+    "conversations.list_all": _READERS,
+    "conversations.read_one": _READERS,
+    "conversation_work.claim": _WORKERS,
+    "conversation_work.assign": _LEADERS,
+    "conversation_work.transfer": _WORKERS,
+    "conversation_work.unassign": _WORKERS,
+    "conversation_work.snooze": _WORKERS,
+    "conversation_work.resolve": _WORKERS,
+    "conversation_work.reopen": _WORKERS,
+    "agents.list_all": _READERS,
+    "agents.change": _WORKERS,
+    "alerts.list_all": _READERS,
+    "alerts.acknowledge": _WORKERS,
+    "alerts.snooze": _WORKERS,
+    "decisions.read_one": _READERS,
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A key at work. user_id: the person it acts for, None when it acts as itself. role: the smaller of both rights."""
+
+    tenant_id: int
+    key_id: int
+    role: Role
+    user_id: int | None
+
+    @property
+    def actor(self) -> Actor:
+        """As the log of a conversation names it."""
+        return Actor(user_id=self.user_id, key_id=self.key_id)
+
+    def person(self) -> int:
+        """The user it acts for. Raises: Problem when it acts as itself."""
+        if self.user_id is None:
+            fix = (
+                f"only a person can have a conversation: name one in {ACTS_FOR} (with a supervisor's or admin's key), or use a "
+                "key made with earshot apikey create --user"
+            )
+            raise Problem(422, "no_person", field=ACTS_FOR, fix=fix)
+        return self.user_id
+
+
+def caller() -> Caller:
+    """Who calls now."""
+    return cast("Caller", g.caller)
+
+
+def _refuse(status: int, code: str, *, reason: str, fix: str, field: str) -> Problem:
+    API_REFUSED.labels(reason).inc()
+    return Problem(status, code, fix=fix, field=field)
+
+
+def authenticate(database: Database) -> Caller:
+    """The caller of the request at hand. Raises: Problem (401, 403, 422), StoreError."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not given.strip():
+        fix = "send Authorization: Bearer KEY; earshot apikey create makes one"
+        raise _refuse(401, "no_key", reason="no_key", fix=fix, field="Authorization")
+    with database.system_transaction() as conn:
+        key = find_api_key(conn, given.strip())
+        if key is None:
+            fix = "the key is unknown, revoked, or its person has no role any more; make one with earshot apikey create"
+            raise _refuse(401, "unknown_key", reason="unknown_key", fix=fix, field="Authorization")
+        role, user_id = cast("Role", key.role), key.user_id
+        if user_id is not None:
+            role = lesser(role, cast("Role", key.user_role))
+        act_for_tenant(conn, key.tenant_id)
+        email = request.headers.get(ACTS_FOR)
+        if email is not None:
+            if role not in _LEADERS:
+                fix = "only a supervisor's or admin's key may act for somebody"
+                raise _refuse(403, "may_not_act_for_others", reason="acts_for", fix=fix, field=ACTS_FOR)
+            colleague = find_colleague(conn, key.tenant_id, email=email)
+            if colleague is None:
+                fix = "name a person with a role in this tenant by e-mail; see earshot user list"
+                raise _refuse(422, "unknown_person", reason="acts_for", fix=fix, field=ACTS_FOR)
+            user_id, role = colleague[0], lesser(role, cast("Role", colleague[2]))
+        if user_id is not None and role != "auditor":
+            note_seen(conn, key.tenant_id, user_id)
+    return Caller(key.tenant_id, key.id, role, user_id)
+
+
+def admit(database: Database) -> None:
+    """Let the request at hand through or not. Raises: Problem, StoreError."""
+    g.caller = found = authenticate(database)
+    if found.role not in MAY_CALL.get(request.endpoint or "", frozenset[Role]()):
+        API_REFUSED.labels("role").inc()
+        raise Problem(403, "role_may_not", fix=f"the role {found.role} may not do this; ask a supervisor or admin")

@@ -1,0 +1,6 @@
+"""What the console counts. The tenant is never a label."""
+
+from prometheus_client import Counter
+
+API_REFUSED = Counter("earshot_api_refused_total", "API calls without a valid key or the right", ["reason"])
+API_READS = Counter("earshot_api_conversation_reads_total", "Conversations whose words were read through the API")

@@ -1,0 +1,134 @@
+"""One conversation as an agent reads it: its messages with the labels that count, and what was done by itself."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from store.db import Connection
+
+
+@dataclass(frozen=True)
+class ReadMessage:
+    """One message of a conversation with its label; the label's fields are None while it has none. corrected: what a person set."""
+
+    id: str
+    direction: str
+    author: str
+    surface: str
+    message_type: str
+    state: str
+    text: str | None = field(repr=False)
+    sent_at: datetime
+    received_at: datetime
+    sentiment: str | None
+    score: float | None
+    intent: str | None
+    topics: list[str] | None
+    summary: str | None = field(repr=False)
+    corrected: list[str] | None
+
+
+def list_conversation_messages(
+    conn: Connection, tenant_id: int, conversation_id: str, *, before: tuple[datetime, str] | None, limit: int
+) -> list[ReadMessage]:
+    """The last `limit` messages before a place (None: the newest ones), in the order of the channel's time, oldest first."""
+    rows = conn.execute(
+        """
+        SELECT m.id::text, m.direction, m.author, m.surface, m.message_type, m.state, m.text, m.sent_at, m.received_at,
+               e.sentiment, e.score, e.intent, e.topics, a.summary, e.corrected
+        FROM (
+            SELECT id, direction, author, surface, message_type, state, text, sent_at, received_at
+            FROM message
+            WHERE tenant_id = %(tenant_id)s AND conversation_id = %(id)s
+              AND (%(before_id)s::uuid IS NULL OR (sent_at, id) < (%(before_at)s::timestamptz, %(before_id)s::uuid))
+            ORDER BY sent_at DESC, id DESC
+            LIMIT %(limit)s
+        ) AS m
+        LEFT JOIN LATERAL effective_label(m.id) AS e ON m.direction = 'inbound'
+        LEFT JOIN message_analysis AS a ON a.id = e.analysis_id
+        ORDER BY m.sent_at, m.id
+        """,
+        {
+            "tenant_id": tenant_id,
+            "id": conversation_id,
+            "before_at": before[0] if before else None,
+            "before_id": before[1] if before else None,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [ReadMessage(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class ConversationAction:
+    """An automation of a conversation."""
+
+    id: str
+    message_id: str
+    kind: str
+    state: str
+    error_code: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id: str) -> list[ConversationAction]:
+    """All of a conversation, oldest first."""
+    rows = conn.execute(
+        """
+        SELECT id::text, message_id::text, kind, state, error_code, created_at, settled_at
+        FROM action
+        WHERE tenant_id = %s AND conversation_id = %s
+        ORDER BY id
+        """,
+        (tenant_id, conversation_id),
+    ).fetchall()
+    return [ConversationAction(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class ReadDecision:
+    """A decision with what it was made of. inputs hold labels and counts, no customer text."""
+
+    id: str
+    message_id: str
+    conversation_id: str | None
+    priority: str
+    queue: str
+    rule: str
+    reasons: list[str]
+    actions: list[dict[str, Any]] | None
+    inputs: dict[str, Any]
+    applied: bool
+    provisional: bool
+    created_at: datetime
+
+
+def find_decision(conn: Connection, tenant_id: int, decision_id: str) -> ReadDecision | None:
+    """One decision of the tenant's."""
+    row = conn.execute(
+        """
+        SELECT d.id::text, d.message_id::text, m.conversation_id::text, d.priority, d.queue, d.rule, d.reasons, d.actions,
+               d.inputs, d.applied, d.provisional, d.created_at
+        FROM routing_decision AS d LEFT JOIN message AS m ON m.id = d.message_id
+        WHERE d.tenant_id = %s AND d.id = %s
+        """,
+        (tenant_id, decision_id),
+    ).fetchone()
+    return ReadDecision(*row) if row else None
+
+
+def find_placing_decision(conn: Connection, tenant_id: int, conversation_id: str) -> ReadDecision | None:
+    """The decision that put the conversation where it stands."""
+    row = conn.execute(
+        """
+        SELECT d.id::text, d.message_id::text, c.id::text, d.priority, d.queue, d.rule, d.reasons, d.actions, d.inputs,
+               d.applied, d.provisional, d.created_at
+        FROM conversation AS c JOIN routing_decision AS d ON d.message_id = c.routed_message_id AND d.applied
+        WHERE c.tenant_id = %s AND c.id = %s
+        ORDER BY d.id DESC
+        LIMIT 1
+        """,
+        (tenant_id, conversation_id),
+    ).fetchone()
+    return ReadDecision(*row) if row else None
