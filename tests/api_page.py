@@ -1,0 +1,92 @@
+"""Prints docs/api.md as the application describes itself: `python -m tests.api_page > docs/api.md`."""
+
+from flask_openapi3.openapi import OpenAPI
+
+from console.api.application import DOCUMENT, add_api, new_application
+from console.api.callers import ACTS_FOR, MAY_CALL
+from console.api.writing import IDEMPOTENCY_KEY
+from store.api_writes import KEPT_FOR_H
+
+COMMAND = ".venv/bin/python -m tests.api_page > docs/api.md"
+_INTRO = f"""# The API
+
+<!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
+
+For agents' programs: work queues, conversations, agents, alerts and decisions of one tenant. `earshot up` serves it at the console's
+address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
+
+## Keys
+
+```sh
+earshot apikey create --tenant acme --name inbox --role agent --user ann@acme.example
+curl -H "Authorization: Bearer $KEY" $CONSOLE/api/v1/queues
+```
+
+The tenant is the key's; there is no other way to name one, and another tenant's ids are answered with 404 like ids that do not exist.
+A key made with `--user` acts as that person, with the smaller of both roles, and ends when the person is switched off or loses the role.
+A key without a person acts as itself: it reads, and works on what nobody has, but a conversation can only be *had* by a person. A
+supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}: E-MAIL`, with the smaller of both roles.
+
+| role | may |
+|---|---|
+| auditor | read |
+| agent | also work on what is theirs or nobody's, and set their own presence |
+| supervisor, admin | also work on everybody's, assign, and set skills, queues and capacity |
+
+## Endpoints
+
+| call | does | roles |
+|---|---|---|
+{{endpoints}}
+
+## What all calls share
+
+- **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
+  401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 · 409 somebody was faster or
+  something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version) · 413 over 64 KiB · 422 a field is
+  wrong · 503 try again.
+- **{IDEMPOTENCY_KEY}** on writes: within {KEPT_FOR_H} hours the same name with the same call is done once and answered the same
+  (`Idempotency-Replayed: true`); with another call it is refused with 422. A write that was refused may be tried again under its name.
+- **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
+  conversation since.
+- **Pages**: `next_cursor` fetches the next one; conversations that arrive meanwhile never move those that are still to come.
+- **Reading words** (`GET /conversations/{{{{id}}}}`) is recorded: by which key, for whom, when. Lists hold no customer text. Nothing may be
+  cached.
+"""
+
+
+def described() -> OpenAPI:
+    """The application, for its description only."""
+    app = new_application()
+    add_api(app, None)  # pyright: ignore[reportArgumentType] -- nobody calls it
+    return app
+
+
+def routes() -> list[tuple[str, str, str]]:
+    """(method, path, endpoint) of every route of the API, in the order of its paths."""
+    rules = [
+        (method, str(rule), rule.endpoint)
+        for rule in described().url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        if str(rule).startswith("/api/")
+    ]
+    return sorted(rules, key=lambda route: (route[1], route[0]))
+
+
+def page() -> str:
+    """The whole page."""
+    app = described()
+    lines = []
+    for method, path, endpoint in routes():
+        if path == DOCUMENT:
+            continue
+        shown = path.replace("<", "{").replace(">", "}")
+        operation = app.api_doc["paths"][shown][method.lower()]
+        roles = ", ".join(role for role in ("agent", "supervisor", "admin", "auditor") if role in MAY_CALL[endpoint])
+        says = f"{operation['summary']}. {operation.get('description', '').replace('<br/>', ' ')}"
+        lines.append(f"| `{method} {shown.removeprefix('/api/v1')}` | {' '.join(says.split())} | {roles} |")
+    return _INTRO.format(endpoints="\n".join(lines)).replace("{{", "{").replace("}}", "}")
+
+
+if __name__ == "__main__":
+    print(page(), end="")

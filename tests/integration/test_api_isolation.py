@@ -1,0 +1,141 @@
+"""Every route of the API for every kind of caller and every kind of id: nobody reaches what isn't theirs."""
+
+from uuid import uuid4
+
+import pytest
+
+from console.api.application import DOCUMENT
+from console.app import create_app
+from store.users import create_api_key
+from tests.api_page import routes
+from tests.integration.workplace import NOW, add_agent, add_conversation
+
+CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
+IDS = ("own", "other", "random", "malformed")
+DEED = "/api/v1/conversations/<conversation_id>"
+# By route: the body it takes, and who may call it at all. What has no id stands with None.
+ROUTES = {
+    ("GET", DOCUMENT): (None, "public", None),
+    ("GET", "/api/v1/queues"): (None, "readers", None),
+    ("POST", "/api/v1/queues/<queue>/claim-next"): (None, "people", None),
+    ("GET", "/api/v1/conversations"): (None, "readers", None),
+    ("GET", DEED): (None, "readers", "conversation"),
+    ("POST", f"{DEED}/claim"): (None, "people", "conversation"),
+    ("POST", f"{DEED}/assign"): ({"email": "colleague@example.com"}, "leaders", "conversation"),
+    ("POST", f"{DEED}/transfer"): ({"queue": "sales"}, "workers", "conversation"),
+    ("POST", f"{DEED}/unassign"): (None, "workers", "conversation"),
+    ("POST", f"{DEED}/snooze"): ({"until": "2027-06-01T00:00:00Z"}, "workers", "conversation"),
+    ("POST", f"{DEED}/resolve"): (None, "workers", "conversation"),
+    ("POST", f"{DEED}/reopen"): (None, "workers", "conversation"),
+    ("GET", "/api/v1/agents"): (None, "readers", None),
+    ("PATCH", "/api/v1/agents/<user_id>"): ({"presence": "away"}, "leaders' or one's own", "agent"),
+    ("GET", "/api/v1/alerts"): (None, "readers", None),
+    ("POST", "/api/v1/alerts/<alert_id>/acknowledge"): (None, "workers", "alert"),
+    ("POST", "/api/v1/alerts/<alert_id>/snooze"): ({"hours": 1}, "workers", "alert"),
+    ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
+}
+
+
+def test_every_route_stands_in_the_matrix():
+    assert {(method, path) for method, path, _ in routes()} == set(ROUTES)
+
+
+@pytest.fixture
+def world(settings, database, owner, tenant_ids):
+    """Two tenants with one of everything each; keys by caller."""
+    ids, keys = (
+        {"random": {"conversation": str(uuid4()), "alert": str(uuid4()), "decision": str(uuid4()), "agent": "987654"}},
+        {},
+    )
+    ids["malformed"] = dict.fromkeys(ids["random"], "1;DROP")
+    for which, slug in (("own", "acme"), ("other", "other")):
+        tenant_id = tenant_ids[slug]
+        (alert,) = owner.execute(
+            "INSERT INTO alert (tenant_id, kind, key) VALUES (%s, 'needs_person', 'x') RETURNING id::text", (tenant_id,)
+        ).fetchone()
+        (decision,) = owner.execute(
+            """
+            INSERT INTO routing_decision (tenant_id, message_id, run_id, priority, queue, rule, reasons, inputs, applied)
+            VALUES (%s, %s, %s, 'P2', 'support', 'default', '{}', '{}', true)
+            RETURNING id::text
+            """,
+            (tenant_id, uuid4(), uuid4()),
+        ).fetchone()
+        person = add_agent(owner, tenant_id, email=f"{slug}@example.com")
+        ids[which] = {
+            "conversation": add_conversation(owner, tenant_id),
+            "alert": alert,
+            "decision": decision,
+            "agent": str(person),
+        }
+        add_agent(owner, tenant_id, email="colleague@example.com" if which == "own" else "theirs@example.com")
+        with database.system_transaction() as conn:
+            for role in ("agent", "auditor", "supervisor", "admin"):
+                user_id = person if role == "agent" else add_agent(owner, tenant_id, role=role)
+                key = create_api_key(conn, tenant_id=tenant_id, name=role, role=role, user_id=user_id)[1]
+                keys["stranger" if which == "other" and role == "admin" else f"{which} {role}"] = key
+    app = create_app({}, settings=settings)
+    yield (
+        app.test_client(),
+        ids,
+        {"none": None, "stranger": keys["stranger"]}
+        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor")},
+    )
+    app.extensions["database"].close()
+
+
+def _expected(caller, which, *, rights, kind):
+    """The status that the caller must get. "stranger" is the other tenant's admin: "own" is not theirs, "other" is."""
+    if rights == "public":
+        return 200
+    if caller == "none":
+        return 401
+    role = "admin" if caller == "stranger" else caller
+    if role == "auditor" and rights != "readers":
+        return 403
+    if role == "agent" and rights == "leaders":
+        return 403
+    if kind is None:
+        return 200
+    if which == "malformed":
+        return 422
+    if which == "random" or which == ("own" if caller == "stranger" else "other"):
+        return 404
+    return 200
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: " ".join(route))
+def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
+    client, ids, keys = world
+    (method, path), (body, rights, kind) = route, ROUTES[route]
+    before = owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0]
+    got, expected = {}, {}
+    for caller in CALLERS:
+        for which in IDS if kind else ("own",):
+            given = dict(body) if body else body
+            if caller == "stranger" and body and "email" in body:
+                given = {"email": "theirs@example.com"}
+            filled = path.replace("<queue>", "support")
+            for name in ("conversation_id", "alert_id", "decision_id", "user_id"):
+                filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
+            owner.execute(
+                "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
+            )
+            head = {"Authorization": f"Bearer {keys[caller]}"} if keys[caller] else {}
+            answer = client.open(filled, method=method, json=given, headers=head)
+            got[caller, which] = answer.status_code
+            expected[caller, which] = _expected(caller, which, rights=rights, kind=kind)
+            if answer.status_code >= 400:
+                assert answer.content_type == "application/problem+json" and "DROP" not in answer.text
+            elif caller != "none":
+                mine, theirs = ("other", "own") if caller == "stranger" else ("own", "other")
+                assert not any(one in answer.text for name, one in ids[theirs].items() if name != "agent")
+    assert got == expected
+    assert NOW and owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0] - before == (
+        4 if (method, path) == ("GET", DEED) else 0
+    )
+    # Nothing of a conversation was ever recorded in another tenant than its own.
+    assert owner.execute(
+        "SELECT count(*) FROM conversation_event AS e JOIN conversation AS c ON c.id = e.conversation_id "
+        "WHERE e.tenant_id <> c.tenant_id"
+    ).fetchone() == (0,)
