@@ -55,7 +55,7 @@ class ActionConfig(TenantPart):
     tags: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$")], ...] = Field(default=(), max_length=20)
     """tag only: what the conversation is tagged with."""
     assignee: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """assign only: who should have it, for the queue to consider."""
+    """assign only: who should have it, as a skill that agents have; the work queue decides."""
     due_min: int = Field(default=60, ge=1, le=7 * 24 * 60)
     """schedule_callback only: when the call is due."""
     secret: SecretStr | None = Field(default=None, exclude=True)

@@ -254,7 +254,7 @@ def wait_for_approval(conn: Connection, action: ClaimedAction) -> None:
         """
         UPDATE action
         SET state = 'pending', needs_approval = true, error_code = 'needs_approval', lease_until = NULL, tries = tries - 1,
-            next_at = greatest(created_at, now() - interval '1 hour') + make_interval(hours => %s)
+            next_at = created_at + make_interval(hours => %s)
         WHERE id = %s AND state = 'sending'
         """,
         (APPROVE_WITHIN_H, action.id),

@@ -29,10 +29,10 @@ ASSIGNED_PER_ROUND = 200
 
 def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *, tenant: TenantConfig) -> None:
     """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
-    wanted = decision.queue in tenant.assignment.auto_assign or any(
-        action.kind == "assign" and action.state == "pending" for action in decision.actions
-    )
-    skill = getattr(decision, "skill", None) or skill_wanted(queue=decision.queue, priority=decision.priority)
+    is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
+    wanted = is_wished or decision.queue in tenant.assignment.auto_assign
+    wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
+    skill = getattr(decision, "skill", None) or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
     want_agent(conn, conversation_id, wanted=wanted, skill=skill)
 
 
