@@ -27,7 +27,7 @@ KINDS: Mapping[str, AlertKind] = {
     "sla_breach": AlertKind("critical", "senior", "An answer is overdue"),
     "sla_warning": AlertKind("warning", "senior", "An answer is soon overdue"),
     "needs_person": AlertKind("warning", "support", "An automation could not go on"),
-    "needs_approval": AlertKind("info", "support", "An action waits for a person to agree"),
+    "needs_approval": AlertKind("warning", "support", "An action waits for a person to agree"),
     "notify": AlertKind("warning", "support", "A rule asks for your attention"),
     "send_uncertain": AlertKind("warning", "support", "A message may or may not have left"),
     "send_failed": AlertKind("warning", "support", "A message to a customer was not delivered"),
