@@ -33,9 +33,9 @@ def add_decision(
         """
         INSERT INTO routing_decision (
             tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional,
-            policy_hash, actions
+            policy_hash, actions, skill, tags, trials
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING
         RETURNING EXISTS (
             SELECT FROM routing_policy AS p
@@ -56,6 +56,9 @@ def add_decision(
             facts.provisional,
             snapshot.policy_hash,
             Jsonb([asdict(action) for action in decision.actions]),
+            decision.skill,
+            list(decision.tags),
+            Jsonb([asdict(trial) for trial in decision.trials]),
         ),
     ).fetchone()
     if row and not row[0]:

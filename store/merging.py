@@ -29,6 +29,7 @@ def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> s
         """
         UPDATE customer AS k
         SET display_name = coalesce(g.display_name, k.display_name), high_value = k.high_value OR g.high_value,
+            tier = coalesce(k.tier, g.tier),
             marketing_accepted = CASE
                 WHEN k.marketing_chosen_at IS NULL OR g.marketing_chosen_at > k.marketing_chosen_at THEN g.marketing_accepted
                 ELSE k.marketing_accepted
@@ -86,6 +87,8 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
                 last_human_answer_at = greatest(k.last_human_answer_at, g.last_human_answer_at),
                 queue = CASE WHEN g.stands_higher THEN g.queue ELSE k.queue END,
                 priority = CASE WHEN g.stands_higher THEN g.priority ELSE k.priority END,
+                skill = CASE WHEN g.stands_higher THEN g.skill ELSE k.skill END,
+                tags = ARRAY(SELECT DISTINCT tag FROM unnest(k.tags || g.tags) AS tag ORDER BY tag),
                 routed_message_id = CASE WHEN g.is_newer THEN g.routed_message_id ELSE k.routed_message_id END,
                 routed_sent_at = CASE WHEN g.is_newer THEN g.routed_sent_at ELSE k.routed_sent_at END
             FROM compared AS g
