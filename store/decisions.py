@@ -80,6 +80,9 @@ class StoredDecision:
     inputs: dict[str, Any]
     policy_hash: str | None
     created_at: datetime
+    skill: str | None
+    tags: tuple[str, ...]
+    trials: list[dict[str, Any]]
 
 
 def iterate_decisions(
@@ -90,7 +93,8 @@ def iterate_decisions(
         cursor.itersize = 2000
         cursor.execute(
             """
-            SELECT id::text, message_id::text, priority, queue, rule, reasons, actions, inputs, policy_hash, created_at
+            SELECT id::text, message_id::text, priority, queue, rule, reasons, actions, inputs, policy_hash, created_at,
+                   skill, tags, trials
             FROM routing_decision
             WHERE tenant_id = %s AND (%s::uuid IS NULL OR message_id = %s::uuid)
               AND (%s::timestamptz IS NULL OR created_at >= %s)
@@ -103,5 +107,20 @@ def iterate_decisions(
 
 
 def _stored(row: tuple[Any, ...]) -> StoredDecision:
-    decision_id, message_id, priority, queue, rule, reasons, *rest = row
-    return StoredDecision(decision_id, message_id, priority, queue, rule, tuple(reasons), *rest)
+    *before, reasons, actions, inputs, policy_hash, created_at, skill, tags, trials = row
+    decision_id, message_id, priority, queue, rule = before
+    return StoredDecision(
+        decision_id,
+        message_id,
+        priority,
+        queue,
+        rule,
+        tuple(reasons),
+        actions,
+        inputs,
+        policy_hash,
+        created_at,
+        skill,
+        tuple(tags),
+        trials,
+    )

@@ -27,8 +27,8 @@ from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.tenants import has_crm
 from worker.churn_step import review_mood
-from worker.survey_step import with_known_answer
 from worker.routing_step import build_facts, is_newest, takes_over
+from worker.survey_step import with_known_answer
 
 
 @dataclass(frozen=True)
