@@ -15,8 +15,8 @@ from routing.rules import decide
 RULES = 50
 ROUNDS = 40
 TARGET_US = 100.0
-# Measured on the two shared cores of the build machine on 2026-11-25; beside it, not a limit.
-BASELINE_US = {"p50": 16.0, "p99": 60.0}
+# Measured on 2026-11-25 on two cores that eight others shared (load 9, so p99 is mostly waiting); beside it, not a limit.
+BASELINE_US = {"p50": 42.0, "p99": 180.0}
 
 
 def own_rules(number: int) -> tuple[Rule, ...]:
