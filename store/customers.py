@@ -143,18 +143,6 @@ def place_conversation(
     )
 
 
-def add_tags(conn: Connection, conversation_id: str, tags: tuple[str, ...]) -> None:
-    """Tags on the conversation beside those it has, each once, in the order of the alphabet."""
-    conn.execute(
-        """
-        UPDATE conversation
-        SET tags = ARRAY(SELECT DISTINCT tag FROM unnest(tags || %s::text[]) AS tag ORDER BY tag)
-        WHERE id = %s
-        """,
-        (list(tags), conversation_id),
-    )
-
-
 def close_conversation(conn: Connection, conversation_id: str) -> None:
     """A rule resolves it; the customer's next message opens it again."""
     conn.execute(

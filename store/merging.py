@@ -88,7 +88,6 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
                 queue = CASE WHEN g.stands_higher THEN g.queue ELSE k.queue END,
                 priority = CASE WHEN g.stands_higher THEN g.priority ELSE k.priority END,
                 skill = CASE WHEN g.stands_higher THEN g.skill ELSE k.skill END,
-                tags = ARRAY(SELECT DISTINCT tag FROM unnest(k.tags || g.tags) AS tag ORDER BY tag),
                 routed_message_id = CASE WHEN g.is_newer THEN g.routed_message_id ELSE k.routed_message_id END,
                 routed_sent_at = CASE WHEN g.is_newer THEN g.routed_sent_at ELSE k.routed_sent_at END
             FROM compared AS g

@@ -14,11 +14,11 @@ from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
 from store.analyses import StoredAnalysis
 from store.crm import NewEvent, add_event
-from store.customers import Conversation, add_tags, close_conversation, lock_conversation, place_conversation
+from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
 from store.effective_labels import find_effective_label
-from store.internal_actions import find_escalation
+from store.internal_actions import add_tags, find_escalation
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
@@ -182,7 +182,7 @@ def decide_and_store(
             may_raise=facts.allow_actions and analysis.sentiment == "negative",
         )
     if decision.tags and facts.allow_actions:
-        add_tags(conn, conversation.id, decision.tags)
+        add_tags(conn, ref, conversation.id, decision.tags)
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     return _plan_actions(
