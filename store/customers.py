@@ -129,17 +129,16 @@ def place_conversation(
     priority: str,
     message_id: str,
     sent_at: datetime,
-    skill: str | None = None,
 ) -> None:
-    """Put the conversation where the decision about one of its messages says. skill: what it asks of an agent."""
+    """Put the conversation where the decision about one of its messages says."""
     conn.execute(
         """
         UPDATE conversation
-        SET queue = %s, priority = %s, skill = %s, routed_message_id = %s, routed_sent_at = %s,
+        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s,
             version = version + 1
         WHERE id = %s
         """,
-        (queue, priority, skill, message_id, sent_at, conversation_id),
+        (queue, priority, message_id, sent_at, conversation_id),
     )
 
 

@@ -87,7 +87,6 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
                 last_human_answer_at = greatest(k.last_human_answer_at, g.last_human_answer_at),
                 queue = CASE WHEN g.stands_higher THEN g.queue ELSE k.queue END,
                 priority = CASE WHEN g.stands_higher THEN g.priority ELSE k.priority END,
-                skill = CASE WHEN g.stands_higher THEN g.skill ELSE k.skill END,
                 routed_message_id = CASE WHEN g.is_newer THEN g.routed_message_id ELSE k.routed_message_id END,
                 routed_sent_at = CASE WHEN g.is_newer THEN g.routed_sent_at ELSE k.routed_sent_at END
             FROM compared AS g

@@ -146,6 +146,5 @@ def _decide_anew(
             priority=decision.priority,
             message_id=message.id,
             sent_at=message.sent_at,
-            skill=decision.skill,
         )
     return decision, applied

@@ -168,7 +168,6 @@ def decide_and_store(
             priority=decision.priority,
             message_id=message.id,
             sent_at=message.sent_at,
-            skill=decision.skill,
         )
         ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)

@@ -3,9 +3,6 @@
 -- tier: the customer's level by the name that the CRM gives it ("gold", "enterprise" …); NULL: none is known.
 ALTER TABLE customer ADD COLUMN tier text;
 
--- skill: what the decision that placed the conversation asks of an agent.
-ALTER TABLE conversation ADD COLUMN skill text;
-
 -- trials: what rules that are only tried would have decided, [{"rule", "queue", "priority", "actions"}].
 ALTER TABLE routing_decision
     ADD COLUMN skill text,

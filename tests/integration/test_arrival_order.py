@@ -20,7 +20,7 @@ def outcome(owner, refs):
     ids = [ref.message_id for ref in refs]
     (place,) = owner.execute(
         """
-        SELECT DISTINCT c.queue, c.priority, c.skill, m.text
+        SELECT DISTINCT c.queue, c.priority, c.skill_wanted, m.text
         FROM message AS one
         JOIN conversation AS c ON c.id = one.conversation_id
         JOIN message AS m ON m.id = c.routed_message_id
