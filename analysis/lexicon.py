@@ -5,8 +5,9 @@ Always provisional, never sure: it fires no automation and sets no label anywher
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -17,6 +18,7 @@ LEXICON_MODEL = "local-lexicon"
 LEXICON_VERSION = "l1"
 SURE = 0.5
 UNSURE = 0.3
+OwnWords = tuple[tuple[str, tuple[str, ...]], ...]
 _ARABIC = re.compile("[\u0600-\u06ff]")
 _NEGATIVE_EMOJI = "😡🤬😠😤💔👎😭🙄"
 _POSITIVE_EMOJI = "😍❤🥰👍🎉😊💚⭐"
@@ -29,12 +31,20 @@ class _Lexicon:
     negated: re.Pattern[str]
     intents: tuple[tuple[Intent, re.Pattern[str]], ...]
     floor: tuple[tuple[str, re.Pattern[str]], ...]
+    harmless: re.Pattern[str]
     languages: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def _words(words: list[str]) -> re.Pattern[str]:
-    """Any of the beginnings, at the start of a word."""
-    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) + ")")
+def _words(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the beginnings, at the start of a word; a `|` at the end means that the word ends there."""
+    return re.compile("(?:" + "|".join(_word(word) for word in sorted(words, key=len, reverse=True)) + ")")
+
+
+def _word(word: str) -> str:
+    # Arabic writes "and", "with" and "the" onto the word.
+    start = r"(?<!\w)[وفبلك]?(?:ال)?" if _ARABIC.match(word) else r"(?<!\w)"
+    beginning = word.removesuffix("|")
+    return start + re.escape(beginning) + (r"(?!\w)" if word.endswith("|") else "")
 
 
 @cache
@@ -50,6 +60,7 @@ def _load() -> _Lexicon:
         ),
         intents=tuple((intent, _words(words)) for intent, words in data["intents"].items()),
         floor=tuple((name, _words(words)) for name, words in data["floor"].items()),
+        harmless=_words(data["harmless"]["phrases"]),
         languages=tuple((language, tuple(words)) for language, words in data["languages"].items()),
     )
 
@@ -58,10 +69,21 @@ def _fold(text: str) -> str:
     return text.replace("İ", "i").replace("I", "ı" if "ı" in text or "ş" in text else "i").lower()
 
 
-def floor_hits(text: str) -> tuple[str, ...]:
-    """Which groups of urgent words the text hits: "urgent", "legal_threat", "safety"."""
+def floor_hits(text: str, *, own: OwnWords = ()) -> tuple[str, ...]:
+    """Which groups of words the text hits: "urgent", "legal_threat", "safety". own: (group, words) of the tenant's."""
     folded = _fold(text)
-    return tuple(name for name, pattern in _load().floor if pattern.search(folded))
+    heard = _load().harmless.sub(" ", folded)
+    return tuple(
+        name
+        for name, pattern in _load().floor
+        # Everyday phrases are ours to know; what a tenant has written down counts wherever it stands.
+        if pattern.search(heard) or any(group == name and _own_words(words).search(folded) for group, words in own)
+    )
+
+
+@lru_cache(maxsize=512)
+def _own_words(words: tuple[str, ...]) -> re.Pattern[str]:
+    return _words([_fold(word) for word in words])
 
 
 def guess_language(text: str) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("cli.demo", "up, three sample tenants and signed sample traffic; --once plays, verifies and exits"),
     "migrate": ("cli.migrate", "create or update roles and schema"),
     "tenant": ("cli.tenant", "apply, list and check tenant files"),
+    "rules": ("cli.rules", "list routing rules, check those of a file, explain a decision"),
     "user": ("cli.user", "add and list users"),
     "agent": ("cli.agent", "who answers customers: skills, queues, capacity, presence"),
     "apikey": ("cli.apikey", "create and revoke API keys"),

@@ -12,7 +12,8 @@ from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
 from config.tenant import TenantConfig
-from config.tenant_file import TenantFileError, load_tenant_file
+from config.tenant_file import TenantFileError, load_tenant_file, problem_of_rule
+from routing.rule_check import check_rules
 from store.tenants import apply_tenant, list_tenants
 
 
@@ -29,17 +30,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_data_argument(action)
 
 
-def _load(files: list[Path]) -> list[TenantConfig]:
+def load_files(files: list[Path]) -> list[TenantConfig]:
+    """Checked files, in order. Raises: CommandError with everything that is wrong with any of them."""
     problems: list[str] = []
     configs: list[TenantConfig] = []
     for path in files:
         try:
-            configs.append(load_tenant_file(path, environ=os.environ))
+            config = load_tenant_file(path, environ=os.environ)
+            problems += _dead_rules(config, path=path)
+            configs.append(config)
         except TenantFileError as error:
             problems.append(str(error))
     if problems:
+        # Of files only: a stored tenant whose template has grown is never locked out.
         raise CommandError("nothing was applied\n" + "\n".join(problems))
     return configs
+
+
+def _dead_rules(config: TenantConfig, *, path: Path) -> list[str]:
+    """One line per rule of the file that can never decide: where, why, and a message that shows it."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        problem_of_rule(
+            config,
+            ("rules", finding.position, "when", *([finding.key] if finding.key != "when" else [])),
+            f"can never decide: {finding.because}. For example: {finding.example}.",
+            source=str(path),
+            text=text,
+        )
+        for finding in check_rules(config)
+    ]
 
 
 def apply_configs(installation: Installation, configs: list[TenantConfig]) -> list[int]:
@@ -84,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
             rows = [vars(row) for row in list_tenants(conn)]
         print_rows(rows, as_json=options.json, empty="no tenants yet: earshot tenant apply FILE.toml")
         return 0
-    configs = _load(options.files)
+    configs = load_files(options.files)
     if options.action == "check":
         for config in configs:
             print(f"{config.slug}: fine ({len(config.channels)} channels)")

@@ -10,9 +10,11 @@ from config.assignment import AssignmentConfig
 from config.automation import Automation
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
+from config.floor import FloorWords
 from config.hours import Hours
 from config.industries import find_industry_name, industry_names, nearest_industry_name
 from config.model import BudgetConfig, ModelConfig
+from config.queues import OwnQueues
 from config.rules import Rule
 from config.sla import SlaTarget
 from config.surveys import Surveys
@@ -60,6 +62,8 @@ class TenantConfig(TenantPart):
     alerts: Annotated[tuple[AlertTarget, ...], AfterValidator(check_names)] = ()
     """Where alerts are sent. Stored encrypted beside the rest, so what is read back from the database holds none."""
     assignment: AssignmentConfig = AssignmentConfig()
+    queues: OwnQueues = {}
+    floor: FloorWords = FloorWords()
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
 from config.industries import load_industry
+from config.rule_names import check_names
 from config.tenant import TenantConfig
 from config.topics import find_twin
 
@@ -68,8 +69,16 @@ def _explain(error: ValidationError, *, source: str, text: str) -> str:
         line = _line_of(text, loc) if loc else None
         place = f"{source}:{line}" if line else source
         reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
-        problems.append(f"{place}: {where}: {reason}")
+        problems.append(f"{place}: {where}: {_rule_named(loc, text)}{reason}")
     return "\n".join(problems)
+
+
+def _rule_named(loc: tuple[int | str, ...], text: str) -> str:
+    """`rule "name": ` where the place is in a rule that has a name, else nothing."""
+    if len(loc) < 3 or loc[0] != "rules" or not isinstance(loc[1], int):
+        return ""
+    name = tomllib.loads(text)["rules"][loc[1]].get("name")
+    return f'rule "{name}": ' if isinstance(name, str) and re.fullmatch(r"[a-z0-9_]{1,64}", name) else ""
 
 
 def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
@@ -88,6 +97,13 @@ def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
                 f'{place}: topics.{name}: reads like {origin} "{twin}"; use that name, or one that differs more'
             )
     return problems
+
+
+def problem_of_rule(config: TenantConfig, loc: tuple[int | str, ...], told: str, *, source: str, text: str) -> str:
+    """One line about a rule of the file: file, line, key, the rule's name and what is wrong. loc: ("rules", position, key, …)."""
+    assert isinstance(loc[1], int)
+    name = config.rules[loc[1]].name
+    return f'{source}:{_line_of(text, loc)}: {".".join(str(part) for part in loc)}: rule "{name}": {told}'
 
 
 def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> str:
@@ -117,9 +133,16 @@ def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> 
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
     allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}
-    problems = _topic_twins(config, source=source, text=text) + [
-        f"{source}:{_line_of(text, where)}: {'.'.join(where)}: {problem}"
-        for where, problem in list_action_problems(config, allow_private_urls=allow_private)
+    problems = [
+        *_topic_twins(config, source=source, text=text),
+        *(
+            f"{source}:{_line_of(text, where)}: {'.'.join(where)}: {problem}"
+            for where, problem in list_action_problems(config, allow_private_urls=allow_private)
+        ),
+        *(
+            problem_of_rule(config, problem.loc, problem.told, source=source, text=text)
+            for problem in check_names(config)
+        ),
     ]
     if problems:
         raise TenantFileError("\n".join(problems))

@@ -33,4 +33,7 @@ Intent = Literal[
 Sentiment = Literal["positive", "neutral", "negative"]
 Priority = Literal["P1", "P2", "P3", "P4"]
 Surface = Literal["dm", "story_reply", "story_mention", "reel_comment", "comment", "live_comment"]
+Signal = Literal["sarcasm", "urgent", "injection_suspected"]
+FloorGroup = Literal["urgent", "legal_threat", "safety"]
+ChannelKind = Literal["whatsapp", "instagram", "generic"]
 QUEUES = ("senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto")

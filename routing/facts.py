@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from config.actions import ActionConfig
+from config.hours import Day
 from config.rules import Rule
 from config.surveys import SurveyKind, Surveys
 from config.thresholds import Thresholds
 from config.words import ActionKind, Intent, Priority, Sentiment, Surface
 
-Queue = Literal["senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto"]
+# One that every tenant has (routing.queues) or one of the tenant's own.
+Queue = str
 # Instagram lets a business answer a comment in private once.
 COMMENT_SURFACES = ("reel_comment", "comment", "live_comment")
 
@@ -39,6 +41,10 @@ class RoutingFacts:
     open_priority: where the conversation stood before this message; None when it was not open.
     escalated: an earlier message has called a person, and the conversation has been open since.
     corrected: which of sentiment, intent and topics are a person's word, not the model's.
+    channel: "whatsapp", "instagram", "generic"; "" on decisions from before it was stored.
+    tier: as the CRM names it; None when it names none.
+    office_open: whether the tenant's people worked when the customer wrote; None: not known.
+    weekday ("mon" … "sun") and minute (of the day, 0 to 1,439): when the customer wrote, in the tenant's time zone.
     survey: the survey that the message answers, with the score that stands. survey_comment: it says more than a number.
     survey_reason_asked: the reason was asked for after that invitation.
     survey_channel, survey_sample (0.0 to 1.0, fixed by the conversation), declined_marketing, days_since_invitation (by survey):
@@ -75,6 +81,11 @@ class RoutingFacts:
     survey_sample: float = 0.0
     declined_marketing: bool = False
     days_since_invitation: dict[str, float] = field(default_factory=dict[str, float])
+    channel: str = ""
+    tier: str | None = None
+    office_open: bool | None = None
+    weekday: Day | None = None
+    minute: int | None = None
 
     def label(self) -> Label | None:
         """The label when there is a whole one, else None."""
@@ -111,11 +122,28 @@ class PlannedAction:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a rule that is only tried (`dry_run`) would have decided."""
+
+    rule: str
+    queue: Queue
+    priority: Priority
+    actions: tuple[ActionKind, ...]
+
+
+@dataclass(frozen=True)
 class Decision:
-    """Where the message goes and why. reasons: whole sentences, most important first, without customer text."""
+    """Where the message goes and why. reasons: whole sentences, most important first, without customer text.
+
+    skill: what an agent should have to take it; None: nothing in particular. tags: for the conversation.
+    trials: one for each rule that is only tried and would have decided.
+    """
 
     priority: Priority
     queue: Queue
     rule: str
     reasons: tuple[str, ...]
     actions: tuple[PlannedAction, ...]
+    skill: str | None = None
+    tags: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()

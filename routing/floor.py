@@ -6,6 +6,7 @@ from routing import reasons
 from routing.facts import Decision, Queue, RoutingFacts
 
 _SERIOUS = ("safety", "legal_threat")
+SENIOR = "senior"
 # In these two a person looks anyway and the label is still open; the priority alone is raised.
 _KEPT_QUEUES = ("review", "not_yet_analysed")
 
@@ -23,7 +24,8 @@ def raise_to_floor(decision: Decision, facts: RoutingFacts) -> Decision:
     return replace(
         decision,
         priority=min(decision.priority, floor),
-        queue=_queue(decision.queue, serious=serious),
+        queue=(queue := _queue(decision.queue, serious=serious)),
+        skill=SENIOR if serious and queue == "senior" else decision.skill,
         reasons=(reasons.floor(hits, priority=floor), *decision.reasons),
     )
 

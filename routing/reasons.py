@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 
 from config.words import ActionKind, Intent, Priority, Surface
-from routing.facts import Label, RoutingFacts
+from routing.facts import Decision, Label, RoutingFacts, Trial
 
 WAITS_FOR_ANALYSIS = "The model has not read the message yet; the clock runs."
 UNANALYZED = "The analysis was refused or failed for good, so a person reads the message."
@@ -86,3 +86,26 @@ def withheld(kind: ActionKind, *, because: str) -> str:
 def floor(hits: list[str], *, priority: Priority) -> str:
     """Why the words themselves outrank the rule."""
     return f"At least {priority}: the text holds {' and '.join(_FLOOR[hit] for hit in hits)}."
+
+
+def results(decision: Decision) -> list[str]:
+    """Whom the decision asks for and what happens, one sentence each."""
+    told: list[str] = []
+    if decision.skill:
+        told.append(f"For an agent with the skill {decision.skill}.")
+    if decision.tags:
+        told.append(f"Tagged {', '.join(decision.tags)}.")
+    if decision.actions:
+        planned = ", ".join(
+            action.kind.replace("_", " ") + (" (recorded only)" if action.state == "shadow" else "")
+            for action in decision.actions
+        )
+        told.append(f"Actions: {planned}.")
+    return told
+
+
+def trial(tried: Trial) -> str:
+    """What a rule that is only tried would have done."""
+    actions = ", ".join(kind.replace("_", " ") for kind in tried.actions) or "no action"
+    queue = tried.queue.replace("_", " ")
+    return f'On trial: the rule "{tried.rule}" would have decided {tried.priority}, {queue} queue, {actions}.'

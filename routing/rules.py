@@ -1,5 +1,6 @@
 """The decision about one message: pure, explainable, replayable."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from config.rules import Rule, RuleThen, RuleWhen
@@ -16,6 +17,7 @@ from routing.facts import (
     Queue,
     RoutingFacts,
     RoutingPolicy,
+    Trial,
 )
 from routing.floor import keep_a_person, raise_to_floor
 from routing.planning import plan
@@ -29,6 +31,7 @@ __all__ = [
     "Queue",
     "RoutingFacts",
     "RoutingPolicy",
+    "Trial",
     "decide",
     "explain",
 ]
@@ -43,44 +46,88 @@ _ADVISABLE: tuple[ActionKind, ...] = ("follow_up", "schedule_callback")
 def decide(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
     """The decision for these facts under this policy. Same input, same output; there is always a default."""
     decision = place_score(facts, policy)
-    if decision is None:
-        decision = keep_a_person(_place(facts, policy), facts)
-    decision = raise_to_floor(heed_detractor(decision, facts), facts)
+    if decision is not None:
+        return _with_correction(raise_to_floor(heed_detractor(decision, facts), facts), facts)
+    decision, tried = _place(facts, policy)
+    decision = _above_rules(decision, facts)
+    if tried:
+        decision = replace(decision, trials=tuple(_trial(rule, facts, policy=policy) for rule in tried))
+    return _with_correction(decision, facts)
+
+
+def _with_correction(decision: Decision, facts: RoutingFacts) -> Decision:
     if facts.corrected and facts.label():
         return replace(decision, reasons=(reasons.corrected(facts), *decision.reasons))
     return decision
 
 
+def _above_rules(decision: Decision, facts: RoutingFacts) -> Decision:
+    """What stands above every rule."""
+    return raise_to_floor(heed_detractor(keep_a_person(decision, facts), facts), facts)
+
+
+def _trial(rule: Rule, facts: RoutingFacts, *, policy: RoutingPolicy) -> Trial:
+    """What the rule would have decided if it were not only tried."""
+    label = facts.label() if facts.outcome == "analyzed" else None
+    decision = _by_rule(rule, facts, label=label, policy=policy) if label else _by_kind(rule)
+    decision = _above_rules(decision, facts)
+    return Trial(rule.name, decision.queue, decision.priority, tuple(action.kind for action in decision.actions))
+
+
 def explain(decision: Decision) -> str:
     """The decision as an agent reads it: one short paragraph."""
-    paragraph = f"{decision.priority}, {decision.queue.replace('_', ' ')} queue. {' '.join(decision.reasons)}"
-    if not decision.actions:
-        return paragraph
-    planned = ", ".join(
-        action.kind.replace("_", " ") + (" (recorded only)" if action.state == "shadow" else "")
-        for action in decision.actions
-    )
-    return f"{paragraph} Actions: {planned}."
+    sentences = [
+        f"{decision.priority}, {decision.queue.replace('_', ' ')} queue.",
+        *decision.reasons,
+        *reasons.results(decision),
+        *(reasons.trial(trial) for trial in decision.trials),
+    ]
+    return " ".join(sentences)
 
 
-def _place(facts: RoutingFacts, policy: RoutingPolicy) -> Decision:
-    """Before anything that stands above the rules."""
+def _place(facts: RoutingFacts, policy: RoutingPolicy) -> tuple[Decision, tuple[Rule, ...]]:
+    """Before anything that stands above the rules; and the rules that are only tried and would have decided."""
     if facts.provisional:
         # A keyword reading may place a message and no more.
-        return _without_rule("not_yet_analysed", "P3", queue="not_yet_analysed", reason=reasons.WAITS_FOR_ANALYSIS)
+        waiting = _without_rule("not_yet_analysed", "P3", queue="not_yet_analysed", reason=reasons.WAITS_FOR_ANALYSIS)
+        return waiting, ()
     if facts.outcome == "no_text":
-        rule = next((rule for rule in policy.rules if holds_without_words(rule, facts)), None)
+        rule, tried = _first(rule for rule in policy.rules if holds_without_words(rule, facts))
         if rule:
-            return Decision(rule.then.priority, rule.then.queue, rule.name, (rule.because,), actions=_silent(rule.then))
-        return _without_rule("no_text", "P3", queue="support", reason=reasons.no_text(facts.surface))
+            return _by_kind(rule), tried
+        return _without_rule("no_text", "P3", queue="support", reason=reasons.no_text(facts.surface)), tried
     label = facts.label()
     if label is None:
-        return _without_rule("unanalyzed", "P2", queue="review", reason=reasons.UNANALYZED)
+        return _without_rule("unanalyzed", "P2", queue="review", reason=reasons.UNANALYZED), ()
     if label.score < policy.thresholds.unsure:
         reason = reasons.unsure(label, threshold=policy.thresholds.unsure)
-        return _without_rule("unsure", "P3", queue="review", reason=reason)
-    rule = next((rule for rule in policy.rules if holds(rule, facts, label=label)), DEFAULT_RULE)
-    return _by_rule(rule, facts, label=label, policy=policy)
+        return _without_rule("unsure", "P3", queue="review", reason=reason), ()
+    rule, tried = _first(rule for rule in policy.rules if holds(rule, facts, label=label))
+    return _by_rule(rule or DEFAULT_RULE, facts, label=label, policy=policy), tried
+
+
+def _first(holding: Iterable[Rule]) -> tuple[Rule | None, tuple[Rule, ...]]:
+    """The first of the rules that may decide, and those before it that are only tried."""
+    tried: list[Rule] = []
+    for rule in holding:
+        if not rule.dry_run:
+            return rule, tuple(tried)
+        tried.append(rule)
+    return None, tuple(tried)
+
+
+def _by_kind(rule: Rule) -> Decision:
+    """By a rule about messages without words."""
+    then = rule.then
+    return Decision(
+        priority=then.priority,
+        queue=then.queue,
+        rule=rule.name,
+        reasons=(rule.because,),
+        actions=_silent(then),
+        skill=then.skill,
+        tags=then.tags,
+    )
 
 
 def _silent(then: RuleThen) -> tuple[PlannedAction, ...]:
@@ -102,6 +149,8 @@ def _by_rule(rule: Rule, facts: RoutingFacts, *, label: Label, policy: RoutingPo
         rule=rule.name,
         reasons=(reasons.labelled(label), rule.because, *weighed, *remarks),
         actions=actions,
+        skill=then.skill,
+        tags=then.tags,
     )
 
 
@@ -119,6 +168,7 @@ def _weigh_escalation(rule: Rule, label: Label, thresholds: Thresholds) -> tuple
         queue="support" if then.queue == "senior" else then.queue,
         priority=max(then.priority, "P2"),
         actions=tuple(kind for kind in then.actions if kind != "escalate_to_human"),
+        tags=then.tags,
     )
     return calmer, (reasons.not_escalated(thresholds.escalate),)
 

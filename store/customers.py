@@ -26,6 +26,7 @@ class Conversation:
     routed_sent_at: datetime | None
     routed_message_id: str | None
     high_value: bool
+    tier: str | None
 
 
 def resolve_conversation(
@@ -107,7 +108,7 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
     row = conn.execute(
         """
         SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
-               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value
+               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier
         FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
         WHERE c.id = %s
         FOR UPDATE OF c
@@ -121,13 +122,20 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
 
 
 def place_conversation(
-    conn: Connection, conversation_id: str, *, queue: str, priority: str, message_id: str, sent_at: datetime
+    conn: Connection,
+    conversation_id: str,
+    *,
+    queue: str,
+    priority: str,
+    message_id: str,
+    sent_at: datetime,
 ) -> None:
-    """Put the conversation where the decision about its newest message says."""
+    """Put the conversation where the decision about one of its messages says."""
     conn.execute(
         """
         UPDATE conversation
-        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s, version = version + 1
+        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s,
+            version = version + 1
         WHERE id = %s
         """,
         (queue, priority, message_id, sent_at, conversation_id),
@@ -181,6 +189,11 @@ def list_known_names(conn: Connection, customer_id: str) -> tuple[str, ...]:
 def set_high_value(conn: Connection, customer_id: str, *, high_value: bool) -> None:
     """What the CRM says about the customer's value."""
     conn.execute("UPDATE customer SET high_value = %s WHERE id = %s", (high_value, customer_id))
+
+
+def set_tier(conn: Connection, customer_id: str, *, tier: str | None) -> None:
+    """The level that the CRM gives the customer, None when it gives none."""
+    conn.execute("UPDATE customer SET tier = %s WHERE id = %s", (tier, customer_id))
 
 
 def get_display_name(conn: Connection, customer_id: str) -> str | None:

@@ -33,9 +33,9 @@ def add_decision(
         """
         INSERT INTO routing_decision (
             tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional,
-            policy_hash, actions
+            policy_hash, actions, skill, tags, trials
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING
         RETURNING EXISTS (
             SELECT FROM routing_policy AS p
@@ -56,6 +56,9 @@ def add_decision(
             facts.provisional,
             snapshot.policy_hash,
             Jsonb([asdict(action) for action in decision.actions]),
+            decision.skill,
+            list(decision.tags),
+            Jsonb([asdict(trial) for trial in decision.trials]),
         ),
     ).fetchone()
     if row and not row[0]:
@@ -77,6 +80,9 @@ class StoredDecision:
     inputs: dict[str, Any]
     policy_hash: str | None
     created_at: datetime
+    skill: str | None
+    tags: tuple[str, ...]
+    trials: list[dict[str, Any]]
 
 
 def iterate_decisions(
@@ -87,7 +93,8 @@ def iterate_decisions(
         cursor.itersize = 2000
         cursor.execute(
             """
-            SELECT id::text, message_id::text, priority, queue, rule, reasons, actions, inputs, policy_hash, created_at
+            SELECT id::text, message_id::text, priority, queue, rule, reasons, actions, inputs, policy_hash, created_at,
+                   skill, tags, trials
             FROM routing_decision
             WHERE tenant_id = %s AND (%s::uuid IS NULL OR message_id = %s::uuid)
               AND (%s::timestamptz IS NULL OR created_at >= %s)
@@ -100,5 +107,20 @@ def iterate_decisions(
 
 
 def _stored(row: tuple[Any, ...]) -> StoredDecision:
-    decision_id, message_id, priority, queue, rule, reasons, *rest = row
-    return StoredDecision(decision_id, message_id, priority, queue, rule, tuple(reasons), *rest)
+    *before, reasons, actions, inputs, policy_hash, created_at, skill, tags, trials = row
+    decision_id, message_id, priority, queue, rule = before
+    return StoredDecision(
+        decision_id,
+        message_id,
+        priority,
+        queue,
+        rule,
+        tuple(reasons),
+        actions,
+        inputs,
+        policy_hash,
+        created_at,
+        skill,
+        tuple(tags),
+        trials,
+    )

@@ -29,6 +29,7 @@ def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> s
         """
         UPDATE customer AS k
         SET display_name = coalesce(g.display_name, k.display_name), high_value = k.high_value OR g.high_value,
+            tier = coalesce(k.tier, g.tier),
             marketing_accepted = CASE
                 WHEN k.marketing_chosen_at IS NULL OR g.marketing_chosen_at > k.marketing_chosen_at THEN g.marketing_accepted
                 ELSE k.marketing_accepted

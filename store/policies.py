@@ -32,6 +32,14 @@ def remember_policy(conn: Connection, tenant_id: int, snapshot: PolicySnapshot) 
     )
 
 
+def find_policy(conn: Connection, tenant_id: int, policy_hash: str) -> dict[str, Any] | None:
+    """The policy of that hash as JSON, or None."""
+    row = conn.execute(
+        "SELECT policy FROM routing_policy WHERE tenant_id = %s AND policy_hash = %s", (tenant_id, policy_hash)
+    ).fetchone()
+    return row[0] if row else None
+
+
 def list_policies(conn: Connection, tenant_id: int) -> dict[str, dict[str, Any]]:
     """All policies of the tenant by hash."""
     rows = conn.execute(

@@ -239,7 +239,7 @@ def _doubt(first: _Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | 
     if first.failure is not None:
         return REFUSED if first.failure.code == REFUSED else None
     assert first.analysis is not None
-    hits = floor_hits(claimed.message.text or "")
+    hits = floor_hits(claimed.message.text or "", own=tenant.floor.groups())
     return reason_to_escalate(first.analysis.answer, below=tenant.model.escalate_below, floor_hits=hits)
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from analysis.lexicon import floor_hits
-from config.thresholds import Thresholds
+from config.tenant import TenantConfig
 from store.db import Connection
 from store.messages import StoredMessage
 from store.runs import RunRef, gather, join_burst, lock_gathering_runs, stop_gathering
@@ -16,7 +16,7 @@ JOINED_SURFACES = ("dm", "story_reply")
 
 
 def gather_burst(
-    conn: Connection, ref: RunRef, message: StoredMessage, *, conversation_id: str, thresholds: Thresholds
+    conn: Connection, ref: RunRef, message: StoredMessage, *, conversation_id: str, tenant: TenantConfig
 ) -> Next:
     """Join a minimized message with those of its burst that wait, under the conversation's lock.
 
@@ -25,8 +25,9 @@ def gather_burst(
     """
     if message.surface not in JOINED_SURFACES:
         return Next.GO_ON
+    thresholds = tenant.thresholds
     window = timedelta(seconds=thresholds.debounce_s)
-    urgent = bool(floor_hits(message.text or "")) and not thresholds.debounce_urgent
+    urgent = bool(floor_hits(message.text or "", own=tenant.floor.groups())) and not thresholds.debounce_urgent
     newest_run, newest_message, newest_at = ref.run_id, message.id, message.sent_at
     for waiting in lock_gathering_runs(
         conn, conversation_id=conversation_id, surface=message.surface, except_run=ref.run_id

@@ -27,7 +27,7 @@ from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.tenants import has_crm
 from worker.churn_step import review_mood
-from worker.routing_step import build_facts, is_newest, stands_higher
+from worker.routing_step import build_facts, is_newest, takes_over
 from worker.survey_step import with_known_answer
 
 
@@ -124,6 +124,7 @@ def _decide_anew(
     facts = build_facts(
         message=message,
         conversation=conversation,
+        tenant=tenant,
         analysis=label.analysis,
         outcome="analyzed",
         words="\n".join([*parts, message.text or ""]),
@@ -134,7 +135,7 @@ def _decide_anew(
     facts = with_known_answer(conn, facts, message=message, conversation=conversation)
     policy = policy_for(tenant)
     decision = decide(facts, policy)
-    applied = not stands_higher(conversation, decision, message_id=message.id)
+    applied = takes_over(conversation, decision, message)
     ref = RunRef(tenant_id, message.id, str(uuid.uuid4()))
     add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=label.analysis.id, applied=applied)
     if applied:

@@ -307,6 +307,7 @@ class _Room:
         facts = build_facts(
             message=message,
             conversation=lock_conversation(conn, message.conversation_id),
+            tenant=self.configs[0],
             analysis=None,
             outcome=None,
             words="\n".join([*parts, message.text or ""]),
@@ -325,5 +326,7 @@ class _Room:
             request_for_words(words, config, examples)
             for config, examples in zip(self.configs, self.examples, strict=True)
         )
-        facts = RoutingFacts(outcome="unanalyzed", surface="dm", floor_hits=floor_hits(text))
+        facts = RoutingFacts(
+            outcome="unanalyzed", surface="dm", floor_hits=floor_hits(text, own=self.configs[0].floor.groups())
+        )
         return _Subject(None, live, trial, (), None, facts)

@@ -39,7 +39,7 @@ from worker.deps import Deps
 from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAIN
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.roles import ROLES
-from worker.routing_step import is_newest, stands_higher
+from worker.routing_step import takes_over
 from worker.steps import ensure_place, place
 
 log = structlog.get_logger()
@@ -143,7 +143,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
         if run is None or run.provisional_done or run.state not in {"received", "minimized"}:
             return
         message = get_message(conn, ref.message_id)
-        mark_provisional(conn, ref, urgent=bool(floor_hits(message.text or "")))
+        mark_provisional(conn, ref, urgent=bool(floor_hits(message.text or "", own=tenant.floor.groups())))
         if not message.text or not message.text.strip():
             return
         topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
@@ -176,17 +176,20 @@ def _place_provisionally(
 ) -> None:
     _, conversation_id = ensure_place(conn, ref, message)
     conversation = lock_conversation(conn, conversation_id)
+    tenant = deps.tenants.get(ref.tenant_id)
     facts = RoutingFacts(
         outcome="analyzed",
         surface=message.surface,  # pyright: ignore[reportArgumentType]
         provisional=True,
         allow_actions=False,
         high_value=conversation.high_value,
-        floor_hits=floor_hits(message.text or ""),
+        floor_hits=floor_hits(message.text or "", own=tenant.floor.groups()),
+        channel=conversation.channel,
+        tier=conversation.tier,
     )
-    policy = policy_for(deps.tenants.get(ref.tenant_id))
+    policy = policy_for(tenant)
     decision = decide(facts, policy)
-    applied = is_newest(conversation, message) and not stands_higher(conversation, decision, message_id=message.id)
+    applied = takes_over(conversation, decision, message)
     add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=applied)
     if applied:
         place_conversation(

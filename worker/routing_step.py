@@ -6,6 +6,9 @@ from datetime import datetime
 from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
 from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
+from routing.business_hours import is_open
+from routing.local_time import local_time
+from routing.place import Claim, takes_place
 from routing.playbooks import policy_for
 from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
@@ -15,7 +18,7 @@ from store.customers import Conversation, close_conversation, lock_conversation,
 from store.db import Connection
 from store.decisions import add_decision
 from store.effective_labels import find_effective_label
-from store.internal_actions import find_escalation
+from store.internal_actions import add_tags, find_escalation
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.tenants import has_crm
@@ -25,13 +28,13 @@ from worker.internal_actions import carry_out
 from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
-STANDS_HIGH = ("P1", "P2")
 
 
 def build_facts(
     *,
     message: StoredMessage,
     conversation: Conversation,
+    tenant: TenantConfig,
     analysis: StoredAnalysis | None,
     outcome: Outcome | None,
     words: str,
@@ -40,16 +43,22 @@ def build_facts(
     corrected: tuple[str, ...] = (),
 ) -> RoutingFacts:
     """All that the decision looks at, from rows. words: the message's own and those of its burst."""
+    weekday, minute = local_time(tenant.hours, message.sent_at)
     facts = RoutingFacts(
         outcome="no_text" if outcome == "no_text" else "unanalyzed",
         surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
         high_value=conversation.high_value,
         human_took_over=conversation.taken_over,
-        floor_hits=floor_hits(words),
+        floor_hits=floor_hits(words, own=tenant.floor.groups()),
         allow_actions=allow_actions,
         recent_actions=recent_actions,
         message_type=message.message_type,
         in_group=message.group_id is not None,
+        channel=conversation.channel,
+        tier=conversation.tier,
+        office_open=is_open(tenant.hours, message.sent_at),
+        weekday=weekday,
+        minute=minute,
     )
     if analysis is None:
         return facts
@@ -84,17 +93,17 @@ def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
     return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
 
 
-def stands_higher(conversation: Conversation, decision: Decision, *, message_id: str) -> bool:
-    """Whether an earlier message keeps the conversation where it is: an "ok" must not pull an unanswered P1 out of its queue."""
-    if (
-        conversation.state != "open"
-        or conversation.priority is None
-        or conversation.routed_message_id in {None, message_id}
-    ):
-        return False
-    answered_at, routed_at = conversation.last_human_answer_at, conversation.routed_sent_at
-    answered = answered_at is not None and routed_at is not None and answered_at >= routed_at
-    return not answered and conversation.priority in STANDS_HIGH and conversation.priority < decision.priority
+def takes_over(conversation: Conversation, decision: Decision, message: StoredMessage) -> bool:
+    """Whether the decision about this message says where the conversation stands from now on."""
+    if conversation.routed_sent_at is None or conversation.routed_message_id is None:
+        return True
+    if conversation.state != "open" or conversation.priority is None:
+        return is_newest(conversation, message)
+    return takes_place(
+        Claim(decision.priority, message.sent_at, message.id),
+        Claim(conversation.priority, conversation.routed_sent_at, conversation.routed_message_id),
+        answered_at=conversation.last_human_answer_at,
+    )
 
 
 def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
@@ -130,6 +139,7 @@ def decide_and_store(
     facts = build_facts(
         message=message,
         conversation=conversation,
+        tenant=tenant,
         analysis=analysis,
         outcome=run.outcome,
         words=words,
@@ -146,11 +156,7 @@ def decide_and_store(
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
-    applied = (
-        not empty_handed
-        and is_newest(conversation, message)
-        and not stands_higher(conversation, decision, message_id=message.id)
-    )
+    applied = not empty_handed and takes_over(conversation, decision, message)
     add_decision(
         conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis.id if analysis else None, applied=applied
     )
@@ -174,6 +180,8 @@ def decide_and_store(
             now=now,
             may_raise=facts.allow_actions and analysis.sentiment == "negative",
         )
+    if decision.tags and facts.allow_actions:
+        add_tags(conn, ref, conversation.id, decision.tags)
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     return _plan_actions(

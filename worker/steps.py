@@ -103,7 +103,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
         advance(conn, ref, to="minimized")
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
-            return gather_burst(conn, ref, message, conversation_id=conversation_id, thresholds=tenant.thresholds)
+            return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
     return Next.GO_ON
 
 

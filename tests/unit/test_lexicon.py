@@ -46,3 +46,61 @@ def test_the_floor_hears_urgent_words(text, hits):
 )
 def test_languages_are_guessed(text, language):
     assert guess_language(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        ("I will do a chargeback with my bank", ("legal_threat",)),
+        ("I'll tell the newspapers about you", ("legal_threat",)),
+        ("See you in court", ("legal_threat",)),
+        ("I will complain to the ombudsman", ("legal_threat",)),
+        ("Tüketici hakem heyetine başvuracağım", ("legal_threat",)),
+        ("Size dava açacağım", ("legal_threat",)),
+        ("Bu işi gazetelere vereceğim", ("legal_threat",)),
+        ("Wir sehen uns vor Gericht", ("legal_threat",)),
+        ("Ich gehe zur Verbraucherzentrale", ("legal_threat",)),
+        ("سأتصل بالمحامي", ("legal_threat",)),
+        ("I want to die", ("safety",)),
+        ("Kendime zarar vereceğim", ("safety",)),
+        ("Ich denke an Suizid", ("safety",)),
+        ("أفكر في الانتحار", ("safety",)),
+        ("The charger caught fire", ("safety",)),
+    ],
+)
+def test_the_floor_hears_who_else_will_judge_and_who_is_in_danger(text, hits):
+    assert floor_hits(text) == hits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do you have court-side seats?",
+        "Is the tennis court free at six?",
+        "A lawyer-friendly contract tool, nice",
+        "It arrived brand new, thanks",
+        "Thanks Sue!",
+        "Please pursue your order",
+        "Das Gericht war sehr lecker",
+        "Bezahlen Sie mit Sofortüberweisung?",
+        "Düğün için davetiye baskısı yapıyor musunuz?",
+        "Müdavatı var mı?",
+        "Uygulama acilmiyor",
+        "Ürüne bayıldım",
+        "Alerjik ciltler için uygun mu?",
+        "Press the button twice",
+        "Your new collection is on fire 🔥",
+        "Where is the emergency exit?",
+    ],
+)
+def test_the_floor_keeps_still_at_words_that_only_look_alike(text):
+    assert floor_hits(text) == ()
+
+
+def test_a_tenants_own_words_are_heard_beside_ours():
+    own = (("safety", ("epipen",)), ("legal_threat", ("tüketici|",)))
+
+    assert floor_hits("Where is my EpiPen2?", own=own) == ("safety",)
+    assert floor_hits("TÜKETİCİ hakkım", own=own) == ("legal_threat",)
+    assert floor_hits("tüketiciler", own=own) == ()
+    assert floor_hits("my lawyer", own=own) == ("legal_threat",)

@@ -335,6 +335,7 @@ class TestExplain:
             "P1, senior queue. Negative (0.93) with a refund request. "
             "An unhappy customer wants money back. "
             "The score reaches the tenant's escalation threshold of 0.70. "
+            "For an agent with the skill senior. "
             "Actions: escalate to human, send refund form."
         )
 

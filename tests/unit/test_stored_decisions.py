@@ -146,7 +146,7 @@ def test_settings_of_a_newer_version_are_left_out_and_counted():
 
 def test_a_policy_with_a_value_this_version_does_not_know_is_refused_without_quoting_it():
     document = through_json(policy_to_json(policy_for(tenant(rules=[OWN_RULE]))))
-    document["rules"][0]["then"]["queue"] = "moon"
+    document["rules"][0]["then"]["priority"] = "moon"
     with pytest.raises(StoredInputsError) as told:
         policy_from_json(document)
     assert "moon" not in str(told.value)

@@ -170,3 +170,55 @@ def test_the_sample_traffic_is_sixty_webhooks_and_the_same_every_time():
 @pytest.mark.parametrize("name", industry_names())
 def test_every_industry_template_loads(name):
     assert load_industry(name).all_topics()["shipping"]
+
+
+def rules(*lines):
+    head = 'slug = "acme"\nname = "Acme"\nindustry = "shop"\n[queues.wholesale]\nabout = "Shops that buy from us."\n'
+    return head + "[[rules]]\n" + 'name = "own"\nbecause = "We say so."\n' + "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("when = {}", 'then = { queue = "seniro", priority = "P2" }'), 'acme.toml:10: rules.0.then.queue: rule "own": there is no queue "seniro"; the nearest is "senior"'),
+        (("when = {}", 'then = { queue = "wholsale", priority = "P2" }'), 'acme.toml:10: rules.0.then.queue: rule "own": there is no queue "wholsale"; the nearest is "wholesale"'),
+        (('when = { topics = ["shiping"] }', 'then = { queue = "sales", priority = "P2" }'), 'acme.toml:9: rules.0.when.topics: rule "own": there is no topic "shiping"; the nearest is "shipping"'),
+        (("when = {}", 'then = { queue = "sales", priority = "P2", actions = ["escalate"] }'), 'acme.toml:10: rules.0.then.actions.0: rule "own": is no action Earshot knows; the nearest is "escalate_to_human"'),
+        (("when = {}", 'then = { queue = "not_yet_analysed", priority = "P2" }'), 'acme.toml:10: rules.0.then.queue: rule "own": "not_yet_analysed" holds what the model has not read yet'),
+        (("when = { min_score = 1.2 }", 'then = { queue = "sales", priority = "P2" }'), 'acme.toml:9: rules.0.when.min_score: rule "own": Input should be less than or equal to 1'),
+        (('when = { between = "22-7" }', 'then = { queue = "sales", priority = "P2" }'), 'acme.toml:9: rules.0.when.between: rule "own": is no span of a day'),
+        (("when = {}", 'then = { queue = "sales", team = "sales", priority = "P2" }'), 'acme.toml:10: rules.0.then: rule "own": team and queue mean the same'),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_be_used_is_told_with_its_name_key_line_and_the_nearest(lines, told):
+    assert problem(rules(*lines)).startswith(told)
+
+
+def test_a_rule_may_send_to_a_queue_of_the_tenants_own():
+    config = parse(rules("when = {}", 'then = { team = "wholesale", priority = "P2", skill = "b2b", tags = ["shop"] }'))
+
+    assert (config.rules[0].then.queue, config.rules[0].then.skill) == ("wholesale", "b2b")
+
+
+def test_a_queue_that_everybody_has_cannot_be_defined_again():
+    told = problem(ACME + '[queues.senior]\nabout = "Mine."\n')
+
+    assert "is a queue that every tenant has" in told
+
+
+def test_a_floor_word_of_one_letter_would_be_in_every_message():
+    assert "needs two letters" in problem(ACME + '[floor]\nurgent = ["a"]\n')
+
+
+def test_two_rules_of_one_name_are_told():
+    twice = rules(
+        "when = {}",
+        'then = { queue = "sales", priority = "P2" }',
+        "[[rules]]",
+        'name = "own"',
+        'because = "Again."',
+        "when = {}",
+        'then = { queue = "sales", priority = "P2" }',
+    )
+
+    assert "is a name that another rule of yours has" in problem(twice)

@@ -1,0 +1,34 @@
+"""Which of a conversation's messages says where the conversation stands. It does not hang on the order in which they arrive."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+_STANDS_HIGH = ("P1", "P2")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a message says about its conversation. sent_at: by the provider's time."""
+
+    priority: str
+    sent_at: datetime
+    message_id: str
+
+
+def takes_place(claim: Claim, standing: Claim, *, answered_at: datetime | None) -> bool:
+    """Whether the claim stands before the one that holds now. answered_at: a person's last answer, None without one.
+
+    What is unanswered and P1 or P2 stands before everything that is less urgent: an "ok" must not pull it out of its queue, and it
+    must get there also when its webhook comes late. Otherwise the newest message speaks for the conversation.
+    """
+    if claim.message_id == standing.message_id:
+        return True
+    return _rank(claim, answered_at) > _rank(standing, answered_at)
+
+
+def _rank(claim: Claim, answered_at: datetime | None) -> tuple[int, datetime, str]:
+    answered = answered_at is not None and answered_at >= claim.sent_at
+    urgency = (
+        0 if answered or claim.priority not in _STANDS_HIGH else len(_STANDS_HIGH) - _STANDS_HIGH.index(claim.priority)
+    )
+    return urgency, claim.sent_at, claim.message_id
