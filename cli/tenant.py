@@ -11,6 +11,7 @@ from cli.connect import Installation, find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
+from config.settings import environment_value
 from config.tenant import TenantConfig
 from config.tenant_file import TenantFileError, load_tenant_file
 from store.tenants import apply_tenant, list_tenants
@@ -34,12 +35,38 @@ def _load(files: list[Path]) -> list[TenantConfig]:
     configs: list[TenantConfig] = []
     for path in files:
         try:
-            configs.append(load_tenant_file(path, environ=os.environ))
+            config = load_tenant_file(path, environ=os.environ)
         except TenantFileError as error:
             problems.append(str(error))
+            continue
+        problems.extend(f"{path}: {problem}" for problem in _target_problems(config))
+        configs.append(config)
     if problems:
         raise CommandError("nothing was applied\n" + "\n".join(problems))
     return configs
+
+
+def _target_problems(config: TenantConfig) -> list[str]:
+    """One line per alert target that could never be told anything. The URL is not quoted."""
+    if not config.alerts:
+        return []
+    # apprise takes a second to load.
+    from channels.alert_services import AlertSendError, check_reachable
+
+    allow_private = (environment_value(os.environ, "ALLOW_PRIVATE_URLS") or "").lower() in {"1", "true", "yes", "on"}
+    problems: list[str] = []
+    for number, target in enumerate(config.alerts):
+        try:
+            check_reachable(target.to.get_secret_value(), allow_private=allow_private)
+        except AlertSendError as error:
+            problems.append(f"alerts.{number}.to: {_TARGET_PROBLEMS[error.code]}")
+    return problems
+
+
+_TARGET_PROBLEMS = {
+    "unusable_url": "is not a complete apprise URL of this service; see docs/alerts.md for how each is written",
+    "private_address": "points inside the network; name a public host (or set ALLOW_PRIVATE_URLS for all tenants)",
+}
 
 
 def apply_configs(installation: Installation, configs: list[TenantConfig]) -> list[int]:
