@@ -11,6 +11,7 @@ from cli.connect import Installation, find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
+from config.settings import environment_value
 from config.tenant import TenantConfig
 from config.tenant_file import TenantFileError, load_tenant_file, problem_of_rule
 from routing.rule_check import check_rules
@@ -37,10 +38,12 @@ def load_files(files: list[Path]) -> list[TenantConfig]:
     for path in files:
         try:
             config = load_tenant_file(path, environ=os.environ)
-            problems += _dead_rules(config, path=path)
-            configs.append(config)
         except TenantFileError as error:
             problems.append(str(error))
+            continue
+        problems.extend(_dead_rules(config, path=path))
+        problems.extend(f"{path}: {problem}" for problem in _target_problems(config))
+        configs.append(config)
     if problems:
         # Of files only: a stored tenant whose template has grown is never locked out.
         raise CommandError("nothing was applied\n" + "\n".join(problems))
@@ -60,6 +63,29 @@ def _dead_rules(config: TenantConfig, *, path: Path) -> list[str]:
         )
         for finding in check_rules(config)
     ]
+
+
+def _target_problems(config: TenantConfig) -> list[str]:
+    """One line per alert target that could never be told anything. The URL is not quoted."""
+    if not config.alerts:
+        return []
+    # apprise takes a second to load.
+    from channels.alert_services import AlertSendError, check_reachable
+
+    allow_private = (environment_value(os.environ, "ALLOW_PRIVATE_URLS") or "").lower() in {"1", "true", "yes", "on"}
+    problems: list[str] = []
+    for number, target in enumerate(config.alerts):
+        try:
+            check_reachable(target.to.get_secret_value(), allow_private=allow_private)
+        except AlertSendError as error:
+            problems.append(f"alerts.{number}.to: {_TARGET_PROBLEMS[error.code]}")
+    return problems
+
+
+_TARGET_PROBLEMS = {
+    "unusable_url": "is not a complete apprise URL of this service; see docs/alerts.md for how each is written",
+    "private_address": "points inside the network; name a public host (or set ALLOW_PRIVATE_URLS for all tenants)",
+}
 
 
 def apply_configs(installation: Installation, configs: list[TenantConfig]) -> list[int]:

@@ -54,7 +54,9 @@ class Settings(BaseModel):
     provisional_after_s: float = Field(default=3.0, gt=0)
     """A message without an analysis after this long gets a provisional reading."""
     allow_private_urls: bool = False
-    """Let a tenant's own URLs (generic channel) lead into this network, and be http: for development and closed networks."""
+    """Let a tenant's own URLs (generic channel, alerts) lead into this network, and be http: for development and closed networks."""
+    console_url: BaseUrl | None = None
+    """Where people open the console; alerts link to it when it is set."""
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.types.json import Jsonb
-
 from routing.rules import PlannedAction
 from store.agent_tasks import NewTask, add_task
+from store.alerts import NewAlert, raise_alert
 from store.db import Connection
 from store.runs import RunRef
 
@@ -220,18 +219,16 @@ def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str, now
         """,
         (action.conversation_id,),
     )
-    conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
-        VALUES (%s, 'needs_person', %s, %s, %s, %s)
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        (
-            action.tenant_id,
-            f"needs_person:{action.id}",
-            action.conversation_id,
-            action.message_id,
-            Jsonb({"action": action.kind, "because": because}),
+    raise_alert(
+        conn,
+        action.tenant_id,
+        NewAlert(
+            kind="needs_person",
+            key=f"needs_person:{action.id}",
+            customer_id=action.customer_id,
+            conversation_id=action.conversation_id,
+            message_id=action.message_id,
+            details={"action": action.kind, "because": because},
         ),
     )
     add_task(
@@ -259,18 +256,16 @@ def wait_for_approval(conn: Connection, action: ClaimedAction) -> None:
         """,
         (APPROVE_WITHIN_H, action.id),
     )
-    conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
-        VALUES (%s, 'needs_approval', %s, %s, %s, %s)
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        (
-            action.tenant_id,
-            f"needs_approval:{action.id}",
-            action.conversation_id,
-            action.message_id,
-            Jsonb({"action": action.kind}),
+    raise_alert(
+        conn,
+        action.tenant_id,
+        NewAlert(
+            kind="needs_approval",
+            key=f"needs_approval:{action.id}",
+            customer_id=action.customer_id,
+            conversation_id=action.conversation_id,
+            message_id=action.message_id,
+            details={"action": action.kind},
         ),
     )
 
@@ -299,8 +294,8 @@ def alert_about_sends(conn: Connection) -> int:
     )
     return conn.execute(
         """
-        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
-        SELECT tenant_id, 'send_' || state, 'send_' || state || ':' || id::text, conversation_id, message_id,
+        INSERT INTO alert (tenant_id, kind, key, queue, customer_id, conversation_id, message_id, details)
+        SELECT tenant_id, 'send_' || state, 'send_' || state || ':' || id::text, 'support', customer_id, conversation_id, message_id,
                jsonb_build_object('action', kind, 'error_code', error_code)
         FROM action
         WHERE (state = 'uncertain' AND created_at < now() - make_interval(secs => %s))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from channels.base import AccountState, RefreshedToken
+from routing.alerts import kind_of
 from store.db import Connection
 from store.secrets import Keyring
 
@@ -279,10 +280,10 @@ def update_alerts(conn: Connection, unwell: list[Unwell]) -> list[Unwell]:
     keys = [f"{one.problem}:{one.channel_account_id}:{one.since:%Y%m%dT%H%M%S}" for one in unwell]
     rows = conn.execute(
         """
-        INSERT INTO alert (tenant_id, kind, key, details)
-        SELECT tenant_id, problem, key, jsonb_build_object('channel', channel, 'account_id', account_id, 'since', since)
-        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-            AS given (tenant_id, problem, key, channel, account_id, since)
+        INSERT INTO alert (tenant_id, kind, key, severity, details)
+        SELECT tenant_id, problem, key, severity, jsonb_build_object('channel', channel, 'account_id', account_id, 'since', since)
+        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+            AS given (tenant_id, problem, key, severity, channel, account_id, since)
         ON CONFLICT (tenant_id, key) DO UPDATE SET resolved_at = NULL WHERE alert.resolved_at IS NOT NULL
         RETURNING key
         """,
@@ -290,6 +291,7 @@ def update_alerts(conn: Connection, unwell: list[Unwell]) -> list[Unwell]:
             [one.tenant_id for one in unwell],
             [one.problem for one in unwell],
             keys,
+            [kind_of(one.problem).severity for one in unwell],
             [one.kind for one in unwell],
             [one.account_id for one in unwell],
             [one.since for one in unwell],

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from psycopg.types.json import Jsonb
-
+from store.alerts import NewAlert, raise_alert
 from store.db import Connection
 
 
@@ -89,11 +88,10 @@ def is_quiet(conn: Connection, tenant_id: int) -> bool:
 
 def alert_about_provider(conn: Connection, tenant_id: int, *, code: str) -> None:
     """Tell the tenant's people that analyses wait for somebody to act: once a day and code."""
-    conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, details)
-        VALUES (%s, 'analysis_paused', 'analysis_paused:' || %s || ':' || current_date, %s)
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        (tenant_id, code, Jsonb({"code": code})),
+    row = conn.execute("SELECT current_date::text").fetchone()
+    assert row is not None
+    raise_alert(
+        conn,
+        tenant_id,
+        NewAlert(kind="analysis_paused", key=f"analysis_paused:{code}:{row[0]}", details={"code": code}),
     )

@@ -11,6 +11,7 @@ from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.tenant import TenantConfig
 from store.action_secrets import apply_action_secrets
+from store.alert_targets import apply_targets
 from store.channel_health import watch_account
 from store.db import Connection, StoreError
 from store.secrets import Keyring
@@ -63,6 +64,7 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
     _apply_channels(conn, tenant_id, config.channels, keyring=keyring)
     _apply_crm(conn, tenant_id, config.crm, keyring=keyring)
     apply_action_secrets(conn, tenant_id, config, keyring=keyring)
+    apply_targets(conn, tenant_id, config.alerts, keyring=keyring)
     return tenant_id
 
 

@@ -83,6 +83,21 @@ app.conf.update(
             "schedule": WATCH_EVERY_S,
             "options": {"queue": "maintenance"},
         },
+        "trends": {
+            "task": "earshot.watch_trends",
+            "schedule": 300.0,
+            "options": {"queue": "maintenance", "expires": 300},
+        },
+        "recount_topics": {
+            "task": "earshot.recount_topics",
+            "schedule": 6 * 3600.0,
+            "options": {"queue": "maintenance"},
+        },
+        "notify": {
+            "task": "earshot.notify",
+            "schedule": 5.0,
+            "options": {"queue": "maintenance", "expires": 60},
+        },
         "refresh_tokens": {"task": "earshot.refresh_tokens", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "partitions": {
             "task": "earshot.ensure_partitions",

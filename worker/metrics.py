@@ -15,6 +15,8 @@ OPEN_RUNS = Gauge("earshot_open_runs", "Runs that are not finished, by state", [
 OLDEST_RUN_SECONDS = Gauge("earshot_oldest_open_run_age_seconds", "Age of the oldest run that is not finished")
 CHANNEL_ACCOUNTS = Gauge("earshot_channel_accounts", "Channel accounts by what is wrong with them", ["state"])
 CHANNEL_ALERTS = Counter("earshot_channel_alerts_total", "Alerts about channel accounts", ["kind"])
+ALERTS = Counter("earshot_alerts_total", "Alerts that people were to hear of", ["kind"])
+ALERT_DELIVERIES = Counter("earshot_alert_deliveries_total", "Alerts sent to targets, one for each try", ["outcome"])
 
 
 def serve(*, host: str, port: int) -> None:

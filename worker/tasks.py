@@ -10,7 +10,20 @@ from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, assigning, audits, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
+from worker import (
+    analyze_step,
+    assigning,
+    audits,
+    delivery,
+    fusion,
+    notify,
+    reconcile,
+    steps,
+    sweep_plan,
+    sweeps,
+    trend_watch,
+    watchdog,
+)
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -180,6 +193,24 @@ def assign_conversations(**_: Any) -> None:
 def watch_channels(**_: Any) -> None:
     """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""
     _quietly(lambda: watchdog.watch_channels(deps()), name="watch_channels")
+
+
+@app.task(name="earshot.watch_trends", queue="maintenance")
+def watch_trends(**_: Any) -> None:
+    """Compare each topic's share of negatives with its base."""
+    _quietly(lambda: trend_watch.watch_trends(deps(), now=datetime.now(UTC)), name="watch_trends")
+
+
+@app.task(name="earshot.recount_topics", queue="maintenance")
+def recount_topics(**_: Any) -> None:
+    """Count the base of trends anew, for corrections, sweeps and what came late."""
+    _quietly(lambda: trend_watch.recount_base(deps(), now=datetime.now(UTC)), name="recount_topics")
+
+
+@app.task(name="earshot.notify", queue="maintenance")
+def notify_people(**_: Any) -> None:
+    """Send alerts where tenants want them."""
+    _quietly(lambda: notify.notify(deps(), now=datetime.now(UTC)), name="notify")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")
