@@ -43,6 +43,7 @@ test-full: $(TEST_STAMP) ## Everything, the long tests too
 
 bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost
+	@$(BIN)/python -m benchmarks.simulate
 
 check: lint types layers ## Style, types, layers, dependencies, migrations
 

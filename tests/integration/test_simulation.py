@@ -7,7 +7,7 @@ import pytest
 
 from routing.playbooks import policy_for
 from routing.policy_snapshot import policy_from_json
-from routing.simulation import History, Library, Side
+from routing.simulation import History, Side
 from store.past_decisions import iterate_past_decisions, list_human_answers
 from store.policies import list_policies
 from tests.integration.histories import Player, any_events, decisions, set_config
@@ -54,7 +54,7 @@ def rulings(deps, tenant_id, policy, *, own=None):
     since = datetime.now(UTC) - timedelta(days=30)
     told = []
     with deps.database.tenant_transaction(tenant_id) as conn:
-        side = Side(policy, Library(), list_human_answers(conn, tenant_id, since=since), own or {})
+        side = Side(policy, list_human_answers(conn, tenant_id, since=since), own or {})
         places = History()
         for past in iterate_past_decisions(conn, tenant_id, since=since):
             one = side.decide(past, real=places.before(past))
