@@ -96,6 +96,9 @@ def test_with_todays_settings_nothing_would_change(deps, owner, acme):
 @pytest.mark.parametrize(("seed", "tried"), [(3, CALM), (4, EAGER), (5, OWN_RULES)])
 def test_other_settings_say_what_a_router_under_them_decides_on_the_same_messages(deps, owner, acme, twin, seed, tried):
     events = any_events(seed, count=150)
+    if tried is OWN_RULES:
+        # A correction decides anew where its message places the conversation, and these rules place others: no such row to compare.
+        events = [event for event in events if event[0] != "correct"]
     shared = owner.execute("SELECT config -> 'actions' FROM tenant WHERE id = %s", (acme.tenant_id,)).fetchone()[0]
     set_config(owner, deps, twin.tenant_id, actions=shared)
     set_config(owner, deps, twin.tenant_id, **tried)
