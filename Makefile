@@ -44,6 +44,7 @@ test-full: $(TEST_STAMP) ## Everything, the long tests too
 bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost
 	@$(BIN)/python -m benchmarks.decide
+	@$(BIN)/python -m benchmarks.simulate
 
 check: lint types layers ## Style, types, layers, dependencies, migrations
 

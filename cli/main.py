@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "lab": ("cli.lab", "try topics, thresholds, examples or a model before they are live"),
     "simulate": ("cli.simulate", "try thresholds, rules and actions on the history before they are saved"),
+    "reroute": ("cli.reroute", "settle open conversations by the settings of now, after a look at what moves"),
     "replay": ("cli.replay", "make stored decisions again from what is stored with them, and show what differs"),
     "alert": ("cli.alert", "list, show, acknowledge and snooze alerts; send a test to their targets"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),

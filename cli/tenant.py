@@ -7,15 +7,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from cli.connect import Installation, find_installation
+from cli.connect import Installation, describe, find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
+from cli.reroute import print_moves
 from config.settings import environment_value
 from config.tenant import TenantConfig
 from config.tenant_file import TenantFileError, load_tenant_file, problem_of_rule
 from routing.rule_check import check_rules
+from store.db import Database, StoreError
 from store.tenants import apply_tenant, list_tenants
+from worker.rerouting import reroute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     apply = actions.add_parser("apply", help="create or update tenants from files; live within 5 s")
     apply.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
+    apply.add_argument(
+        "--open-conversations",
+        action="store_true",
+        help="settle open conversations by the new settings too; nothing fires",
+    )
     check = actions.add_parser("check", help="check files without applying them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
     listing = actions.add_parser("list", help="all tenants")
@@ -135,7 +143,22 @@ def run(options: argparse.Namespace) -> int:
         for config in configs:
             print(f"{config.slug}: fine ({len(config.channels)} channels)")
         return 0
-    ids = apply_configs(find_installation(options.data), configs)
+    installation = find_installation(options.data)
+    ids = apply_configs(installation, configs)
     for tenant_id, config in zip(ids, configs, strict=True):
         print(f"{config.slug}: applied as tenant {tenant_id}, {len(config.channels)} channels")
+        if options.open_conversations:
+            _settle_open_conversations(installation, tenant_id, config)
     return 0
+
+
+def _settle_open_conversations(installation: Installation, tenant_id: int, config: TenantConfig) -> None:
+    database = Database(installation.database_url, pool_size=1)
+    try:
+        print_moves(reroute(database, tenant_id, tenant=config, apply=False))
+        done = reroute(database, tenant_id, tenant=config, apply=True)
+        print(f"{config.slug}: {done.moved} of {done.conversations} open conversations moved; nothing was sent")
+    except StoreError as error:
+        raise CommandError(describe(error)) from None
+    finally:
+        database.close()

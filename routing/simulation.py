@@ -5,42 +5,25 @@ stored for as long as the settings decide alike, and are derived anew from the f
 docs/simulator.md says what is exact and what is not.
 """
 
-import json
-import re
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple, get_args, get_type_hints
-
-from pydantic import BaseModel
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from routing.actions import INTERNAL, INVITATIONS
-from routing.facts import RoutingFacts, RoutingPolicy
-from routing.rules import decide
-from routing.stored_facts import facts_from_json
+from routing.facts import RoutingPolicy
+from routing.remembered_rulings import Planned, RememberedRulings, Ruling
 
 _DAY_S = 24 * 3600.0
 # Decision and invitation are rows of one transaction; the fact was rounded, or measured at another moment of it.
 _SAME_INVITATION_DAYS = 0.01
 _STANDS_HIGH = ("P1", "P2")
-_HINTS = get_type_hints(RoutingFacts)
-# Numbers like the score hardly ever repeat; what a decision does with them is to compare them with the policy's.
-_NUMBERS = tuple(one.name for one in fields(RoutingFacts) if float in (_HINTS[one.name], *get_args(_HINTS[one.name])))
-_NUMBER_IN_JSON = re.compile(r'"(' + "|".join(_NUMBERS) + r')": (null|-?[0-9.]+(?:[eE][-+]?[0-9]+)?)')
-
-
-class Planned(NamedTuple):
-    """An action as stored with its decision."""
-
-    kind: str
-    state: str
 
 
 class PastDecision(NamedTuple):
     """A stored decision. Times are seconds since 1970: sent_at by the provider, decided_at by our database.
 
-    inputs: the facts as Postgres writes JSON. actions: None on decisions from before they were stored.
+    inputs: the facts as stored. actions: None on decisions from before they were stored.
     """
 
     message_id: str
@@ -48,7 +31,7 @@ class PastDecision(NamedTuple):
     customer_id: str
     sent_at: float
     decided_at: float
-    inputs: str
+    inputs: dict[str, Any]
     policy_hash: str | None
     priority: str
     queue: str
@@ -56,16 +39,6 @@ class PastDecision(NamedTuple):
     actions: tuple[Planned, ...] | None
     applied: bool
     provisional: bool
-
-
-class Ruling(NamedTuple):
-    """What one side of a comparison says."""
-
-    priority: str
-    queue: str
-    rule: str
-    actions: tuple[Planned, ...]
-    applied: bool = False
 
 
 class HumanAnswer(NamedTuple):
@@ -92,33 +65,6 @@ class _Changed(NamedTuple):
 
 
 @dataclass
-class Library:
-    """Facts by their JSON text, each read once: histories repeat themselves."""
-
-    _numbers: dict[str, int] = field(default_factory=dict[str, int])
-    _documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def read(self, text: str) -> tuple[int, list[float | None]]:
-        """(number of the facts but for their fractions, the fractions)."""
-        parts = _NUMBER_IN_JSON.split(text)
-        shape = "".join(parts[0::3])
-        number = self._numbers.get(shape)
-        if number is None:
-            number = self._numbers[shape] = len(self._documents)
-            self._documents.append(json.loads(text))
-        return number, [None if one == "null" else float(one) for one in parts[2::3]]
-
-    def document(self, number: int) -> dict[str, Any]:
-        """The stored object of facts like these; its fractions are those of the first that was read."""
-        return self._documents[number]
-
-
-def read_facts(text: str) -> RoutingFacts:
-    """The facts of a past decision. Raises: StoredInputsError."""
-    return facts_from_json(json.loads(text)).facts
-
-
-@dataclass
 class Side:
     """One policy over the history, decision by decision in the order in which they were made.
 
@@ -127,46 +73,36 @@ class Side:
     """
 
     policy: RoutingPolicy
-    library: Library
     answers: Mapping[str, list[HumanAnswer]]
     own: Mapping[str | None, RoutingPolicy] = field(default_factory=dict[str | None, RoutingPolicy])
-    _limits: list[float] = field(init=False)
-    _rulings: dict[tuple[Any, ...], Ruling] = field(default_factory=dict[tuple[Any, ...], Ruling])
+    _rulings: RememberedRulings = field(init=False)
+    _own_rulings: dict[str | None, RememberedRulings] = field(init=False)
     _diverged: dict[str, _Standing | None] = field(default_factory=dict[str, "_Standing | None"])
     _changed: dict[str, list[_Changed]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        policies = (self.policy, *self.own.values())
-        self._limits = sorted({number for policy in policies for number in _numbers_of(policy)})
+        self._rulings = RememberedRulings(self.policy)
+        self._own_rulings = {name: RememberedRulings(policy) for name, policy in self.own.items()}
 
     def decide(self, past: PastDecision, *, real: _Standing | None) -> Ruling:
-        """The ruling on a past decision. real: what had placed its conversation in history before."""
-        number, fractions = self.library.read(past.inputs)
-        changed = self._overrides(past, number) if self._diverged or self._changed else None
-        limits = self._limits
-        policy = self.own.get(past.policy_hash, self.policy) if self.own else self.policy
-        key = (
-            number,
-            id(policy),
-            *[None if one is None else (bisect_left(limits, one), bisect_right(limits, one)) for one in fractions],
-            changed and _key(changed),
-        )
-        ruling = self._rulings.get(key)
-        if ruling is None:
-            facts = read_facts(past.inputs)
-            ruling = rule_on(replace(facts, **changed) if changed else facts, policy)
-            self._rulings[key] = ruling
+        """The ruling on a past decision. real: what had placed its conversation in history before.
+
+        Raises: StoredInputsError when this version can't read its facts.
+        """
+        rulings = self._own_rulings.get(past.policy_hash, self._rulings) if self._own_rulings else self._rulings
+        changed = self._overrides(past) if self._diverged or self._changed else None
+        ruling = rulings.rule_on({**past.inputs, **changed} if changed else past.inputs)
         if past.conversation_id not in self._diverged and ruling.priority == past.priority:
             applied = past.applied
         else:
-            applied = self._places(past, ruling, real=real, number=number)
+            applied = self._places(past, ruling, real=real)
         self._note(past, ruling, applied=applied, real=real)
-        return ruling._replace(applied=applied) if applied else ruling
+        return ruling._replace(applied=True) if applied else ruling
 
-    def _overrides(self, past: PastDecision, number: int) -> dict[str, Any] | None:
+    def _overrides(self, past: PastDecision) -> dict[str, Any] | None:
         """The facts that this side's own earlier decisions have made different; None when there are none."""
         changed: dict[str, Any] = {}
-        stored = self.library.document(number)
+        stored = past.inputs
         if past.conversation_id in self._diverged and stored.get("open_priority"):
             standing = self._diverged[past.conversation_id]
             changed["open_priority"] = standing.priority if standing else None
@@ -185,9 +121,9 @@ class Side:
                 changed["days_since_invitation"] = days
         return changed or None
 
-    def _places(self, past: PastDecision, ruling: Ruling, *, real: _Standing | None, number: int) -> bool:
+    def _places(self, past: PastDecision, ruling: Ruling, *, real: _Standing | None) -> bool:
         """Whether this ruling would have placed the conversation: as worker.routing_step decides it."""
-        stored = self.library.document(number)
+        stored = past.inputs
         if stored.get("outcome") == "unanalyzed" and not stored.get("allow_actions", True):
             return past.applied  # a second look that came to nothing
         standing = self._diverged.get(past.conversation_id, real)
@@ -242,12 +178,6 @@ def _days_since(moves: list[_Changed], stored: Mapping[str, float], *, at: float
     return days
 
 
-def _key(changed: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(
-        (name, tuple(sorted(value.items())) if isinstance(value, dict) else value) for name, value in changed.items()
-    )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
 def _limited(actions: tuple[Planned, ...]) -> set[str]:
     """The kinds that count against a customer's limits."""
     return {one.kind for one in actions if one.state == "pending" and one.kind not in INTERNAL}
@@ -255,13 +185,6 @@ def _limited(actions: tuple[Planned, ...]) -> set[str]:
 
 def _standing_of(past: PastDecision) -> _Standing:
     return _Standing(past.priority, past.message_id, past.sent_at)
-
-
-def rule_on(facts: RoutingFacts, policy: RoutingPolicy) -> Ruling:
-    """The decision on these facts, without its reasons."""
-    decision = decide(facts, policy)
-    planned = tuple(Planned(action.kind, action.state) for action in decision.actions)
-    return Ruling(decision.priority, decision.queue, decision.rule, planned)
 
 
 def as_decided(past: PastDecision) -> Ruling:
@@ -283,20 +206,3 @@ class History:
         """Go one decision on."""
         if past.applied:
             self._standings[past.conversation_id] = _standing_of(past)
-
-
-def _numbers_of(value: Any) -> list[float]:
-    """All numbers that a policy holds, at any depth."""
-    if isinstance(value, bool):
-        return []
-    if isinstance(value, int | float):
-        return [float(value)]
-    if isinstance(value, BaseModel):
-        return [number for name in type(value).model_fields for number in _numbers_of(getattr(value, name))]
-    if isinstance(value, RoutingPolicy):
-        return [number for one in fields(value) for number in _numbers_of(getattr(value, one.name))]
-    if isinstance(value, Mapping):
-        return [number for item in value.values() for number in _numbers_of(item)]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, tuple):
-        return [number for item in value for number in _numbers_of(item)]  # pyright: ignore[reportUnknownVariableType]
-    return []

@@ -7,19 +7,9 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from routing.facts import RoutingFacts, RoutingPolicy
-from routing.simulation import (
-    History,
-    HumanAnswer,
-    Library,
-    PastDecision,
-    Planned,
-    Ruling,
-    Side,
-    as_decided,
-    read_facts,
-    rule_on,
-)
-from routing.stored_facts import StoredInputsError
+from routing.remembered_rulings import Planned, Ruling, rule_on
+from routing.simulation import History, HumanAnswer, PastDecision, Side, as_decided
+from routing.stored_facts import StoredInputsError, facts_from_json
 
 MAX_EXAMPLES = 5
 _URGENT = "P1"
@@ -135,9 +125,9 @@ def simulate(
     verdicts: Mapping[str, Verdict],
 ) -> Simulation:
     """Both policies over the history. history: in the order in which it was decided. before: None for what was decided then."""
-    result, library, past_places = Simulation(), Library(), History()
-    then = Side(before, library, answers) if before else None
-    now = Side(after, library, answers)
+    result, past_places = Simulation(), History()
+    then = Side(before, answers) if before else None
+    now = Side(after, answers)
     days: dict[int, date] = {}
     seen: set[str] = set()
     for past in history:
@@ -193,7 +183,7 @@ def _count(
     if old.actions != new.actions:
         result.other_actions.add(past.message_id, corrected=corrected)
     if verdict is not None:
-        facts = read_facts(past.inputs)
+        facts = facts_from_json(past.inputs).facts
         _judge(result.before.judged, old, facts, verdict, policy=policies[0] or policies[1])
         _judge(result.after.judged, new, facts, verdict, policy=policies[1])
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from routing.simulation import HumanAnswer, PastDecision, Planned
+from routing.remembered_rulings import Planned
+from routing.simulation import HumanAnswer, PastDecision
 from routing.simulation_report import Verdict
 from store.db import Connection
 
@@ -21,7 +22,7 @@ def iterate_past_decisions(conn: Connection, tenant_id: int, *, since: datetime)
             """
             SELECT d.message_id::text, m.conversation_id::text, m.customer_id::text,
                    extract(epoch FROM m.sent_at)::float8, extract(epoch FROM d.created_at)::float8,
-                   d.inputs::text, d.policy_hash, d.priority, d.queue, d.rule, d.actions::text, d.applied, d.provisional
+                   d.inputs, d.policy_hash, d.priority, d.queue, d.rule, d.actions::text, d.applied, d.provisional
             FROM routing_decision AS d JOIN message AS m ON m.id = d.message_id
             WHERE d.tenant_id = %s AND d.created_at >= %s AND m.conversation_id IS NOT NULL AND m.customer_id IS NOT NULL
             ORDER BY d.id

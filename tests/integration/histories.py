@@ -109,7 +109,7 @@ class Player:
     def _look_again(self, kind, message_id, answer):
         if kind == "correct":
             with self.deps.database.tenant_transaction(self.tenant_id) as conn:
-                if not conn.execute("SELECT FROM effective_label(%s)", (message_id,)).fetchone():
+                if conn.execute("SELECT FROM effective_label(%s)", (message_id,)).fetchone() is None:
                     return
                 correct(
                     conn,

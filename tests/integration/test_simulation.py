@@ -7,7 +7,7 @@ import pytest
 
 from routing.playbooks import policy_for
 from routing.policy_snapshot import policy_from_json
-from routing.simulation import History, Library, Side
+from routing.simulation import History, Side
 from store.past_decisions import iterate_past_decisions, list_human_answers
 from store.policies import list_policies
 from tests.integration.histories import Player, any_events, decisions, set_config
@@ -54,7 +54,7 @@ def rulings(deps, tenant_id, policy, *, own=None):
     since = datetime.now(UTC) - timedelta(days=30)
     told = []
     with deps.database.tenant_transaction(tenant_id) as conn:
-        side = Side(policy, Library(), list_human_answers(conn, tenant_id, since=since), own or {})
+        side = Side(policy, list_human_answers(conn, tenant_id, since=since), own or {})
         places = History()
         for past in iterate_past_decisions(conn, tenant_id, since=since):
             one = side.decide(past, real=places.before(past))
@@ -96,6 +96,9 @@ def test_with_todays_settings_nothing_would_change(deps, owner, acme):
 @pytest.mark.parametrize(("seed", "tried"), [(3, CALM), (4, EAGER), (5, OWN_RULES)])
 def test_other_settings_say_what_a_router_under_them_decides_on_the_same_messages(deps, owner, acme, twin, seed, tried):
     events = any_events(seed, count=150)
+    if tried is OWN_RULES:
+        # A correction decides anew where its message places the conversation, and these rules place others: no such row to compare.
+        events = [event for event in events if event[0] != "correct"]
     shared = owner.execute("SELECT config -> 'actions' FROM tenant WHERE id = %s", (acme.tenant_id,)).fetchone()[0]
     set_config(owner, deps, twin.tenant_id, actions=shared)
     set_config(owner, deps, twin.tenant_id, **tried)
