@@ -14,13 +14,13 @@ from config.hours import Hours
 from config.industries import find_industry_name, industry_names, nearest_industry_name
 from config.model import BudgetConfig, ModelConfig
 from config.rules import Rule
-from config.sla import SlaTarget
+from config.sla import Sla
 from config.surveys import Surveys
 from config.sweep import SweepConfig
 from config.tenant_part import TenantPart
 from config.thresholds import Thresholds
 from config.topics import Topics, check_number
-from config.words import ActionKind, Priority
+from config.words import ActionKind
 
 
 def _known_industry(name: str) -> str:
@@ -51,7 +51,7 @@ class TenantConfig(TenantPart):
     actions: dict[ActionKind, ActionConfig] = {}
     automation: Automation = Automation()
     crm: CrmConfig | None = None
-    sla: dict[Priority, SlaTarget] = {}
+    sla: Sla = Sla()
     hours: Hours = Hours()
     sweep: SweepConfig = SweepConfig()
     surveys: Surveys = Surveys()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from store.customer_returns import note_reopened, note_woken
 from store.db import Connection, StoreError
+from store.sla_clocks import mark_clocks_stale
 
 # As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
 PERSON_STAYS_FOR_H = 24
@@ -150,6 +151,7 @@ def close_conversation(conn: Connection, conversation_id: str) -> None:
         """,
         (conversation_id,),
     )
+    mark_clocks_stale(conn, [conversation_id])
 
 
 def list_identities(conn: Connection, customer_id: str) -> list[tuple[str, str]]:

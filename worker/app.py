@@ -17,6 +17,7 @@ RECONCILE_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
 ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
+WATCH_CLOCKS_EVERY_S = 5.0
 RING_SWEEPS_EVERY_S = 2.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
@@ -81,6 +82,11 @@ app.conf.update(
         "watch_channels": {
             "task": "earshot.watch_channels",
             "schedule": WATCH_EVERY_S,
+            "options": {"queue": "maintenance"},
+        },
+        "watch_clocks": {
+            "task": "earshot.watch_clocks",
+            "schedule": WATCH_CLOCKS_EVERY_S,
             "options": {"queue": "maintenance"},
         },
         "refresh_tokens": {"task": "earshot.refresh_tokens", "schedule": 3600.0, "options": {"queue": "maintenance"}},

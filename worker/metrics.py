@@ -15,6 +15,10 @@ OPEN_RUNS = Gauge("earshot_open_runs", "Runs that are not finished, by state", [
 OLDEST_RUN_SECONDS = Gauge("earshot_oldest_open_run_age_seconds", "Age of the oldest run that is not finished")
 CHANNEL_ACCOUNTS = Gauge("earshot_channel_accounts", "Channel accounts by what is wrong with them", ["state"])
 CHANNEL_ALERTS = Counter("earshot_channel_alerts_total", "Alerts about channel accounts", ["kind"])
+SLA_OPEN_CLOCKS = Gauge(
+    "earshot_sla_open_clocks", "Clocks that have not stopped; breached: late and unanswered", ["kind", "state"]
+)
+SLA_ALERTS = Counter("earshot_sla_alerts_total", "Clocks that were told to people as nearly late or late", ["kind"])
 
 
 def serve(*, host: str, port: int) -> None:

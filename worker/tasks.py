@@ -10,7 +10,19 @@ from kombu.exceptions import OperationalError
 
 from store.db import StoreError
 from store.runs import RunRef
-from worker import analyze_step, assigning, audits, delivery, fusion, reconcile, steps, sweep_plan, sweeps, watchdog
+from worker import (
+    analyze_step,
+    assigning,
+    audits,
+    delivery,
+    fusion,
+    reconcile,
+    sla_watch,
+    steps,
+    sweep_plan,
+    sweeps,
+    watchdog,
+)
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -180,6 +192,12 @@ def assign_conversations(**_: Any) -> None:
 def watch_channels(**_: Any) -> None:
     """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""
     _quietly(lambda: watchdog.watch_channels(deps()), name="watch_channels")
+
+
+@app.task(name="earshot.watch_clocks", queue="maintenance")
+def watch_clocks(**_: Any) -> None:
+    """Tell warnings and breaches of the tenants' service levels."""
+    _quietly(lambda: sla_watch.watch_clocks(deps()), name="watch_clocks")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")
