@@ -273,7 +273,9 @@ def _resolution_clock(
             state=state,
             met_at=episode.closed_at,
             ended_at=episode.closed_at,
-            paused_min=sum(business_minutes_between(counted, began, min(ended, until)) for began, ended in pauses),
+            paused_min=float(
+                sum(business_minutes_between(counted, began, min(ended, until)) for began, ended in pauses)
+            ),
         )
     ]
 
