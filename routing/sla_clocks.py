@@ -112,8 +112,11 @@ def clocks_of(story: Story, *, sla: Sla, hours: Hours, now: datetime) -> tuple[C
 def starts_of(story: Story, *, sla: Sla) -> set[tuple[ClockKind, datetime]]:
     """(kind, start) of all clocks that there could be, whatever their targets: a clock that is not among them never was."""
     episodes = episodes_of(story, sla=sla)
-    starts: set[tuple[ClockKind, datetime]] = {("resolution", episode.opened_by.at) for episode in episodes}
-    return starts | {(wait.kind, wait.messages[0].at) for episode in episodes for wait in episode.waits}
+    starts: set[tuple[ClockKind, datetime]] = set()
+    for episode in episodes:
+        starts.add(("resolution", episode.opened_by.at))
+        starts.update((wait.kind, wait.messages[0].at) for wait in episode.waits)
+    return starts
 
 
 def has_open_episode(story: Story, *, sla: Sla) -> bool:
