@@ -59,6 +59,17 @@ def mark_clocks_stale(conn: Connection, conversation_ids: Iterable[str]) -> None
     )
 
 
+def note_change(
+    conn: Connection, tenant_id: int, conversation_id: str, *, kind: str, until: datetime | None = None
+) -> None:
+    """What was done with a conversation, for its clocks: when it was resolved or put to sleep is kept at once, also when it is open
+    again before anybody computes; for the rest it is marked stale.
+    """
+    if kind in {"resolved", "snoozed"}:
+        _begin_rest(conn, tenant_id, conversation_id, kind, until=until)
+    mark_clocks_stale(conn, [conversation_id])
+
+
 def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
     """Two conversations become one: the rests of both count, the clocks are computed anew. Before the moved one is deleted."""
     conn.execute(
@@ -172,10 +183,8 @@ def _note_rests(
     """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now."""
     row = conn.execute(
         """
-        SELECT state = 'resolved',
-               -- The column is another part's; without it nothing is ever asleep.
-               (to_jsonb(c) ->> 'snoozed_until')::timestamptz
-        FROM conversation AS c
+        SELECT state = 'resolved', snoozed_until
+        FROM conversation
         WHERE id = %s
         """,
         (conversation_id,),

@@ -3,8 +3,10 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 
+from store.conversation_events import Actor
 from store.sla_alerts import MOST_SINGLE_ALERTS
 from store.sla_clocks import recompute_clocks
+from store.work_items import get_work_item, reopen, resolve, snooze
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation
 from worker import reconcile
@@ -159,6 +161,25 @@ def test_resolving_ends_the_matter_and_opening_it_again_goes_on(deps, receive, o
     turn("open")
     assert states(owner) == [("first_answer", "met"), ("resolution", "running")]
     assert owner.execute("SELECT by_hand FROM conversation_rest").fetchall() == [(True,)]
+
+
+def test_an_agents_snooze_pauses_the_resolution_and_resolving_ends_it(deps, receive, owner, tenant_ids):
+    write(deps, receive, URGENT, 5)
+    (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
+    actor, tenant_id = Actor(rule="test"), tenant_ids["acme"]
+
+    def act(what, **more):
+        with deps.database.tenant_transaction(tenant_id) as conn:
+            what(conn, tenant_id, get_work_item(conn, tenant_id, conversation_id), actor=actor, **more)
+
+    act(snooze, until=datetime.now(UTC) + timedelta(hours=1))
+    watch_clocks(deps)
+    assert states(owner) == [("first_answer", "running"), ("resolution", "paused")]
+    act(resolve)
+    act(reopen)
+    act(resolve)
+    watch_clocks(deps)
+    assert states(owner) == [("first_answer", "cancelled"), ("resolution", "met")]
 
 
 def test_looking_again_starts_no_clock(deps, receive, owner, tenant_ids):
