@@ -40,6 +40,7 @@ COMMANDS = {
     "lab": ("cli.lab", "try topics, thresholds, examples or a model before they are live"),
     "simulate": ("cli.simulate", "try thresholds, rules and actions on the history before they are saved"),
     "replay": ("cli.replay", "make stored decisions again from what is stored with them, and show what differs"),
+    "sla": ("cli.sla", "clocks that run now, kept and missed targets, and time to answer before and after"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }
 
