@@ -16,13 +16,13 @@ from config.industries import find_industry_name, industry_names, nearest_indust
 from config.model import BudgetConfig, ModelConfig
 from config.queues import OwnQueues
 from config.rules import Rule
-from config.sla import SlaTarget
+from config.sla import Sla
 from config.surveys import Surveys
 from config.sweep import SweepConfig
 from config.tenant_part import TenantPart
 from config.thresholds import Thresholds
 from config.topics import Topics, check_number
-from config.words import ActionKind, Priority
+from config.words import ActionKind
 
 
 def _known_industry(name: str) -> str:
@@ -53,7 +53,7 @@ class TenantConfig(TenantPart):
     actions: dict[ActionKind, ActionConfig] = {}
     automation: Automation = Automation()
     crm: CrmConfig | None = None
-    sla: dict[Priority, SlaTarget] = {}
+    sla: Sla = Sla()
     hours: Hours = Hours()
     sweep: SweepConfig = SweepConfig()
     surveys: Surveys = Surveys()

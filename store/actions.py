@@ -8,6 +8,7 @@ from store.agent_tasks import NewTask, add_task
 from store.alerts import NewAlert, raise_alert
 from store.db import Connection
 from store.runs import RunRef
+from store.sla_clocks import mark_clocks_stale
 
 SENDING_LEASE_S = 60
 # A status or an echo settles a send within seconds; after this long a person must look.
@@ -243,6 +244,7 @@ def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str, now
             due_at=now,
         ),
     )
+    mark_clocks_stale(conn, [action.conversation_id])
 
 
 def wait_for_approval(conn: Connection, action: ClaimedAction) -> None:

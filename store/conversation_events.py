@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from store.db import Connection
+from store.sla_clocks import note_change
 
 EventKind = Literal[
     "claimed", "assigned", "transferred", "unassigned", "snoozed", "woken", "resolved", "reopened", "returned"
@@ -57,6 +58,7 @@ def add_conversation_event(
             until,
         ),
     )
+    note_change(conn, tenant_id, conversation_id, kind=kind, until=until)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from store.customer_returns import note_reopened, note_woken
 from store.db import Connection, StoreError
+from store.sla_clocks import note_change
 
 # As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
 PERSON_STAYS_FOR_H = 24
@@ -144,7 +145,7 @@ def place_conversation(
 
 def close_conversation(conn: Connection, conversation_id: str) -> None:
     """A rule resolves it; the customer's next message opens it again."""
-    conn.execute(
+    closed = conn.execute(
         """
         WITH closed AS (
             UPDATE conversation
@@ -155,9 +156,12 @@ def close_conversation(conn: Connection, conversation_id: str) -> None:
         )
         INSERT INTO conversation_event (tenant_id, conversation_id, kind, by_rule, assignee_id, queue)
         SELECT tenant_id, id, 'resolved', 'automation', assignee_id, queue FROM closed
+        RETURNING tenant_id
         """,
         (conversation_id,),
-    )
+    ).fetchone()
+    if closed:
+        note_change(conn, closed[0], conversation_id, kind="resolved")
 
 
 def list_identities(conn: Connection, customer_id: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from store.edits import look_again
 from store.examples import forget_examples
 from store.intake import StartedRun, add_messages, find_message_ids, message_key
 from store.messages import claim_contexts
+from store.sla_clocks import mark_clocks_stale
 from store.survey_answers import forget_answers
 
 ERASED = "[erased]"
@@ -64,7 +65,10 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
     forget_answers(conn, ids)
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
-    return _judge_bursts_anew(conn, tenant_id, erased)
+    started = _judge_bursts_anew(conn, tenant_id, erased)
+    # Nobody waits for an answer to what they have taken back.
+    mark_clocks_stale(conn, {one.conversation_id for one in erased if one.conversation_id})
+    return started
 
 
 def _forget_words(conn: Connection, ids: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Two customers that turned out to be one person: everything of the younger record moves to the older one."""
 
 from store.db import Connection
+from store.sla_clocks import move_clocks
 from store.work_merging import merge_work
 
 
@@ -65,6 +66,7 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
         conn.execute("UPDATE alert SET conversation_id = %s WHERE conversation_id = %s", (stays, moved))
         merge_work(conn, moved=moved, stays=stays)
         _merge_marks(conn, moved=moved, stays=stays)
+        move_clocks(conn, moved=moved, stays=stays)
         # Open if either is; where the newest message put it, unless an open one stands higher.
         conn.execute(
             """

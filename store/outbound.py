@@ -9,6 +9,7 @@ from uuid import UUID
 from channels.base import DeliveryStatus, InboundMessage
 from store.db import Connection
 from store.intake import key_of, message_key
+from store.sla_clocks import mark_clocks_stale
 
 # An echo later than this after a send that nobody knows the fate of is a person who typed the same words.
 ECHO_WINDOW_S = 900
@@ -269,6 +270,7 @@ def note_human_answers(conn: Connection, answered: Mapping[str, datetime | None]
         """,
         (sorted(answered), [answered[one] for one in sorted(answered)]),
     )
+    mark_clocks_stale(conn, answered)
 
 
 @dataclass(frozen=True)
@@ -346,3 +348,4 @@ def _claim_early_echo(conn: Connection, tenant_id: int, own: OwnMessage) -> None
             """,
             {"id": own.conversation_id},
         )
+        mark_clocks_stale(conn, [own.conversation_id])

@@ -25,6 +25,7 @@ from store.decisions import add_decision
 from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
+from store.sla_clocks import recompute_clocks
 from store.tenants import has_crm
 from worker.churn_step import review_mood
 from worker.routing_step import build_facts, is_newest, takes_over
@@ -147,4 +148,5 @@ def _decide_anew(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+    recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
     return decision, applied

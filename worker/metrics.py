@@ -17,6 +17,10 @@ CHANNEL_ACCOUNTS = Gauge("earshot_channel_accounts", "Channel accounts by what i
 CHANNEL_ALERTS = Counter("earshot_channel_alerts_total", "Alerts about channel accounts", ["kind"])
 ALERTS = Counter("earshot_alerts_total", "Alerts that people were to hear of", ["kind"])
 ALERT_DELIVERIES = Counter("earshot_alert_deliveries_total", "Alerts sent to targets, one for each try", ["outcome"])
+SLA_OPEN_CLOCKS = Gauge(
+    "earshot_sla_open_clocks", "Clocks that have not stopped; breached: late and unanswered", ["kind", "state"]
+)
+SLA_ALERTS = Counter("earshot_sla_alerts_total", "Clocks that were told to people as nearly late or late", ["kind"])
 
 
 def serve(*, host: str, port: int) -> None:

@@ -32,6 +32,7 @@ from store.runs import (
     take_due_runs,
     take_place_runs,
 )
+from store.sla_clocks import recompute_clocks
 from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
 from worker.app import app
@@ -200,6 +201,7 @@ def _place_provisionally(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+    recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=deps.tenants.get(ref.tenant_id))
 
 
 def apply_waiting_notices(deps: Deps) -> None:

@@ -21,6 +21,7 @@ from store.effective_labels import find_effective_label
 from store.internal_actions import add_tags, find_escalation
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
+from store.sla_clocks import recompute_clocks
 from store.tenants import has_crm
 from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
@@ -184,9 +185,11 @@ def decide_and_store(
         add_tags(conn, ref, conversation.id, decision.tags)
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
-    return _plan_actions(
+    pending = _plan_actions(
         conn, ref, decision, conversation=conversation, tenant=tenant, language=facts.language, now=now
     )
+    recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
+    return pending
 
 
 def _plan_actions(

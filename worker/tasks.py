@@ -18,6 +18,7 @@ from worker import (
     fusion,
     notify,
     reconcile,
+    sla_watch,
     steps,
     sweep_plan,
     sweeps,
@@ -211,6 +212,12 @@ def recount_topics(**_: Any) -> None:
 def notify_people(**_: Any) -> None:
     """Send alerts where tenants want them."""
     _quietly(lambda: notify.notify(deps(), now=datetime.now(UTC)), name="notify")
+
+
+@app.task(name="earshot.watch_clocks", queue="maintenance")
+def watch_clocks(**_: Any) -> None:
+    """Tell warnings and breaches of the tenants' service levels."""
+    _quietly(lambda: sla_watch.watch_clocks(deps()), name="watch_clocks")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")

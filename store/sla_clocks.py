@@ -1,0 +1,347 @@
+"""The SLA clocks of conversations: computed from rows, so that the order in which anything came changes nothing.
+
+Whoever changes what clocks are made of calls `recompute_clocks` at the end of the same transaction, with the conversation's row
+locked; who has no tenant settings at hand calls `mark_clocks_stale`, and the next tick of `worker.sla_watch` computes them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from config.tenant import TenantConfig
+from routing.sla_clocks import Clock, Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
+from store.db import Connection
+
+# What is older stands as it is, unless a clock that is still running began there.
+LOOK_BACK = timedelta(days=90)
+MOST_MESSAGES = 2000
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What is read: everything since then, as of now by the Postgres clock."""
+
+    since: datetime
+    now: datetime
+
+
+def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig) -> None:
+    """Bring the clocks of one conversation in line with its rows; repeating it changes nothing.
+
+    To be called at the end of any transaction that changed a message's decision, noted a person's answer, or resolved, reopened,
+    snoozed or woke the conversation: when that began and ended is read off the conversation's row here and kept. Writes no alert.
+    Locks the conversation's row.
+    """
+    found = conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,)).fetchone()
+    # Before anything is read: a mark that is set meanwhile stays for the next time.
+    conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
+    if found is None:
+        return  # merged into another one, whose clocks are stale
+    span = _span_of(conn, conversation_id)
+    story = _note_rests(
+        conn, tenant_id, conversation_id, _read_story(conn, conversation_id, span), tenant=tenant, span=span
+    )
+    clocks = clocks_of(story, sla=tenant.sla, hours=tenant.hours, now=span.now)
+    carried = _drop_wrong(conn, conversation_id, clocks, story=story, tenant=tenant, since=span.since)
+    _upsert(conn, tenant_id, conversation_id, clocks)
+    _carry_over(conn, conversation_id, carried)
+
+
+def mark_clocks_stale(conn: Connection, conversation_ids: Iterable[str]) -> None:
+    """Have their clocks computed again at the next tick. The transaction must act for their tenant."""
+    conn.execute(
+        """
+        INSERT INTO stale_clock (conversation_id, tenant_id)
+        SELECT id, tenant_id FROM conversation WHERE id = ANY(%s::uuid[]) ORDER BY id
+        ON CONFLICT (conversation_id) DO UPDATE SET marked_at = now()
+        """,
+        (sorted(conversation_ids),),
+    )
+
+
+def note_change(
+    conn: Connection, tenant_id: int, conversation_id: str, *, kind: str, until: datetime | None = None
+) -> None:
+    """What was done with a conversation, for its clocks: when it was resolved or put to sleep is kept at once, also when it is open
+    again before anybody computes; for the rest it is marked stale.
+    """
+    if kind in {"resolved", "snoozed"}:
+        _begin_rest(conn, tenant_id, conversation_id, kind, until=until)
+    mark_clocks_stale(conn, [conversation_id])
+
+
+def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
+    """Two conversations become one: the rests of both count, the clocks are computed anew. Before the moved one is deleted."""
+    conn.execute(
+        """
+        UPDATE conversation_rest
+        SET conversation_id = %s, ended_at = coalesce(ended_at, now())
+        WHERE conversation_id = %s
+        """,
+        (stays, moved),
+    )
+    conn.execute(
+        """
+        UPDATE sla_clock AS c
+        SET conversation_id = %(stays)s
+        WHERE conversation_id = %(moved)s AND NOT EXISTS (
+            SELECT FROM sla_clock AS o
+            WHERE o.conversation_id = %(stays)s AND o.kind = c.kind AND o.started_at = c.started_at
+        )
+        """,
+        {"stays": stays, "moved": moved},
+    )
+    mark_clocks_stale(conn, [stays])
+
+
+def _span_of(conn: Connection, conversation_id: str) -> _Span:
+    row = conn.execute(
+        """
+        SELECT now(), least(now() - %s, (
+            SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %s AND ended_at IS NULL
+        ))
+        """,
+        (LOOK_BACK, conversation_id),
+    ).fetchone()
+    assert row is not None
+    return _Span(now=row[0], since=row[1])
+
+
+def _read_story(conn: Connection, conversation_id: str, span: _Span) -> Story:
+    return Story(
+        wrote=_list_written(conn, conversation_id, span.since),
+        answered=_list_answers(conn, conversation_id, span.since),
+        rests=_list_rests(conn, conversation_id, span.since),
+    )
+
+
+def _list_written(conn: Connection, conversation_id: str, since: datetime) -> tuple[Wrote, ...]:
+    """The customer's live messages with the decision that counts for their clocks.
+
+    That is the first one made with the model's answer (the keyword reading's until then), or the newest where the words were
+    changed or a person has corrected the label. A message whose automation failed and fell to a person needs one.
+    """
+    rows = conn.execute(
+        """
+        SELECT least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
+               d.queue <> 'auto' OR EXISTS (
+                   SELECT FROM action AS a JOIN alert AS x
+                     ON x.tenant_id = a.tenant_id AND x.key = 'needs_person:' || a.id::text
+                   WHERE a.message_id = m.id
+               )
+        FROM message AS m CROSS JOIN LATERAL (
+            SELECT r.priority, r.queue
+            FROM routing_decision AS r
+            WHERE r.message_id = m.id
+            ORDER BY r.provisional,
+                     CASE WHEN m.edits > 0 OR jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0
+                          THEN r.created_at END DESC NULLS LAST,
+                     r.id
+            LIMIT 1
+        ) AS d
+        WHERE m.conversation_id = %s AND m.sent_at >= %s AND m.direction = 'inbound' AND NOT m.is_history
+          AND (m.state <> 'erased' OR EXISTS (SELECT FROM sla_clock AS c WHERE c.message_id = m.id AND c.ended_at IS NOT NULL))
+        ORDER BY m.sent_at DESC, m.id DESC
+        LIMIT %s
+        """,
+        (conversation_id, since, MOST_MESSAGES),
+    ).fetchall()
+    return tuple(Wrote(*row) for row in rows)
+
+
+def _list_answers(conn: Connection, conversation_id: str, since: datetime) -> tuple[datetime, ...]:
+    """When people answered. The conversation's own note of the newest is among them: an echo may not have its place yet."""
+    rows = conn.execute(
+        """
+        SELECT least(sent_at, received_at)
+        FROM message
+        WHERE conversation_id = %s AND sent_at >= %s AND direction = 'outbound' AND author = 'human' AND NOT is_history
+        UNION
+        SELECT last_human_answer_at FROM conversation WHERE id = %s AND last_human_answer_at >= %s
+        """,
+        (conversation_id, since, conversation_id, since),
+    ).fetchall()
+    return tuple(row[0] for row in rows)
+
+
+def _list_rests(conn: Connection, conversation_id: str, since: datetime) -> tuple[Rest, ...]:
+    rows = conn.execute(
+        """
+        SELECT kind, began_at,
+               CASE WHEN kind = 'snoozed' THEN least(ended_at, until) WHEN by_hand THEN ended_at END
+        FROM conversation_rest
+        WHERE conversation_id = %s AND (began_at >= %s OR ended_at IS NULL)
+        """,
+        (conversation_id, since),
+    ).fetchall()
+    return tuple(Rest(*row) for row in rows)
+
+
+def _note_rests(
+    conn: Connection, tenant_id: int, conversation_id: str, story: Story, *, tenant: TenantConfig, span: _Span
+) -> Story:
+    """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now."""
+    row = conn.execute(
+        """
+        SELECT state = 'resolved', snoozed_until
+        FROM conversation
+        WHERE id = %s
+        """,
+        (conversation_id,),
+    ).fetchone()
+    assert row is not None
+    resolved, snoozed_until = row
+    # A conversation in which nobody had to do anything has nothing to rest from.
+    changed = False
+    if not resolved:
+        changed |= _end_rest(conn, conversation_id, "resolved")
+    elif has_open_episode(story, sla=tenant.sla):
+        changed |= _begin_rest(conn, tenant_id, conversation_id, "resolved", until=None)
+    if snoozed_until is None or snoozed_until <= span.now:
+        changed |= _end_rest(conn, conversation_id, "snoozed")
+    else:
+        changed |= _begin_rest(conn, tenant_id, conversation_id, "snoozed", until=snoozed_until)
+    return _read_story(conn, conversation_id, span) if changed else story
+
+
+def _begin_rest(conn: Connection, tenant_id: int, conversation_id: str, kind: str, *, until: datetime | None) -> bool:
+    row = conn.execute(
+        """
+        INSERT INTO conversation_rest AS r (tenant_id, conversation_id, kind, began_at, until)
+        VALUES (%s, %s, %s, now(), %s)
+        ON CONFLICT (conversation_id, kind) WHERE ended_at IS NULL DO UPDATE
+            SET until = EXCLUDED.until
+            WHERE r.until IS DISTINCT FROM EXCLUDED.until
+        RETURNING id
+        """,
+        (tenant_id, conversation_id, kind, until),
+    ).fetchone()
+    return row is not None
+
+
+def _end_rest(conn: Connection, conversation_id: str, kind: str) -> bool:
+    """by_hand: nothing came in from the customer since, so a person did it."""
+    return (
+        conn.execute(
+            """
+            UPDATE conversation_rest AS r
+            SET ended_at = now(), by_hand = NOT EXISTS (
+                SELECT FROM message AS m
+                WHERE m.conversation_id = r.conversation_id AND m.direction = 'inbound' AND NOT m.is_history
+                  AND greatest(m.sent_at, m.received_at) > r.began_at
+            )
+            WHERE conversation_id = %s AND kind = %s AND ended_at IS NULL
+            """,
+            (conversation_id, kind),
+        ).rowcount
+        > 0
+    )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was said already about a running clock whose start has moved."""
+
+    kind: str
+    warned_at: datetime | None
+    warning_alert_id: str | None
+    breached_at: datetime | None
+    breach_alert_id: str | None
+
+
+def _drop_wrong(
+    conn: Connection,
+    conversation_id: str,
+    clocks: tuple[Clock, ...],
+    *,
+    story: Story,
+    tenant: TenantConfig,
+    since: datetime,
+) -> list[_Said]:
+    """Delete clocks that never were, and running ones whose target was switched off. What has ended under a target stays."""
+    starts = sorted(starts_of(story, sla=tenant.sla))
+    rows = conn.execute(
+        """
+        DELETE FROM sla_clock AS c
+        WHERE conversation_id = %s AND started_at >= %s AND (
+            NOT EXISTS (
+                SELECT FROM unnest(%s::text[], %s::timestamptz[]) AS start (kind, started_at)
+                WHERE start.kind = c.kind AND start.started_at = c.started_at
+            ) OR (ended_at IS NULL AND NOT EXISTS (
+                SELECT FROM unnest(%s::text[], %s::timestamptz[]) AS given (kind, started_at)
+                WHERE given.kind = c.kind AND given.started_at = c.started_at
+            ))
+        )
+        RETURNING kind, warned_at, warning_alert_id::text, breached_at, breach_alert_id::text, ended_at IS NULL
+        """,
+        (
+            conversation_id,
+            since,
+            [kind for kind, _ in starts],
+            [start for _, start in starts],
+            [clock.kind for clock in clocks],
+            [clock.started_at for clock in clocks],
+        ),
+    ).fetchall()
+    return [_Said(*row[:5]) for row in rows if row[5] and (row[2] or row[4])]
+
+
+def _carry_over(conn: Connection, conversation_id: str, said: list[_Said]) -> None:
+    for one in said:
+        conn.execute(
+            """
+            UPDATE sla_clock
+            SET warned_at = coalesce(warned_at, %(warned_at)s),
+                warning_alert_id = coalesce(warning_alert_id, %(warning_alert_id)s),
+                breached_at = coalesce(breached_at, %(breached_at)s),
+                breach_alert_id = coalesce(breach_alert_id, %(breach_alert_id)s)
+            WHERE conversation_id = %(conversation_id)s AND kind = %(kind)s AND ended_at IS NULL
+            """,
+            {"conversation_id": conversation_id, **vars(one)},
+        )
+
+
+def _upsert(conn: Connection, tenant_id: int, conversation_id: str, clocks: tuple[Clock, ...]) -> None:
+    conn.execute(
+        """
+        INSERT INTO sla_clock AS c (
+            tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min, counts, due_at,
+            warn_at, state, met_at, ended_at, paused_min
+        )
+        SELECT %s, %s, given.*
+        FROM unnest(
+            %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::text[],
+            %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::double precision[]
+        ) AS given
+        ON CONFLICT (conversation_id, kind, started_at) DO UPDATE
+            SET message_id = EXCLUDED.message_id, episode_at = EXCLUDED.episode_at, priority = EXCLUDED.priority,
+                queue = EXCLUDED.queue, target_min = EXCLUDED.target_min, counts = EXCLUDED.counts, due_at = EXCLUDED.due_at,
+                warn_at = EXCLUDED.warn_at, state = EXCLUDED.state, met_at = EXCLUDED.met_at, ended_at = EXCLUDED.ended_at,
+                paused_min = EXCLUDED.paused_min,
+                -- Due again: what was said before no longer holds.
+                breached_at = CASE WHEN EXCLUDED.state = 'breached' THEN c.breached_at END
+            -- A clock that has stopped keeps the target it had, whatever the tenant sets later.
+            WHERE c.ended_at IS NULL
+               OR (c.message_id, c.episode_at, c.priority, c.queue, c.met_at, c.ended_at)
+                  IS DISTINCT FROM (EXCLUDED.message_id, EXCLUDED.episode_at, EXCLUDED.priority, EXCLUDED.queue,
+                                    EXCLUDED.met_at, EXCLUDED.ended_at)
+        """,
+        (
+            tenant_id,
+            conversation_id,
+            [clock.message_id for clock in clocks],
+            [clock.kind for clock in clocks],
+            [clock.episode_at for clock in clocks],
+            [clock.started_at for clock in clocks],
+            [clock.priority for clock in clocks],
+            [clock.queue for clock in clocks],
+            [clock.target_min for clock in clocks],
+            [clock.counts for clock in clocks],
+            [clock.due_at for clock in clocks],
+            [clock.warn_at for clock in clocks],
+            [clock.state for clock in clocks],
+            [clock.met_at for clock in clocks],
+            [clock.ended_at for clock in clocks],
+            [clock.paused_min for clock in clocks],
+        ),
+    )
