@@ -39,11 +39,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A conversation that waits for a person. waited_s: since it was first to be given to somebody."""
+    """A conversation that waits for a person. waited_s: since it was first to be given to somebody.
+
+    prefers: the agent whom an action of the tenant's names; they get it whatever their queues and skills, if they have room.
+    """
 
     queue: str
     skill: str | None = None
     waited_s: float = 0.0
+    prefers: int | None = None
 
 
 def choose_agent(agents: Iterable[Candidate], wanted: Wanted, *, skill_wait_s: float) -> int | None:
@@ -52,7 +56,10 @@ def choose_agent(agents: Iterable[Candidate], wanted: Wanted, *, skill_wait_s: f
 
     Without the wanted skill nobody gets it until it has waited for `skill_wait_s`.
     """
-    able = [agent for agent in agents if agent.has_room() and agent.serves(wanted.queue)]
+    free = [agent for agent in agents if agent.has_room()]
+    if wanted.prefers in {agent.user_id for agent in free}:
+        return wanted.prefers
+    able = [agent for agent in free if agent.serves(wanted.queue)]
     skilled = [agent for agent in able if wanted.skill is None or wanted.skill in agent.skills]
     choice = skilled or (able if wanted.waited_s >= skill_wait_s else [])
     return min(choice, key=_rank).user_id if choice else None

@@ -18,36 +18,42 @@ def lock_assignments(conn: Connection, tenant_id: int) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('assignments:' || %s, 0))", (tenant_id,))
 
 
-def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, skill: str | None) -> None:
-    """What the newest decision says: whether somebody shall be given the conversation, and which skill it takes."""
+def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None) -> None:
+    """What the newest decision says: whether somebody shall be given the conversation, and which skill it takes.
+
+    keeps: an earlier wish stands, because a second look plans no actions and takes none back.
+    """
     conn.execute(
         """
         UPDATE conversation
-        SET skill_wanted = %(skill)s, wants_agent = %(wanted)s AND assignee_id IS NULL,
+        SET skill_wanted = %(skill)s, wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
             wants_agent_since = CASE
-                WHEN %(wanted)s AND assignee_id IS NULL THEN coalesce(wants_agent_since, now())
+                WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL
+                THEN coalesce(wants_agent_since, now())
             END
         WHERE id = %(id)s
         """,
-        {"id": conversation_id, "wanted": wanted, "skill": skill},
+        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill},
     )
 
 
 @dataclass(frozen=True)
 class WantingAgent:
-    """A conversation that somebody shall be given. wanted_since: since when."""
+    """A conversation that somebody shall be given. wanted_since: since when. prefers: the person whom the tenant's action names."""
 
     id: str
     queue: str
     skill: str | None
     wanted_since: datetime
+    prefers: int | None
 
 
 def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[WantingAgent]:
     """What waits to be given to somebody, by priority, then the longest waiting; locked. What others hold right now is left out."""
     rows = conn.execute(
         """
-        SELECT id::text, queue, skill_wanted, wants_agent_since
+        SELECT id::text, queue, skill_wanted, wants_agent_since,
+               (SELECT u.id FROM app_user AS u WHERE u.email = lower(conversation.assignee_hint)) AS prefers
         FROM conversation
         WHERE tenant_id = %s AND wants_agent AND assignee_id IS NULL AND state = 'open' AND queue IS NOT NULL
           AND (snoozed_until IS NULL OR snoozed_until <= now())

@@ -85,6 +85,7 @@ class Filters:
     priority: str | None = None
     assignee_id: int | None = None
     state: Literal["open", "snoozed", "resolved"] | None = None
+    tag: str | None = None
 
 
 def list_conversations(
@@ -103,6 +104,10 @@ def list_conversations(
           AND (%(queue)s::text IS NULL OR c.queue = %(queue)s)
           AND (%(priority)s::text IS NULL OR c.priority = %(priority)s)
           AND (%(assignee_id)s::bigint IS NULL OR coalesce(c.assignee_id, 0) = %(assignee_id)s)
+          AND (
+              %(tag)s::text IS NULL
+              OR EXISTS (SELECT FROM conversation_tag AS t WHERE t.conversation_id = c.id AND t.tag = %(tag)s)
+          )
           AND CASE %(state)s::text
               WHEN 'open' THEN c.state = 'open' AND coalesce(c.snoozed_until <= now(), true)
               WHEN 'snoozed' THEN c.state = 'open' AND c.snoozed_until > now()
@@ -123,6 +128,7 @@ def list_conversations(
             "priority": filters.priority,
             "assignee_id": filters.assignee_id,
             "state": filters.state,
+            "tag": filters.tag,
             "after_priority": after[0] if after else None,
             "after_since": after[1] if after else None,
             "after_id": after[2] if after else None,

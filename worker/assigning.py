@@ -32,8 +32,8 @@ def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *,
     is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
     wanted = is_wished or decision.queue in tenant.assignment.auto_assign
     wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
-    skill = getattr(decision, "skill", None) or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
-    want_agent(conn, conversation_id, wanted=wanted, skill=skill)
+    skill = decision.skill or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
+    want_agent(conn, conversation_id, wanted=wanted, keeps=decision.queue != "auto", skill=skill)
 
 
 def tick(deps: Deps, *, now: datetime) -> None:
@@ -69,7 +69,7 @@ def _give_out(conn: Connection, tenant_id: int, *, config: TenantConfig, seen_si
         return 0
     given = 0
     for waiting in lock_wanting(conn, tenant_id, limit=ASSIGNED_PER_ROUND):
-        wanted = Wanted(waiting.queue, waiting.skill, (now - waiting.wanted_since).total_seconds())
+        wanted = Wanted(waiting.queue, waiting.skill, (now - waiting.wanted_since).total_seconds(), waiting.prefers)
         chosen = choose_agent(agents.values(), wanted, skill_wait_s=60.0 * config.assignment.skill_wait_min)
         if chosen is None:
             continue

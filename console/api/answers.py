@@ -197,6 +197,7 @@ class ConversationAnswer(BaseModel):
     """
 
     conversation: Work
+    tags: list[str]
     decision: DecisionAnswer | None
     messages: list[MessageAnswer]
     earlier_cursor: str | None

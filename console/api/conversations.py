@@ -28,6 +28,7 @@ from store.conversation_page import (
     list_conversation_actions,
     list_conversation_messages,
 )
+from store.internal_actions import list_tags
 from store.work_items import get_work_item
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ blueprint = new_blueprint("conversations", __name__)
 def list_all(query: ConversationQuery) -> Response:
     """By priority, then the longest waiting. No customer text. What is added meanwhile never moves what is still to come."""
     who = caller()
-    filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state)
+    filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state, query.tag)
     after = read_place(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
         found = list_conversations(conn, who.tenant_id, filters, after=after, limit=query.limit + 1)
@@ -74,6 +75,7 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
         decision = find_placing_decision(conn, who.tenant_id, conversation_id)
         body = ConversationAnswer(
             conversation=Work.of_item(conn, who.tenant_id, item),
+            tags=list_tags(conn, conversation_id),
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],
             earlier_cursor=write_cursor((shown[0].sent_at, shown[0].id)) if len(messages) > query.limit else None,

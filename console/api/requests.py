@@ -64,6 +64,7 @@ class ConversationQuery(Strict):
     priority: Priority | None = None
     assignee: Annotated[str, StringConstraints(pattern=r"^(me|none|[1-9][0-9]{0,17})$")] | None = None
     state: Literal["open", "snoozed", "resolved"] | None = None
+    tag: str | None = Field(default=None, min_length=1, max_length=64)
     cursor: str | None = Field(default=None, max_length=400)
     limit: int = Field(default=50, ge=1, le=100)
 

@@ -194,6 +194,12 @@ def test_a_list_is_narrowed(call, boss, ann, owner, acme):
     assert ids("state=snoozed") == ids("queue=sales") == [asleep]
     assert ids("state=resolved") == ids("priority=P1") == [done]
     assert set(ids("assignee=none")) == {asleep, done}
+    owner.execute(
+        "INSERT INTO conversation_tag (conversation_id, tag, tenant_id, message_id) VALUES (%s, 'vip', %s, %s)",
+        (asleep, acme, uuid4()),
+    )
+    assert ids("tag=vip") == [asleep] and ids("tag=other") == []
+    assert call(boss, "GET", f"/conversations/{asleep}").json["tags"] == ["vip"]
     assert call(boss, "GET", "/conversations?queue=nowhere").json["field"] == "queue"
     assert call(boss, "GET", "/conversations?tenant=other").json["field"] == "tenant"
 

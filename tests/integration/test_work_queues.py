@@ -9,6 +9,7 @@ import pytest
 from config.assignment import AssignmentConfig
 from config.tenant import TenantConfig
 from store.agents import lock_agent
+from store.assignments import want_agent
 from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
@@ -155,6 +156,21 @@ def test_the_skill_is_waited_for(owner, acme, assign):
     assert (field(owner, fresh, "assignee_id"), field(owner, old, "assignee_id")) == (None, plain)
     senior = add_agent(owner, acme, skills=["senior"])
     assert assign() == 1 and field(owner, fresh, "assignee_id") == senior
+
+
+def test_a_second_look_takes_no_wish_back_and_an_automation_does(database, owner, acme):
+    one = wanting(owner, acme)
+    for keeps in (True, False):
+        with database.tenant_transaction(acme) as conn:
+            want_agent(conn, one, wanted=False, keeps=keeps, skill=None)
+        assert field(owner, one, "wants_agent") is keeps
+
+
+def test_whom_an_action_names_is_preferred(owner, acme, assign):
+    add_agent(owner, acme)
+    named = add_agent(owner, acme, email="named@example.com", queues=["sales"])
+    one = wanting(owner, acme, assignee_hint="Named@example.com")
+    assert assign() == 1 and field(owner, one, "assignee_id") == named
 
 
 def test_only_people_who_are_there_are_given_anything(owner, acme, tenant_ids, assign):

@@ -47,6 +47,13 @@ def test_the_skill_is_waited_for_and_then_anybody_may():
     assert choose(plain, senior, wanted=Wanted("senior", "senior", waited_s=900)) == 2
 
 
+def test_whom_the_tenant_names_gets_it_if_they_have_room():
+    named = Candidate(2, 5, 4, queues=frozenset({"sales"}))
+    assert choose(Candidate(1, 5, 0), named, wanted=Wanted("senior", "senior", prefers=2)) == 2
+    assert choose(Candidate(1, 5, 0), Candidate(2, 5, 5), wanted=Wanted("support", prefers=2)) == 1
+    assert choose(Candidate(1, 5, 0), wanted=Wanted("support", prefers=9)) == 1
+
+
 def test_what_a_decision_without_a_skill_asks_for():
     assert skill_wanted(queue="senior", priority="P2") == "senior"
     assert skill_wanted(queue="support", priority="P1") == "senior"
