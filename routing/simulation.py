@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from routing.actions import INTERNAL, INVITATIONS
 from routing.facts import RoutingPolicy
+from routing.place import Claim, takes_place
 from routing.remembered_rulings import Planned, RememberedRulings, Ruling
 
 _DAY_S = 24 * 3600.0
@@ -129,20 +130,20 @@ class Side:
         standing = self._diverged.get(past.conversation_id, real)
         if standing is None:
             above = stored.get("open_priority")
-            held = above in _STANDS_HIGH and above < ruling.priority and not self._answered(past, since=0.0)
+            held = above in _STANDS_HIGH and above < ruling.priority and not self._answered_at(past)
             return not held and (past.applied or above in _STANDS_HIGH)
-        if (past.sent_at, past.message_id) < (standing.sent_at, standing.message_id):
-            return False
-        return not (
-            standing.message_id != past.message_id
-            and standing.priority in _STANDS_HIGH
-            and standing.priority < ruling.priority
-            and not self._answered(past, since=standing.sent_at)
+        if stored.get("outcome") == "analyzed" and not stored.get("open_priority"):  # it was closed
+            return (past.sent_at, past.message_id) >= (standing.sent_at, standing.message_id)
+        return takes_place(
+            Claim(ruling.priority, past.sent_at, past.message_id),
+            Claim(standing.priority, standing.sent_at, standing.message_id),
+            answered_at=self._answered_at(past),
         )
 
-    def _answered(self, past: PastDecision, *, since: float) -> bool:
+    def _answered_at(self, past: PastDecision) -> float | None:
+        """A person's last answer that was known when the decision was made."""
         answers = self.answers.get(past.conversation_id, ())
-        return any(one.sent_at >= since and one.known_at <= past.decided_at for one in answers)
+        return max((one.sent_at for one in answers if one.known_at <= past.decided_at), default=None)
 
     def _note(self, past: PastDecision, ruling: Ruling, *, applied: bool, real: _Standing | None) -> None:
         """Remember in which way this side has left history, until it meets it again."""

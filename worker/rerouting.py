@@ -7,6 +7,7 @@ from typing import Any
 
 from config.tenant import TenantConfig
 from routing.facts import Decision, RoutingPolicy
+from routing.place import Claim, takes_place
 from routing.playbooks import policy_for
 from routing.rules import decide
 from routing.stored_facts import StoredInputsError, facts_from_json
@@ -18,7 +19,7 @@ from store.messages import share_contexts
 from store.open_places import OpenPlace, PlacingMessage, is_in_somebodys_hands, list_open_places, list_placing_messages
 from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
-from worker.routing_step import STANDS_HIGH, with_label
+from worker.routing_step import with_label
 
 BATCH = 50
 
@@ -124,14 +125,10 @@ def _choose(
         if label:
             facts = replace(with_label(facts, label.analysis), corrected=label.corrected)
         decision = decide(facts, policy)
-        if chosen is None or not _holds(chosen, decision, conversation=conversation):
+        if chosen is None or takes_place(
+            Claim(decision.priority, message.sent_at, message.message_id),
+            Claim(chosen[1].priority, chosen[0].sent_at, chosen[0].message_id),
+            answered_at=conversation.last_human_answer_at,
+        ):
             chosen = message, decision, facts
     return chosen
-
-
-def _holds(placed: tuple[PlacingMessage, Decision, Any], later: Decision, *, conversation: Conversation) -> bool:
-    """Whether an earlier message keeps the conversation: as worker.routing_step has it."""
-    message, decision, _ = placed
-    answered_at = conversation.last_human_answer_at
-    answered = answered_at is not None and answered_at >= message.sent_at
-    return not answered and decision.priority in STANDS_HIGH and decision.priority < later.priority
