@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from store.conversation_events import Actor
 from store.sla_alerts import MOST_SINGLE_ALERTS
 from store.sla_clocks import recompute_clocks
-from store.work_items import get_work_item, reopen, resolve, snooze
+from store.work_items import get_work_item, reopen_item, resolve_item, snooze_item
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation
 from worker import reconcile
@@ -172,12 +172,12 @@ def test_an_agents_snooze_pauses_the_resolution_and_resolving_ends_it(deps, rece
         with deps.database.tenant_transaction(tenant_id) as conn:
             what(conn, tenant_id, get_work_item(conn, tenant_id, conversation_id), actor=actor, **more)
 
-    act(snooze, until=datetime.now(UTC) + timedelta(hours=1))
+    act(snooze_item, until=datetime.now(UTC) + timedelta(hours=1))
     watch_clocks(deps)
     assert states(owner) == [("first_answer", "running"), ("resolution", "paused")]
-    act(resolve)
-    act(reopen)
-    act(resolve)
+    act(resolve_item)
+    act(reopen_item)
+    act(resolve_item)
     watch_clocks(deps)
     assert states(owner) == [("first_answer", "cancelled"), ("resolution", "met")]
 
