@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from config.words import ActionKind
 from routing import reasons
-from routing.actions import CUSTOMER_FACING, INTERNAL, INVITATIONS, MONEY_LIKE, THANKFUL
+from routing.actions import CUSTOMER_FACING, INTERNAL, INVITATIONS, MONEY_LIKE, OUTLASTS_ESCALATION, THANKFUL
 from routing.facts import COMMENT_SURFACES, Label, PlannedAction, RoutingFacts, RoutingPolicy
 from routing.surveys import no_invitation
 
@@ -64,7 +64,7 @@ def _forbidden_to_everybody(kind: ActionKind, facts: RoutingFacts, *, label: Lab
         return "it was written in a group, where a private answer would surprise"
     if kind in CUSTOMER_FACING and facts.human_took_over:
         return "a person has taken the conversation over"
-    if kind in CUSTOMER_FACING and facts.escalated:
+    if kind in CUSTOMER_FACING - OUTLASTS_ESCALATION and facts.escalated:
         return "a person was called to this conversation, who answers"
     if kind in CUSTOMER_FACING and "safety" in facts.floor_hits:
         return "the text holds a danger to people, so a person answers"

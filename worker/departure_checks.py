@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from config.actions import ActionConfig
 from config.tenant import TenantConfig
-from routing.actions import CUSTOMER_FACING, refusal
+from routing.actions import CUSTOMER_FACING, OUTLASTS_ESCALATION, refusal
 from routing.contradictions import must_wait, withdrawal
 from routing.quiet_hours import age, in_quiet_hours, quiet_until
 from store.actions import APPROVE_WITHIN_H, ClaimedAction, is_contradicted
@@ -57,7 +57,7 @@ def find_refusal(
         reason
         or survey_refusal(conn, action, conversation=conversation, tenant=tenant)
         or withdrawal(action.kind, later)
-        or ("escalated" if find_escalation(conn, conversation.id) not in {None, action.message_id} else None)
+        or _stopped_by_escalation(conn, action, conversation_id=conversation.id)
     )
     if reason or action.kind not in CUSTOMER_FACING:
         return reason
@@ -67,6 +67,12 @@ def find_refusal(
     if must_wait(action.kind, later):
         return Wait(READING_S, "being_read")
     return _quiet(action, config=config, tenant=tenant, now=now)
+
+
+def _stopped_by_escalation(conn: Connection, action: ClaimedAction, *, conversation_id: str) -> str | None:
+    if action.kind in OUTLASTS_ESCALATION:
+        return None
+    return "escalated" if find_escalation(conn, conversation_id) not in {None, action.message_id} else None
 
 
 def _quiet(action: ClaimedAction, *, config: ActionConfig, tenant: TenantConfig, now: datetime) -> str | Wait | None:

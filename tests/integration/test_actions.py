@@ -15,6 +15,7 @@ from tests.webhooks import instagram_event, whatsapp_body, whatsapp_message
 from worker import delivery, reconcile
 
 REFUND = "The parcel is late for the third time. I want my money back!"
+COMPLAINT = "This is unacceptable, your driver was rude to me!"
 PRAISE = "Thank you so much, this is wonderful"
 BROKEN = "It does not work, the app shows an error"
 CALL = "Please call me back"
@@ -126,6 +127,12 @@ class TestAfterAnEscalation:
         assert any("a person was called to this conversation" in reason for reason in reasons)
         deliver(deps, ref, pending)
         assert len(sent()) == 1
+
+    def test_who_asks_for_money_later_still_gets_the_form(self, owner, write):
+        write(COMPLAINT)
+        assert ("escalate_to_human", "sent", None) in kinds(owner)
+        write(REFUND)
+        assert ("send_refund_form", "pending", None) in kinds(owner)
 
     def test_what_waited_from_before_is_called_off(self, deps, owner, write, settings_of, sent):
         settings_of("{actions,request_screenshot}", {"enabled": True})
