@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
+from store.alerts import NewAlert, raise_alert
 from store.db import Connection
 from store.runs import RunRef
 
@@ -36,13 +35,16 @@ def wish_assignee(conn: Connection, conversation_id: str, assignee: str) -> None
 
 def notify_people(conn: Connection, ref: RunRef, conversation_id: str, *, details: Mapping[str, Any]) -> None:
     """An alert for the tenant's people. details: labels and reasons, no customer text."""
-    conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
-        VALUES (%s, 'notify', %s, %s, %s, %s)
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        (ref.tenant_id, f"notify:{ref.message_id}", conversation_id, ref.message_id, Jsonb(dict(details))),
+    raise_alert(
+        conn,
+        ref.tenant_id,
+        NewAlert(
+            kind="notify",
+            key=f"notify:{ref.message_id}",
+            conversation_id=conversation_id,
+            message_id=ref.message_id,
+            details=dict(details),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from psycopg.types.json import Jsonb
 
+from routing.alerts import kind_of
 from store.db import Connection
 
 AlertKind = Literal["sla_warning", "sla_breach"]
@@ -124,8 +125,8 @@ def _count_recent_singles(conn: Connection, tenant_id: int, kind: AlertKind) -> 
 def _add_single(conn: Connection, tenant_id: int, kind: AlertKind, clock: _DueClock) -> str:
     row = conn.execute(
         """
-        INSERT INTO alert (tenant_id, kind, key, conversation_id, message_id, details)
-        VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO alert (tenant_id, kind, key, severity, queue, conversation_id, message_id, details)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (tenant_id, key) DO UPDATE SET resolved_at = NULL
         RETURNING id::text
         """,
@@ -133,6 +134,8 @@ def _add_single(conn: Connection, tenant_id: int, kind: AlertKind, clock: _DueCl
             tenant_id,
             kind,
             f"{kind}:{clock.id}",
+            kind_of(kind).severity,
+            clock.details.get("queue") or kind_of(kind).queue,
             clock.conversation_id,
             clock.message_id,
             Jsonb(clock.details),
@@ -158,13 +161,13 @@ def _mark(conn: Connection, kind: AlertKind, clock_ids: list[str], *, alert_id: 
 def _add_to_summed(conn: Connection, tenant_id: int, kind: AlertKind, clock_ids: list[str]) -> None:
     row = conn.execute(
         """
-        INSERT INTO alert (tenant_id, kind, key, details)
-        VALUES (%(tenant_id)s, %(kind)s,
-                %(kind)s || ':many:' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24'), '{"summed": true}')
+        INSERT INTO alert (tenant_id, kind, key, severity, queue, details)
+        VALUES (%(tenant_id)s, %(kind)s, %(kind)s || ':many:' || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24'),
+                %(severity)s, %(queue)s, '{"summed": true}')
         ON CONFLICT (tenant_id, key) DO UPDATE SET resolved_at = NULL
         RETURNING id::text
         """,
-        {"tenant_id": tenant_id, "kind": kind},
+        {"tenant_id": tenant_id, "kind": kind, "severity": kind_of(kind).severity, "queue": kind_of(kind).queue},
     ).fetchone()
     assert row is not None
     _mark(conn, kind, clock_ids, alert_id=row[0])
