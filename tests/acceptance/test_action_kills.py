@@ -218,7 +218,7 @@ def planned_and_kept(owner):
 @pytest.mark.parametrize(
     ("messages", "kills", "timeout_s"),
     [
-        pytest.param(150, 3, 150, id="150", marks=pytest.mark.timeout(170)),
+        pytest.param(80, 3, 150, id="80", marks=pytest.mark.timeout(170)),
         pytest.param(1500, 25, 1500, id="1500", marks=[pytest.mark.slow, pytest.mark.timeout(1600)]),
     ],
 )
