@@ -85,29 +85,35 @@ class Side:
         self._rulings = RememberedRulings(self.policy)
         self._own_rulings = {name: RememberedRulings(policy) for name, policy in self.own.items()}
 
-    def decide(self, past: PastDecision, *, real: _Standing | None) -> Ruling:
-        """The ruling on a past decision. real: what had placed its conversation in history before.
+    def decide(self, past: PastDecision, *, real: _Standing | None, plain: Ruling | None = None) -> Ruling:
+        """The ruling on a past decision. real: what had placed its conversation in history before. plain: this side's ruling on
+        the facts as they are stored, when the caller has it.
 
         Raises: StoredInputsError when this version can't read its facts.
         """
-        rulings = self._own_rulings.get(past.policy_hash, self._rulings) if self._own_rulings else self._rulings
         changed = self._overrides(past) if self._diverged or self._changed else None
-        ruling = rulings.rule_on({**past.inputs, **changed} if changed else past.inputs)
+        if plain is not None and not changed:
+            ruling = plain
+        else:
+            rulings = self._own_rulings.get(past.policy_hash, self._rulings) if self._own_rulings else self._rulings
+            (ruling,) = rulings.rule_on({**past.inputs, **changed} if changed else past.inputs)
         if past.conversation_id not in self._diverged and ruling.priority == past.priority:
             applied = past.applied
         else:
             applied = self._places(past, ruling, real=real)
         self._note(past, ruling, applied=applied, real=real)
-        return ruling._replace(applied=True) if applied else ruling
+        return Ruling._make((*ruling[:4], True)) if applied else ruling
 
     def _overrides(self, past: PastDecision) -> dict[str, Any] | None:
         """The facts that this side's own earlier decisions have made different; None when there are none."""
+        moves = self._changed.get(past.customer_id)
+        if moves is None and past.conversation_id not in self._diverged:
+            return None
         changed: dict[str, Any] = {}
         stored = past.inputs
         if past.conversation_id in self._diverged and stored.get("open_priority"):
             standing = self._diverged[past.conversation_id]
             changed["open_priority"] = standing.priority if standing else None
-        moves = self._changed.get(past.customer_id)
         if moves:
             before = stored.get("recent_actions", {})
             counts = dict(before)

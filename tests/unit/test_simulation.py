@@ -58,14 +58,14 @@ def test_remembered_rulings_are_those_that_decide_gives(seed):
         tenant(rules=[OWN_RULE], thresholds={"escalate": round(rng.random(), 2), "unsure": round(rng.random(), 2)})
     )
     limits = [policy.thresholds.escalate, policy.thresholds.unsure, 0.4]
-    rulings = RememberedRulings(policy)
+    rulings = RememberedRulings(policy, LIVE)
     for _ in range(300):
         score = rng.choice([None, rng.random(), *limits, *(limit + 1e-9 for limit in limits)])
         facts = replace(
             decidable_facts(rng), score=score, topics=tuple(rng.sample(["billing", "refund"], rng.randrange(3)))
         )
         stored = json.loads(json.dumps(facts_to_json(facts)))
-        assert rulings.rule_on(stored) == rulings.rule_on(stored) == rule_on(facts, policy)
+        assert rulings.rule_on(stored) == rulings.rule_on(stored) == (rule_on(facts, policy), rule_on(facts, LIVE))
 
 
 def test_a_lower_threshold_makes_more_p1_and_counts_the_corrected_ones():
