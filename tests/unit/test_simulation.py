@@ -153,6 +153,19 @@ def test_an_invitation_that_would_have_left_keeps_the_next_ones_away_for_the_ten
     assert invited == [True, False, False, True]
 
 
+def test_a_person_who_would_not_have_been_called_keeps_nothing_away():
+    first = past(labelled(score=0.8), number=0)
+    second = past(labelled("neutral", 0.9, "technical_support", open_priority="P1", escalated=True), number=1)
+    third = past(labelled("neutral", 0.9, "technical_support", open_priority="P3"), number=2)
+    asks = Planned("request_screenshot", "shadow")
+    assert asks not in second.actions
+    told = rulings([first, second, third], with_limits(escalate=0.9))
+    assert [asks in one.actions for one in told] == [False, True, True]
+    eager = [past(labelled(score=0.6), number=0), third._replace(decided_at=NOON + 60)]
+    assert asks in eager[1].actions
+    assert asks not in rulings(eager, with_limits(escalate=0.55))[1].actions
+
+
 def test_provisional_decisions_and_second_looks_are_not_counted_as_messages():
     first = past(labelled(), number=0)
     again = past(labelled(allow_actions=False), number=0)
