@@ -56,20 +56,22 @@ class _WatchedFacts(RoutingFacts):
 
 
 class RememberedRulings:
-    """Rulings under one policy, by the stored facts that each of them looked at."""
+    """Rulings under one or more policies, by the stored facts that any of them looked at."""
 
-    def __init__(self, policy: RoutingPolicy) -> None:
-        self._policy = policy
-        self._limits = sorted(set(_numbers_of(policy)))
+    def __init__(self, *policies: RoutingPolicy) -> None:
+        self._policies = policies
+        self._limits = sorted({number for policy in policies for number in _numbers_of(policy)})
         # Rules ask whether one of theirs is among a message's topics; the others only stand in the reasons.
-        self._topics = frozenset(topic for rule in policy.rules for topic in rule.when.topics or ())
+        self._topics = frozenset(
+            topic for policy in policies for rule in policy.rules for topic in rule.when.topics or ()
+        )
         self._root: dict[str, Any] = {}
 
-    def rule_on(self, inputs: Mapping[str, Any]) -> Ruling:
-        """The ruling on stored facts. Raises: StoredInputsError when they can't be read."""
+    def rule_on(self, inputs: Mapping[str, Any]) -> tuple[Ruling, ...]:
+        """The ruling of each policy on stored facts. Raises: StoredInputsError when they can't be read."""
         node: Any = self._root.get("first")
         while node is not None:
-            if node.__class__ is Ruling:
+            if node.__class__ is tuple:
                 return node
             name, ways = node
             value: Any = inputs.get(name, _MISSING)
@@ -94,23 +96,23 @@ class RememberedRulings:
     def _between(self, fraction: float) -> tuple[int, int]:
         return bisect_left(self._limits, fraction), bisect_right(self._limits, fraction)
 
-    def _decide(self, inputs: Mapping[str, Any]) -> Ruling:
+    def _decide(self, inputs: Mapping[str, Any]) -> tuple[Ruling, ...]:
         facts = object.__new__(_WatchedFacts)
         reads: dict[str, None] = {}
         facts.__dict__.update(facts_from_json(inputs).facts.__dict__)
         facts.__dict__["reads"] = reads
-        ruling = rule_on(facts, self._policy)
-        self._remember(list(reads), inputs, ruling)
-        return ruling
+        rulings = tuple([rule_on(facts, policy) for policy in self._policies])
+        self._remember(list(reads), inputs, rulings)
+        return rulings
 
-    def _remember(self, reads: list[str], inputs: Mapping[str, Any], ruling: Ruling) -> None:
+    def _remember(self, reads: list[str], inputs: Mapping[str, Any], rulings: tuple[Ruling, ...]) -> None:
         ways, way = self._root, "first"
         for name in reads:
             fork = ways.setdefault(way, _Fork(name, {}))
-            if fork.__class__ is Ruling or fork.name != name:
+            if fork.__class__ is tuple or fork.name != name:
                 return  # the case was too wide to remember anything of it
             ways, way = fork.ways, self._case(name, inputs.get(name, _MISSING))
-        ways[way] = ruling
+        ways[way] = rulings
 
 
 def rule_on(facts: RoutingFacts, policy: RoutingPolicy) -> Ruling:

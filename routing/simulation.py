@@ -16,6 +16,9 @@ from routing.place import Claim, takes_place
 from routing.remembered_rulings import Planned, RememberedRulings, Ruling
 
 _DAY_S = 24 * 3600.0
+ESCALATION = Planned("escalate_to_human", "pending")
+# A message from before the history.
+_BEFORE = "before"
 # Decision and invitation are rows of one transaction; the fact was rounded, or measured at another moment of it.
 _SAME_INVITATION_DAYS = 0.01
 _STANDS_HIGH = ("P1", "P2")
@@ -66,6 +69,52 @@ class _Changed(NamedTuple):
 
 
 @dataclass
+class Escalations:
+    """Which message has called a person into a conversation, in history and on one side.
+
+    mine: the side's, where it is another one than history's.
+    """
+
+    _real: dict[str, str] = field(default_factory=dict[str, str])
+    mine: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+
+    def follow(self, past: PastDecision) -> None:
+        """What history says by the facts of its next decision. Second looks don't say."""
+        if not past.inputs.get("allow_actions", True):
+            return
+        conversation, known = past.conversation_id, self._real.get(past.conversation_id)
+        if past.inputs.get("escalated"):
+            self._real.setdefault(conversation, _BEFORE)
+        elif known not in {None, past.message_id}:
+            # It was closed in between, which is the same on every side.
+            self._real.pop(conversation, None)
+            self.mine.pop(conversation, None)
+
+    def override(self, past: PastDecision) -> dict[str, Any]:
+        """The fact where it is another one on this side."""
+        if past.conversation_id not in self.mine or not past.inputs.get("allow_actions", True):
+            return {}
+        escalated = self.mine[past.conversation_id] not in {None, past.message_id}
+        return {} if escalated == past.inputs.get("escalated", False) else {"escalated": escalated}
+
+    def note(self, past: PastDecision, ruling: Ruling) -> None:
+        """What this decision has changed on either side."""
+        really = ESCALATION in (ruling.actions if past.actions is None else past.actions)
+        here = ESCALATION in ruling.actions
+        if not really and not here and past.conversation_id not in self.mine:
+            return
+        conversation = past.conversation_id
+        real = self._real.get(conversation)
+        mine = past.message_id if here else self.mine.get(conversation, real)
+        if really:
+            real = self._real[conversation] = past.message_id
+        if mine == real:
+            self.mine.pop(conversation, None)
+        else:
+            self.mine[conversation] = mine
+
+
+@dataclass
 class Side:
     """One policy over the history, decision by decision in the order in which they were made.
 
@@ -80,34 +129,42 @@ class Side:
     _own_rulings: dict[str | None, RememberedRulings] = field(init=False)
     _diverged: dict[str, _Standing | None] = field(default_factory=dict[str, "_Standing | None"])
     _changed: dict[str, list[_Changed]] = field(default_factory=lambda: defaultdict(list))
+    _calls: Escalations = field(default_factory=Escalations)
 
     def __post_init__(self) -> None:
         self._rulings = RememberedRulings(self.policy)
         self._own_rulings = {name: RememberedRulings(policy) for name, policy in self.own.items()}
 
-    def decide(self, past: PastDecision, *, real: _Standing | None) -> Ruling:
-        """The ruling on a past decision. real: what had placed its conversation in history before.
+    def decide(self, past: PastDecision, *, real: _Standing | None, plain: Ruling | None = None) -> Ruling:
+        """The ruling on a past decision. real: what had placed its conversation in history before. plain: this side's ruling on
+        the facts as they are stored, when the caller has it.
 
         Raises: StoredInputsError when this version can't read its facts.
         """
-        rulings = self._own_rulings.get(past.policy_hash, self._rulings) if self._own_rulings else self._rulings
-        changed = self._overrides(past) if self._diverged or self._changed else None
-        ruling = rulings.rule_on({**past.inputs, **changed} if changed else past.inputs)
+        self._calls.follow(past)
+        changed = self._overrides(past) if self._diverged or self._changed or self._calls.mine else None
+        if plain is not None and not changed:
+            ruling = plain
+        else:
+            rulings = self._own_rulings.get(past.policy_hash, self._rulings) if self._own_rulings else self._rulings
+            (ruling,) = rulings.rule_on({**past.inputs, **changed} if changed else past.inputs)
         if past.conversation_id not in self._diverged and ruling.priority == past.priority:
             applied = past.applied
         else:
             applied = self._places(past, ruling, real=real)
         self._note(past, ruling, applied=applied, real=real)
-        return ruling._replace(applied=True) if applied else ruling
+        return Ruling._make((*ruling[:4], True)) if applied else ruling
 
     def _overrides(self, past: PastDecision) -> dict[str, Any] | None:
         """The facts that this side's own earlier decisions have made different; None when there are none."""
-        changed: dict[str, Any] = {}
+        moves = self._changed.get(past.customer_id)
         stored = past.inputs
+        changed: dict[str, Any] = self._calls.override(past)
+        if moves is None and past.conversation_id not in self._diverged:
+            return changed or None
         if past.conversation_id in self._diverged and stored.get("open_priority"):
             standing = self._diverged[past.conversation_id]
             changed["open_priority"] = standing.priority if standing else None
-        moves = self._changed.get(past.customer_id)
         if moves:
             before = stored.get("recent_actions", {})
             counts = dict(before)
@@ -132,7 +189,8 @@ class Side:
             above = stored.get("open_priority")
             held = above in _STANDS_HIGH and above < ruling.priority and not self._answered_at(past)
             return not held and (past.applied or above in _STANDS_HIGH)
-        if stored.get("outcome") == "analyzed" and not stored.get("open_priority"):  # it was closed
+        reads_place = stored.get("outcome") == "analyzed" and not past.provisional
+        if reads_place and not stored.get("open_priority"):  # it was closed
             return (past.sent_at, past.message_id) >= (standing.sent_at, standing.message_id)
         return takes_place(
             Claim(ruling.priority, past.sent_at, past.message_id),
@@ -157,6 +215,7 @@ class Side:
                 self._diverged.pop(conversation, None)
             else:
                 self._diverged[conversation] = mine
+        self._calls.note(past, ruling)
         if past.actions is not None and past.actions != ruling.actions:
             was, now = _limited(past.actions), _limited(ruling.actions)
             for kind in sorted(was ^ now):

@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from routing.facts import RoutingFacts, RoutingPolicy
-from routing.remembered_rulings import Planned, Ruling, rule_on
+from routing.remembered_rulings import Planned, RememberedRulings, Ruling, rule_on
 from routing.simulation import History, HumanAnswer, PastDecision, Side, as_decided
 from routing.stored_facts import StoredInputsError, facts_from_json
 
 MAX_EXAMPLES = 5
 _URGENT = "P1"
+_DAY_S = 24 * 3600
 
 
 class Verdict(NamedTuple):
@@ -83,12 +84,13 @@ class Counts:
     actions: Counter[Planned] = field(default_factory=Counter[Planned])
     judged: Judged = field(default_factory=Judged)
 
-    def add(self, ruling: Ruling, *, day: date) -> None:
-        """Count the ruling on one more message."""
-        self.priorities[ruling.priority] += 1
-        self.queues[ruling.queue] += 1
-        self.days[day, ruling.priority] += 1
-        self.actions.update(ruling.actions)
+    def add(self, ruling: Ruling, *, day: date, messages: int) -> None:
+        """Count the ruling on so many messages more."""
+        self.priorities[ruling.priority] += messages
+        self.queues[ruling.queue] += messages
+        self.days[day, ruling.priority] += messages
+        for action in ruling.actions:
+            self.actions[action] += messages
 
 
 @dataclass
@@ -128,13 +130,15 @@ def simulate(
     result, past_places = Simulation(), History()
     then = Side(before, answers) if before else None
     now = Side(after, answers)
-    days: dict[int, date] = {}
+    both = RememberedRulings(*([before] if before else []), after)
+    alike: Counter[tuple[Ruling, Ruling, int]] = Counter()
     seen: set[str] = set()
     for past in history:
         real = past_places.before(past)
         try:
-            new = now.decide(past, real=real)
-            old = then.decide(past, real=real) if then else as_decided(past)
+            rulings = both.rule_on(past.inputs)
+            new = now.decide(past, real=real, plain=rulings[-1])
+            old = then.decide(past, real=real, plain=rulings[0]) if then else as_decided(past)
         except StoredInputsError:
             result.unreadable += 1
             continue
@@ -145,12 +149,18 @@ def simulate(
             result.second_looks += _differ(old, new)
             continue
         seen.add(past.message_id)
-        number = int(past.sent_at // 86400)
-        if number not in days:
-            days[number] = datetime.fromtimestamp(past.sent_at, UTC).date()
-        _count(
-            result, past, old, new, day=days[number], verdict=verdicts.get(past.message_id), policies=(before, after)
-        )
+        alike[old, new, int(past.sent_at // _DAY_S)] += 1
+        result.unlike_history += (old.priority, old.queue, old.rule) != (past.priority, past.queue, past.rule)
+        verdict = verdicts.get(past.message_id)
+        if verdict is not None:
+            _judge_both(result, past, old, new, verdict=verdict, policies=(before or after, after))
+        if _differ(old, new):
+            _count_change(result, past.message_id, old, new, corrected=verdict is not None and verdict.corrects)
+    for (old, new, number), messages in alike.items():
+        day = datetime.fromtimestamp(number * _DAY_S, UTC).date()
+        result.messages += messages
+        result.before.add(old, day=day, messages=messages)
+        result.after.add(new, day=day, messages=messages)
     return result
 
 
@@ -158,34 +168,30 @@ def _differ(old: Ruling, new: Ruling) -> bool:
     return (old.priority, old.queue, old.actions) != (new.priority, new.queue, new.actions)
 
 
-def _count(
+def _count_change(result: Simulation, message_id: str, old: Ruling, new: Ruling, *, corrected: bool) -> None:
+    if (old.priority, old.queue) != (new.priority, new.queue):
+        change = Change(old.priority, old.queue, new.priority, new.queue)
+        result.changes[change].add(message_id, corrected=corrected)
+        if new.priority == _URGENT != old.priority:
+            result.more_urgent.add(message_id, corrected=corrected)
+        if old.priority == _URGENT != new.priority:
+            result.less_urgent.add(message_id, corrected=corrected)
+    if old.actions != new.actions:
+        result.other_actions.add(message_id, corrected=corrected)
+
+
+def _judge_both(
     result: Simulation,
     past: PastDecision,
     old: Ruling,
     new: Ruling,
     *,
-    day: date,
-    verdict: Verdict | None,
-    policies: tuple[RoutingPolicy | None, RoutingPolicy],
+    verdict: Verdict,
+    policies: tuple[RoutingPolicy, RoutingPolicy],
 ) -> None:
-    result.messages += 1
-    result.before.add(old, day=day)
-    result.after.add(new, day=day)
-    result.unlike_history += (old.priority, old.queue, old.rule) != (past.priority, past.queue, past.rule)
-    corrected = verdict is not None and verdict.corrects
-    if (old.priority, old.queue) != (new.priority, new.queue):
-        change = Change(old.priority, old.queue, new.priority, new.queue)
-        result.changes[change].add(past.message_id, corrected=corrected)
-        if new.priority == _URGENT != old.priority:
-            result.more_urgent.add(past.message_id, corrected=corrected)
-        if old.priority == _URGENT != new.priority:
-            result.less_urgent.add(past.message_id, corrected=corrected)
-    if old.actions != new.actions:
-        result.other_actions.add(past.message_id, corrected=corrected)
-    if verdict is not None:
-        facts = facts_from_json(past.inputs).facts
-        _judge(result.before.judged, old, facts, verdict, policy=policies[0] or policies[1])
-        _judge(result.after.judged, new, facts, verdict, policy=policies[1])
+    facts = facts_from_json(past.inputs).facts
+    _judge(result.before.judged, old, facts, verdict, policy=policies[0])
+    _judge(result.after.judged, new, facts, verdict, policy=policies[1])
 
 
 def _judge(judged: Judged, ruling: Ruling, facts: RoutingFacts, verdict: Verdict, *, policy: RoutingPolicy) -> None:

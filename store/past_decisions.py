@@ -10,30 +10,31 @@ from routing.simulation import HumanAnswer, PastDecision
 from routing.simulation_report import Verdict
 from store.db import Connection
 
-_ROWS_AT_ONCE = 5000
+_ROWS_AT_ONCE = 1000
 
 
 def iterate_past_decisions(conn: Connection, tenant_id: int, *, since: datetime) -> Iterator[PastDecision]:
     """Decisions since then in the order in which they were made, fetched as they are asked for."""
     plans: dict[str | None, tuple[Planned, ...] | None] = {None: None}
+    read_object = json.JSONDecoder().raw_decode
     with conn.cursor(name="past_decisions", binary=True) as cursor:
-        cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(
             """
             SELECT d.message_id::text, m.conversation_id::text, m.customer_id::text,
                    extract(epoch FROM m.sent_at)::float8, extract(epoch FROM d.created_at)::float8,
-                   d.inputs, d.policy_hash, d.priority, d.queue, d.rule, d.actions::text, d.applied, d.provisional
+                   d.inputs::text, d.policy_hash, d.priority, d.queue, d.rule, d.actions::text, d.applied, d.provisional
             FROM routing_decision AS d JOIN message AS m ON m.id = d.message_id
             WHERE d.tenant_id = %s AND d.created_at >= %s AND m.conversation_id IS NOT NULL AND m.customer_id IS NOT NULL
             ORDER BY d.id
             """,
             (tenant_id, since),
         )
-        for row in cursor:
-            actions = row[10]
-            if actions not in plans:
-                plans[actions] = tuple(Planned(one["kind"], one["state"]) for one in json.loads(actions))
-            yield PastDecision._make((*row[:10], plans[actions], *row[11:]))
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            for row in rows:
+                actions = row[10]
+                if actions not in plans:
+                    plans[actions] = tuple(Planned(one["kind"], one["state"]) for one in json.loads(actions))
+                yield PastDecision._make((*row[:5], read_object(row[5])[0], *row[6:10], plans[actions], *row[11:]))
 
 
 def list_human_answers(conn: Connection, tenant_id: int, *, since: datetime) -> dict[str, list[HumanAnswer]]:

@@ -58,14 +58,14 @@ def test_remembered_rulings_are_those_that_decide_gives(seed):
         tenant(rules=[OWN_RULE], thresholds={"escalate": round(rng.random(), 2), "unsure": round(rng.random(), 2)})
     )
     limits = [policy.thresholds.escalate, policy.thresholds.unsure, 0.4]
-    rulings = RememberedRulings(policy)
+    rulings = RememberedRulings(policy, LIVE)
     for _ in range(300):
         score = rng.choice([None, rng.random(), *limits, *(limit + 1e-9 for limit in limits)])
         facts = replace(
             decidable_facts(rng), score=score, topics=tuple(rng.sample(["billing", "refund"], rng.randrange(3)))
         )
         stored = json.loads(json.dumps(facts_to_json(facts)))
-        assert rulings.rule_on(stored) == rulings.rule_on(stored) == rule_on(facts, policy)
+        assert rulings.rule_on(stored) == rulings.rule_on(stored) == (rule_on(facts, policy), rule_on(facts, LIVE))
 
 
 def test_a_lower_threshold_makes_more_p1_and_counts_the_corrected_ones():
@@ -151,6 +151,19 @@ def test_an_invitation_that_would_have_left_keeps_the_next_ones_away_for_the_ten
     history = [past(praise, number=n, conversation=f"c{n}", after_s=day * 86400.0) for n, day in enumerate(days)]
     invited = [Planned("send_nps_invite", "pending") in one.actions for one in rulings(history, tried)]
     assert invited == [True, False, False, True]
+
+
+def test_a_person_who_would_not_have_been_called_keeps_nothing_away():
+    first = past(labelled(score=0.8), number=0)
+    second = past(labelled("neutral", 0.9, "technical_support", open_priority="P1", escalated=True), number=1)
+    third = past(labelled("neutral", 0.9, "technical_support", open_priority="P3"), number=2)
+    asks = Planned("request_screenshot", "shadow")
+    assert asks not in second.actions
+    told = rulings([first, second, third], with_limits(escalate=0.9))
+    assert [asks in one.actions for one in told] == [False, True, True]
+    eager = [past(labelled(score=0.6), number=0), third._replace(decided_at=NOON + 60)]
+    assert asks in eager[1].actions
+    assert asks not in rulings(eager, with_limits(escalate=0.55))[1].actions
 
 
 def test_provisional_decisions_and_second_looks_are_not_counted_as_messages():
