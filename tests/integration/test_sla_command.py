@@ -100,15 +100,16 @@ def test_the_claim_is_made_of_uploaded_history_and_live_messages_read_the_same_w
 
 
 def test_status_shows_what_runs_and_report_what_was_kept(deps, receive, owner, earshot):
+    now = datetime.now(UTC)
     assert earshot("sla", "status", "--tenant", "acme")[1] == "no clock is running\n"
     for number, (minutes, answered) in enumerate([(20, None), (13, None), (10, 5)]):
         sender = f"90555222{number:04}"
-        at = NOW - timedelta(minutes=minutes)
+        at = now - timedelta(minutes=minutes)
         text = "This is the third time the parcel is late. I want my money back!"
         (ref,) = receive(whatsapp_body(whatsapp_message(text, sender=sender, timestamp=stamp(at))))
         run_all(deps, ref)
         if answered:
-            receive(whatsapp_echo("We look", to=sender, timestamp=stamp(NOW - timedelta(minutes=answered))))
+            receive(whatsapp_echo("We look", to=sender, timestamp=stamp(now - timedelta(minutes=answered))))
             reconcile.place_waiting(deps)
     rows = [json.loads(line) for line in earshot("sla", "status", "--tenant", "acme", "--json")[1].splitlines()]
     first = next(row for row in rows if row["clock"] == "first_answer")

@@ -18,7 +18,7 @@ def add_person(owner, tenant_id, *, role="agent", email=None, disabled=False):
     return user_id
 
 
-def add_agent(owner, tenant_id, *, capacity=5, skills=(), queues=(), presence="available", seen=NOW, **person):
+def add_agent(owner, tenant_id, *, capacity=5, skills=(), queues=(), presence="available", seen=None, **person):
     """A person who answers customers; returns the id."""
     user_id = add_person(owner, tenant_id, **person)
     owner.execute(
@@ -26,7 +26,7 @@ def add_agent(owner, tenant_id, *, capacity=5, skills=(), queues=(), presence="a
         INSERT INTO agent (tenant_id, user_id, capacity, skills, queues, presence, last_seen_at)
         VALUES (%s, %s, %s, %s, %s, %s, %s)
         """,
-        (tenant_id, user_id, capacity, list(skills), list(queues), presence, seen),
+        (tenant_id, user_id, capacity, list(skills), list(queues), presence, seen or datetime.now(UTC)),
     )
     return user_id
 
