@@ -4,6 +4,7 @@ import errno
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ class _Drop(Exception):
     """Close the connection without an answer."""
 
 
-class StandIn:
+class StandIn(ABC):
     """A WSGI application: recording and scripting around `handle`, which subclasses write."""
 
     def __init__(self) -> None:
@@ -59,9 +60,9 @@ class StandIn:
         self._script = Script()
         self.lock = threading.RLock()
 
+    @abstractmethod
     def handle(self, request: Request) -> Answer:
         """The default behaviour."""
-        raise NotImplementedError
 
     def control(self, request: Request) -> Answer | None:
         """Further `/_…` routes of one stand-in; None when it has no such route."""

@@ -107,3 +107,20 @@ def stack(tmp_path_factory):
     time.sleep(3)
     yield stack
     assert stop_stack(stack) == 0
+
+
+@pytest.fixture
+def run(environ, tmp_path):
+    """Start a celery process with the module's `environ`; all are gone after the test."""
+    running = []
+
+    def begin(*arguments):
+        process = subprocess.Popen([sys.executable, "-m", "celery", *arguments], cwd=ROOT, env=environ)
+        running.append(process)
+        return process
+
+    begin("--app", "worker.app", "beat", "--schedule", str(tmp_path / "beat"), "--pidfile=")
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()

@@ -7,8 +7,6 @@ shortened by moving the rows' times, never by touching a state.
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -22,7 +20,7 @@ from config.tenant_file import parse_tenant_file
 from store.intake import get_dedupe_pepper
 from store.runs import RunRef
 from store.tenants import apply_tenant
-from tests.conftest import ACME, ROOT, TEST_KEY
+from tests.conftest import ACME, TEST_KEY
 from tests.http_receiver import HttpReceiver
 from tests.webhooks import whatsapp_body, whatsapp_message
 from webhook_receiver.intake import Accepted, store_share
@@ -118,23 +116,6 @@ def environ(app_url, servers, standins):
         "ALLOW_PRIVATE_URLS": "true",
         "LOG_LEVEL": "ERROR",
     }
-
-
-@pytest.fixture
-def run(environ, tmp_path):
-    """Start a celery process; all are gone after the test."""
-    running = []
-
-    def begin(*arguments):
-        process = subprocess.Popen([sys.executable, "-m", "celery", *arguments], cwd=ROOT, env=environ)
-        running.append(process)
-        return process
-
-    begin("--app", "worker.app", "beat", "--schedule", str(tmp_path / "beat"), "--pidfile=")
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -42,23 +42,6 @@ def environ(app_url, servers, standins):
 
 
 @pytest.fixture
-def run(environ, tmp_path):
-    """Start a celery process; all are gone after the test."""
-    running = []
-
-    def start(*arguments):
-        process = subprocess.Popen([sys.executable, "-m", "celery", *arguments], cwd=ROOT, env=environ)
-        running.append(process)
-        return process
-
-    start("--app", "worker.app", "beat", "--schedule", str(tmp_path / "beat"), "--pidfile=")
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
 def earshot(environ, tmp_path):
     def call(*arguments):
         command = [
