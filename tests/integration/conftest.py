@@ -11,8 +11,18 @@ from channels.body import decode_body
 from channels.registry import PARSERS
 from store.intake import get_dedupe_pepper
 from store.runs import RunRef
+from tests.integration import workplace
 from webhook_receiver.intake import Accepted, store_share
 from worker.deps import build_deps
+
+
+@pytest.fixture(autouse=True)
+def now_of_this_test(request, monkeypatch):
+    """A module's `NOW` is when its test began: minutes lie between collecting and running it."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr(workplace, "NOW", now)
+    if hasattr(request.module, "NOW"):
+        monkeypatch.setattr(request.module, "NOW", now)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from store.trend_episodes import list_open_episodes
 from worker.trend_watch import LOOK_BACK, recount, watch_tenant
 
-NOW = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+HALF_PAST = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
 
 
 @pytest.fixture
 def write(owner, tenant_ids):
-    """Labelled messages as they stand in the tables. ago: when they were sent, before NOW."""
+    """Labelled messages as they stand in the tables. ago: when they were sent, before HALF_PAST."""
 
     def rows(count, *, ago, sentiment, topics=("payment",), slug="acme", **more):
         values = {"direction": "inbound", "state": "done", "is_history": False, "is_survey_answer": False, **more}
@@ -38,7 +38,7 @@ def write(owner, tenant_ids):
                 SELECT id FROM m
                 """,
                 {
-                    "at": NOW - ago, "tenant": tenant_ids[slug], "count": count, "sentiment": sentiment,
+                    "at": HALF_PAST - ago, "tenant": tenant_ids[slug], "count": count, "sentiment": sentiment,
                     "topics": list(topics), **values,
                 },
             ).fetchall()
@@ -58,7 +58,7 @@ def counts(owner, slug="acme"):
 
 
 def count_again(deps, tenant_ids, slug="acme"):
-    return recount(deps, tenant_ids[slug], span=LOOK_BACK, now=NOW)
+    return recount(deps, tenant_ids[slug], span=LOOK_BACK, now=HALF_PAST)
 
 
 def test_counts_equal_the_rows_and_follow_them(deps, owner, tenant_ids, write):
@@ -105,16 +105,16 @@ def test_a_topic_that_rises_is_told_once_until_it_has_fallen_back(deps, owner, t
         write(3, ago=timedelta(days=day, hours=3), sentiment="negative")
     write(40, ago=timedelta(hours=5), sentiment="neutral")
     count_again(deps, tenant_ids)
-    assert watch_tenant(deps, tenant_ids["acme"], now=NOW) is None
+    assert watch_tenant(deps, tenant_ids["acme"], now=HALF_PAST) is None
     write(30, ago=timedelta(hours=4), sentiment="negative")
-    assert watch_tenant(deps, tenant_ids["acme"], now=NOW)
+    assert watch_tenant(deps, tenant_ids["acme"], now=HALF_PAST)
     ((sentence, severity, queue, is_open),) = trends(owner)
     assert sentence.startswith("payment negative 4.8 % → 42.9 %") and "30 of 70 in 24 h" in sentence
     assert (severity, queue, is_open) == ("warning", "support", True)
-    assert watch_tenant(deps, tenant_ids["acme"], now=NOW) is None
+    assert watch_tenant(deps, tenant_ids["acme"], now=HALF_PAST) is None
     with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
         assert {one.topic for one in list_open_episodes(conn, tenant_ids["acme"])} == {"", "payment"}
-    later = NOW + timedelta(days=3)
+    later = HALF_PAST + timedelta(days=3)
     assert watch_tenant(deps, tenant_ids["acme"], now=later) is None
     assert [is_open for *_, is_open in trends(owner)] == [False]
 
@@ -122,5 +122,5 @@ def test_a_topic_that_rises_is_told_once_until_it_has_fallen_back(deps, owner, t
 def test_a_tenant_may_look_away(deps, owner, tenant_ids, write):
     owner.execute("UPDATE tenant SET config = jsonb_set(config, '{trends}', '{\"enabled\": false}')")
     write(30, ago=timedelta(hours=4), sentiment="negative")
-    assert watch_tenant(deps, tenant_ids["acme"], now=NOW) is None
+    assert watch_tenant(deps, tenant_ids["acme"], now=HALF_PAST) is None
     assert counts(owner) == []
