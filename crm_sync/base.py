@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from crm_sync.labels import CustomerLabels
+from crm_sync.metering import AccountLimits
 
 # Codes that mean the same from every CRM. The name of the field follows FIELD_MISSING ("field_missing:earshot_score").
 FIELD_MISSING = "field_missing:"
@@ -16,7 +17,7 @@ class CrmError(Exception):
 
     permanent: the same call can't succeed (bad field, validation rule). retry_after_s: how long the CRM asks to wait.
     connection_broken: credentials, scope or licence: the whole connection pauses until an admin acts.
-    uncertain: the request left and no answer came.
+    uncertain: the request left and no answer came. token_refused: a newer access token may be accepted.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class CrmError(Exception):
         retry_after_s: float | None = None,
         connection_broken: bool = False,
         uncertain: bool = False,
+        token_refused: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -34,6 +36,7 @@ class CrmError(Exception):
         self.retry_after_s = retry_after_s
         self.connection_broken = connection_broken
         self.uncertain = uncertain
+        self.token_refused = token_refused
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,34 @@ class CustomerRef:
     display_name: str | None = field(default=None, repr=False)
 
 
+MatchedOn = Literal["external_id", "phone", "email", "phone_variant", "created"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A CRM record that may be the customer. phone_variant: the number as another country rule spells it."""
+
+    record_id: str
+    matched_on: MatchedOn
+
+
 @dataclass(frozen=True)
 class Found:
-    """Outcome of a search for one customer: the record's id when exactly one matched, else None and how many did.
+    """Outcome of a search for one customer: every record that really bears one of the customer's marks, each once.
 
     error: why the CRM refused to search for, or to create, this one.
     """
 
     customer_id: str
-    record_id: str | None
-    matches: int
+    candidates: tuple[Candidate, ...] = ()
     error: CrmError | None = None
+
+    @property
+    def match(self) -> Candidate | None:
+        """The one that may be linked without asking a person: ours by external id, or else the only one there is."""
+        ours = [one for one in self.candidates if one.matched_on == "external_id"]
+        among = ours or list(self.candidates)
+        return among[0] if len(among) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,8 @@ class StateWrite:
 class CrmEvent:
     """A note or a task for one CRM record.
 
-    key: the same event has the same key for ever; the adapter writes it once in effect.
+    key: the same event has the same key for ever; the adapter writes it once in effect. may_exist: an earlier try may have
+    written it; where the CRM itself does not refuse a second event with the same key, the adapter looks for it first.
     """
 
     key: str
@@ -82,14 +103,53 @@ class CrmEvent:
     body: str = field(repr=False)
     due_at: datetime
     high_priority: bool = False
+    may_exist: bool = True
+
+
+@dataclass(frozen=True)
+class EmittedEvent:
+    """A note or task that we wrote, to be taken away. event_id: the CRM's own id, None when it was never told."""
+
+    key: str
+    record_id: str
+    kind: Literal["note", "task"]
+    event_id: str | None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input, in input order. error: None when it worked."""
+    """What became of one input, in input order: ref is its customer_id or key. error: None when it worked.
+
+    record_id: where the labels stand now, when the CRM says that it is another record (merged). event_id: the CRM's id of
+    the note or task.
+    """
 
     ref: str
     error: CrmError | None = None
+    record_id: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a check tells an administrator. account_id: the CRM's own id of the account; facts: short lines, no secrets."""
+
+    account_id: str | None
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What differs between CRMs and the caller should know.
+
+    batch_update: records per update request. keyed_events: the CRM itself never holds two events with one key.
+    external_id: it keeps our customer id unique. limits: what the smallest plan allows.
+    """
+
+    batch_update: int
+    keyed_events: bool
+    external_id: bool
+    limits: AccountLimits
 
 
 @dataclass(frozen=True)
@@ -109,17 +169,18 @@ class Crm(Protocol):
     """
 
     kind: str
+    capabilities: Capabilities
 
-    def check(self) -> None:
+    def check(self) -> Account:
         """Raises: CrmError when the credentials or scopes don't work."""
         ...
 
-    def provision(self) -> ProvisionReport:
-        """Create our fields where they are missing; safe to repeat."""
+    def provision(self, *, dry_run: bool = False) -> ProvisionReport:
+        """Create our fields where they are missing; safe to repeat. dry_run: only report."""
         ...
 
     def find(self, customers: list[CustomerRef]) -> list[Found]:
-        """One Found per input, in order. Never creates."""
+        """One Found per input, in order: by our own id, by telephone and e-mail, by the number's variants. Never creates."""
         ...
 
     def create(self, customers: list[CustomerRef]) -> list[Found]:
@@ -134,6 +195,14 @@ class Crm(Protocol):
         """Add notes and tasks; the same key never makes a second one."""
         ...
 
-    def read_value(self, record_ids: list[str], field: str) -> dict[str, str | None]:
-        """The value of one of the tenant's own fields per record; None where it is empty or the record is gone."""
+    def retract(self, events: list[EmittedEvent]) -> list[Outcome]:
+        """Delete notes and tasks that we wrote; one that is gone already counts as deleted."""
+        ...
+
+    def read_fields(self, record_ids: list[str], fields: tuple[str, ...]) -> dict[str, dict[str, str | None]]:
+        """Values of the tenant's own fields by record id, as text; None where empty. A record that is gone is left out.
+
+        fields: names as the CRM's administrators know them; a dotted one reads the record's company ("Account.Rating").
+        Raises: CrmError "field_missing:<name>" for a field that the CRM lacks.
+        """
         ...

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -11,6 +12,8 @@ import httpx2
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
 
 from crm_sync.base import RECORD_NOT_FOUND, CrmError
+from crm_sync.metering import Lane, Meter, Unmetered, Usage
+from crm_sync.tokens import AccessToken, TokenSource
 
 CONNECT_TIMEOUT_S = 3.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -27,8 +30,23 @@ _BLIP_STATUSES = {502, 503, 504}
 _PASSING_STATUSES = {408, 423, 425, 477}
 _NOT_JSON = object()
 
-# Status, error body, seconds of Retry-After.
+# What codes of limits begin with.
+RATE_LIMIT = "rate_limit"
+
+# Status, error body (an array comes as {"items": […]}), seconds of Retry-After.
 ReadRefusal = Callable[[int, dict[str, Any], float | None], CrmError | None]
+ReadUsage = Callable[[Mapping[str, str]], Usage | None]
+
+
+@dataclass(frozen=True)
+class _Sending:
+    method: str
+    path: str
+    params: Mapping[str, str] | None
+    content: bytes | None
+    idempotent: bool
+    cost: int
+    lane: Lane
 
 
 class _BlipError(CrmError):
@@ -36,7 +54,7 @@ class _BlipError(CrmError):
 
 
 @cache
-def _transport() -> httpx2.HTTPTransport:
+def shared_transport() -> httpx2.HTTPTransport:
     """One pool for the process. Connections are told apart by host and carry no credentials or cookies between them."""
     # As many connections as there are threads asking, so that one tenant's slow CRM takes none from the others.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
@@ -46,27 +64,35 @@ def _transport() -> httpx2.HTTPTransport:
 class CrmClient:
     """Requests to one tenant's CRM.
 
-    timeout_s: for a whole answer, after the connection stands. read_refusal: what the CRM's own error body means; None
-    leaves it to the HTTP status. sleep and clock are for tests.
+    base_url: scheme and host; None: what comes with the access token. authorization: the header's value for a token, or a
+    header and its value. timeout_s: for a whole answer, after the connection stands. read_refusal: what the CRM's own error
+    body means; None leaves it to the HTTP status. read_usage: what the answer's headers say of the account's limits.
+    sleep and clock are for tests.
     """
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None,
         *,
-        headers: Mapping[str, str],
+        tokens: TokenSource,
+        authorization: Callable[[AccessToken], dict[str, str]],
         timeout_s: float,
         read_refusal: ReadRefusal = lambda _status, _body, _retry_after_s: None,
+        read_usage: ReadUsage = lambda _headers: None,
+        meter: Meter | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._base = base_url.rstrip("/")
+        self._base = base_url.rstrip("/") if base_url else None
+        self._tokens = tokens
+        self._authorization = authorization
         self._timeout_s = timeout_s
         self._read_refusal = read_refusal
+        self._read_usage = read_usage
+        self._meter = meter or Unmetered()
         self._clock = clock
         self._http = httpx2.Client(
-            transport=_transport(),
-            headers=dict(headers),
+            transport=shared_transport(),
             timeout=httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             trust_env=False,
         )
@@ -78,13 +104,17 @@ class CrmClient:
             reraise=True,
         )
 
-    def get(self, path: str, *, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def get(
+        self, path: str, *, params: Mapping[str, str] | None = None, cost: int = 1, lane: Lane = "general"
+    ) -> dict[str, Any]:
         """The decoded answer. Raises: CrmError."""
-        return self.request("GET", path, params=params, idempotent=True)
+        return self.request("GET", path, params=params, idempotent=True, cost=cost, lane=lane)
 
-    def post(self, path: str, payload: Any, *, idempotent: bool) -> dict[str, Any]:
+    def post(
+        self, path: str, payload: Any, *, idempotent: bool, cost: int = 1, lane: Lane = "general"
+    ) -> dict[str, Any]:
         """The decoded answer; idempotent says that doing it twice equals doing it once. Raises: CrmError."""
-        return self.request("POST", path, payload=payload, idempotent=idempotent)
+        return self.request("POST", path, payload=payload, idempotent=idempotent, cost=cost, lane=lane)
 
     def request(
         self,
@@ -94,40 +124,63 @@ class CrmClient:
         params: Mapping[str, str] | None = None,
         payload: Any = None,
         idempotent: bool,
+        cost: int = 1,
+        lane: Lane = "general",
     ) -> dict[str, Any]:
         """The decoded object of a 2xx ({} for 204; an array comes as {"items": […]}); blips are retried.
 
-        Raises: CrmError, `uncertain` when a request that is not idempotent got no answer.
+        cost: units of the account's allowance. Raises: CrmError, `uncertain` when a request that is not idempotent got no
+        answer.
         """
         # ASCII: a lone surrogate in a name must not make the whole batch impossible to encode.
         content = None if payload is None else json.dumps(payload).encode("ascii")
-        return self._retrying(self._once, method, path, params=params, content=content, idempotent=idempotent)
+        sending = _Sending(method, path, params, content, idempotent, cost, lane)
+        token = self._tokens.current()
+        try:
+            return self._retrying(self._once, sending, token)
+        except CrmError as error:
+            if not error.token_refused:
+                raise
+            refusal = error
+        renewed = self._tokens.renew(token)
+        if renewed.value == token.value:
+            raise refusal
+        # A refused token has done nothing, so that this is no repetition.
+        return self._retrying(self._once, sending, renewed)
 
-    def _once(
-        self, method: str, path: str, *, params: Mapping[str, str] | None, content: bytes | None, idempotent: bool
-    ) -> dict[str, Any]:
+    def _once(self, sending: _Sending, token: AccessToken) -> dict[str, Any]:
+        self._meter.take(sending.cost, lane=sending.lane)
         failure: CrmError
         try:
-            status, headers, body = self._exchange(method, path, params=params, content=content)
+            status, headers, body = self._exchange(sending, token)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             failure = _BlipError("no_connection", permanent=False)
         except (httpx2.TimeoutException, httpx2.DecodingError):
             # Waiting once more for something this slow is the worker's decision.
-            failure = CrmError("no_answer", permanent=False, uncertain=not idempotent)
+            failure = CrmError("no_answer", permanent=False, uncertain=not sending.idempotent)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
+            failure = CrmError("address_unusable", permanent=False, connection_broken=True)
         except httpx2.HTTPError:
-            kind = _BlipError if idempotent else CrmError
-            failure = kind("connection_lost", permanent=False, uncertain=not idempotent)
+            kind = _BlipError if sending.idempotent else CrmError
+            failure = kind("connection_lost", permanent=False, uncertain=not sending.idempotent)
         else:
-            return self._read(status, headers, body, idempotent=idempotent)
+            if usage := self._read_usage(headers):
+                self._meter.learn(usage)
+            return self._read(status, headers, body, idempotent=sending.idempotent)
         raise failure  # outside the handler, so that no exception with the request and its token in it hangs on ours
 
-    def _exchange(
-        self, method: str, path: str, *, params: Mapping[str, str] | None, content: bytes | None
-    ) -> tuple[int, httpx2.Headers, bytes]:
+    def _exchange(self, sending: _Sending, token: AccessToken) -> tuple[int, httpx2.Headers, bytes]:
+        base = self._base or token.api_base
+        if base is None:
+            raise httpx2.UnsupportedProtocol("the CRM told no address")
         deadline = self._clock() + CONNECT_TIMEOUT_S + self._timeout_s
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if content else {})
+        headers = {"Accept": "application/json", **self._authorization(token)}
+        if sending.content is not None:
+            headers["Content-Type"] = "application/json"
         body = bytearray()
-        with self._http.stream(method, self._base + path, params=params, content=content, headers=headers) as response:
+        with self._http.stream(
+            sending.method, base + sending.path, params=sending.params, content=sending.content, headers=headers
+        ) as response:
             for chunk in response.iter_bytes():
                 body += chunk
                 # The client's own timeout starts anew with every byte that drips in.
@@ -143,19 +196,23 @@ class CrmClient:
                 raise CrmError("answer_not_json", permanent=False, uncertain=not idempotent)
             return as_object({"items": decoded} if isinstance(decoded, list) else decoded)
         retry_after_s = read_retry_after_s(headers.get("Retry-After"))
-        refusal = self._read_refusal(status, as_object(decoded), retry_after_s)
-        raise refusal or error_from_status(
+        # Salesforce's errors are an array.
+        body_object = as_object({"items": decoded} if isinstance(decoded, list) else decoded)
+        refusal = self._read_refusal(status, body_object, retry_after_s) or error_from_status(
             status, retry_after_s=retry_after_s, is_json=decoded is not _NOT_JSON, idempotent=idempotent
         )
+        if refusal.code.startswith(RATE_LIMIT) and refusal.retry_after_s is not None:
+            self._meter.rest(refusal.retry_after_s)
+        raise refusal
 
 
 def error_from_status(status: int, *, retry_after_s: float | None, is_json: bool, idempotent: bool) -> CrmError:
     """What an HTTP status means when the CRM's own error body says nothing better."""
     code = f"http_{status}"
     if status == 429:
-        return rate_limited(code, retry_after_s=retry_after_s)
+        return rate_limited(RATE_LIMIT, retry_after_s=retry_after_s)
     if status == 401 or (status == 403 and is_json):
-        return CrmError(code, permanent=False, connection_broken=True)
+        return CrmError(code, permanent=False, connection_broken=True, token_refused=status == 401)
     if status in _BLIP_STATUSES and idempotent:
         return _BlipError(code, permanent=False, retry_after_s=retry_after_s)
     if status >= 500:

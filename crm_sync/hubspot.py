@@ -12,9 +12,13 @@ from typing import Any, TypeVar
 from crm_sync.base import (
     FIELD_MISSING,
     RECORD_NOT_FOUND,
+    Account,
+    Candidate,
+    Capabilities,
     CrmError,
     CrmEvent,
     CustomerRef,
+    EmittedEvent,
     Found,
     Outcome,
     ProvisionReport,
@@ -26,7 +30,9 @@ from crm_sync.hubspot_answers import Sent, read_refusal, records, sort_results
 from crm_sync.hubspot_fields import BATCH, CUSTOMER_KEY, EVENT_KEY, VERSION, contact_properties, event_properties
 from crm_sync.hubspot_provision import provision
 from crm_sync.labels import field_values
+from crm_sync.metering import AccountLimits, Meter, RateLimit
 from crm_sync.phones import is_written_among, national_numbers, phone_variants
+from crm_sync.tokens import TokenSource
 
 # HubSpot searches four times a second, with a body of at most 3,000 characters: a few customers share one search.
 SEARCH_CUSTOMERS = 8
@@ -44,34 +50,44 @@ class HubSpot:
     """One portal. default_region: the tenant's country ("TR"), to read numbers on cards that lack a country code."""
 
     kind = "hubspot"
+    capabilities = Capabilities(
+        batch_update=BATCH,
+        keyed_events=True,
+        external_id=True,
+        limits=AccountLimits(day=250_000, general=RateLimit(100, 10.0), search=RateLimit(4, 1.0)),
+    )
 
     def __init__(
         self,
-        token: str,
         *,
+        tokens: TokenSource,
         base_url: str,
         send_summary: bool = True,
         default_region: str | None = None,
         timeout_s: float = 15.0,
+        meter: Meter | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._send_summary = send_summary
         self._default_region = default_region
         self._client = CrmClient(
             base_url,
-            headers={"Authorization": f"Bearer {token}"},
+            tokens=tokens,
+            authorization=lambda token: {"Authorization": f"Bearer {token.value}"},
             timeout_s=timeout_s,
             read_refusal=read_refusal,
+            meter=meter,
             sleep=sleep,
         )
 
-    def check(self) -> None:
+    def check(self) -> Account:
         """Raises: CrmError when the token or its scopes don't let us read contacts."""
         self._client.get(f"{_OBJECTS}/contacts", params={"limit": "1"})
+        return Account(account_id=None)
 
-    def provision(self) -> ProvisionReport:
+    def provision(self, *, dry_run: bool = False) -> ProvisionReport:
         """Create our properties where they are missing. Without the schema scopes they are reported instead."""
-        return provision(self._client)
+        return provision(self._client, dry_run=dry_run)
 
     def find(self, customers: list[CustomerRef]) -> list[Found]:
         """One Found per input, in order. Search lags seconds behind writes: a record just made may not be found."""
@@ -83,14 +99,12 @@ class HubSpot:
         """One contact per input, by our own key, so that a repeat after a lost answer gives the same contact."""
         known = [customer for customer in customers if customer.phones or customer.emails or customer.display_name]
         try:
-            found = self._with_fields(
-                lambda: send_in_batches(known, size=BATCH, send=self._create, refused=_not_created)
-            )
+            found = self._with_fields(lambda: send_in_batches(known, size=BATCH, send=self._create, refused=_nobody))
         except CrmError as error:
             if not error.code.startswith(FIELD_MISSING):
                 raise
             # A portal without our key gets no contacts from us, but the labels of those it has.
-            found = [_not_created(customer, error) for customer in known]
+            found = [_nobody(customer, error) for customer in known]
         return _in_order(found, customers)
 
     def write(self, writes: list[StateWrite]) -> list[Outcome]:
@@ -112,12 +126,17 @@ class HubSpot:
         outcomes = {outcome.ref: outcome for outcome in self._with_fields(lambda: self._emit_all(events))}
         return [outcomes[event.key] for event in events]
 
-    def read_value(self, record_ids: list[str], field: str) -> dict[str, str | None]:
-        """The value of a contact property per record; None where it is empty or the contact is gone."""
-        values: dict[str, str | None] = dict.fromkeys(record_ids)
+    def retract(self, events: list[EmittedEvent]) -> list[Outcome]:
+        """Archive notes and tasks that we wrote."""
+        raise NotImplementedError
+
+    def read_fields(self, record_ids: list[str], fields: tuple[str, ...]) -> dict[str, dict[str, str | None]]:
+        """Values of contact properties by record id; None where empty; a contact that is gone is left out."""
+        values: dict[str, dict[str, str | None]] = {}
         for start in range(0, len(record_ids), BATCH):
-            for contact in self._read("contacts", record_ids[start : start + BATCH], properties=[field]):
-                values[contact["id"]] = as_object(contact.get("properties")).get(field) or None
+            for contact in self._read("contacts", record_ids[start : start + BATCH], properties=list(fields)):
+                properties = as_object(contact.get("properties"))
+                values[contact["id"]] = {name: properties.get(name) or None for name in fields}
         return values
 
     def _with_fields(self, work: Callable[[], T]) -> T:
@@ -157,7 +176,7 @@ class HubSpot:
     def _match(self, customer: CustomerRef, contacts: dict[str, dict[str, Any]]) -> Found:
         """Search gives candidates: only a contact that really bears the number or the address counts."""
         ids = [record_id for record_id, properties in contacts.items() if self._is_same(customer, properties)]
-        return Found(customer.customer_id, ids[0] if len(ids) == 1 else None, len(ids))
+        return Found(customer.customer_id, tuple(Candidate(record_id, "phone") for record_id in ids))
 
     def _is_same(self, customer: CustomerRef, properties: dict[str, Any]) -> bool:
         written = [properties.get(name) for name in _PHONE_PROPERTIES]
@@ -169,9 +188,9 @@ class HubSpot:
         properties = {customer.customer_id: contact_properties(customer) for customer in customers}
         results = self._upsert("contacts", key_property=CUSTOMER_KEY, properties=properties)
         return [
-            _not_created(customer, result)
+            _nobody(customer, result)
             if isinstance(result, CrmError)
-            else Found(customer.customer_id, result["id"], 1)
+            else Found(customer.customer_id, (Candidate(result["id"], "created"),))
             for customer, result in zip(customers, results, strict=True)
         ]
 
@@ -265,12 +284,7 @@ def _in_order(found: list[Found], customers: list[CustomerRef]) -> list[Found]:
 
 
 def _nobody(customer: CustomerRef, error: CrmError | None = None) -> Found:
-    return Found(customer.customer_id, record_id=None, matches=0, error=error)
-
-
-def _not_created(customer: CustomerRef, error: CrmError) -> Found:
-    # On a conflict somebody has made the contact meanwhile: the next search finds it.
-    return Found(customer.customer_id, record_id=None, matches=int(error.code == "conflict"), error=error)
+    return Found(customer.customer_id, error=error)
 
 
 def _phone_groups(customers: Sequence[CustomerRef]) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from crm_sync.hubspot_answers import MISSING_SCOPES
 from crm_sync.hubspot_fields import BATCH, FIELDS, GROUP, VERSION
 
 
-def provision(client: CrmClient) -> ProvisionReport:
+def provision(client: CrmClient, *, dry_run: bool = False) -> ProvisionReport:
     """Names are "contacts.earshot_score"; the missing ones end in why: "… (missing_scopes:crm.schemas.contacts.write)".
 
     Raises: CrmError when HubSpot can't be asked at all.
     """
-    reports = [_provision_object(client, object_type) for object_type in FIELDS]
+    reports = [_provision_object(client, object_type, dry_run=dry_run) for object_type in FIELDS]
     return ProvisionReport(
         created=tuple(name for report in reports for name in report.created),
         present=tuple(name for report in reports for name in report.present),
@@ -23,13 +23,13 @@ def provision(client: CrmClient) -> ProvisionReport:
     )
 
 
-def _provision_object(client: CrmClient, object_type: str) -> ProvisionReport:
+def _provision_object(client: CrmClient, object_type: str, *, dry_run: bool) -> ProvisionReport:
     names = [str(one["name"]) for one in FIELDS[object_type]]
     reasons: dict[str, str] = {}
     before: set[str] = set()
     try:
         before = after = _property_names(client, object_type)
-        if not before.issuperset(names):
+        if not dry_run and not before.issuperset(names):
             absent = [one for one in FIELDS[object_type] if one["name"] not in before]
             reasons = _create(client, object_type, absent)
             after = _property_names(client, object_type)

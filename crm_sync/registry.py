@@ -1,53 +1,110 @@
 """The CRMs Earshot writes to: one line each."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from config.settings import Settings
 from crm_sync.base import Crm, CrmError
+from crm_sync.metering import Meter
+from crm_sync.tokens import AccessToken, ConstantToken, ProcessToken, TokenSource
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    credentials: dict[str, str] = field(repr=False)
+class Connecting:
+    """What an adapter is built of. default_region: the tenant's country ("TR")."""
+
+    tokens: TokenSource
+    credentials: Mapping[str, str] = field(repr=False)
     settings: Settings
     default_region: str | None
+    send_summary: bool
+    meter: Meter | None
     sleep: Callable[[float], None]
 
 
-def _hubspot(wanted: _Wanted) -> Crm:
-    from crm_sync.hubspot import HubSpot  # imported when a tenant uses it
+@dataclass(frozen=True)
+class Adapter:
+    """build: the adapter for a connection. fetch_token: asks the CRM for an access token; None for credentials that are one."""
+
+    build: Callable[[Connecting], Crm]
+    fetch_token: Callable[[Mapping[str, str], Settings], AccessToken] | None = None
+
+
+# Each builder imports its adapter when a tenant uses it.
+def _hubspot(connecting: Connecting) -> Crm:
+    from crm_sync.hubspot import HubSpot
 
     return HubSpot(
-        wanted.credentials["token"],
-        base_url=wanted.settings.hubspot_api_url,
-        default_region=wanted.default_region,
-        sleep=wanted.sleep,
+        tokens=connecting.tokens,
+        base_url=connecting.settings.hubspot_api_url,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
     )
 
 
-ADAPTERS: dict[str, Callable[[_Wanted], Crm]] = {
-    "hubspot": _hubspot,
+ADAPTERS: dict[str, Adapter] = {
+    "hubspot": Adapter(_hubspot),
 }
+
+
+def fetch_token(kind: str, credentials: Mapping[str, str], *, settings: Settings) -> AccessToken:
+    """A new access token from the CRM. Raises: CrmError; also for a kind whose credentials are constant."""
+    fetch = _adapter(kind).fetch_token
+    if fetch is None or "token" in credentials:
+        raise CrmError("token_is_constant", permanent=True)
+    with _naming_what_is_missing():
+        return fetch(credentials, settings)
+
+
+def has_constant_token(kind: str, credentials: Mapping[str, str]) -> bool:
+    """Whether the credentials are an access token themselves. Raises: CrmError for a kind that has no adapter."""
+    return _adapter(kind).fetch_token is None or "token" in credentials
 
 
 def build_crm(
     kind: str,
-    credentials: dict[str, str],
+    credentials: Mapping[str, str],
     *,
     settings: Settings,
     default_region: str | None = None,
+    send_summary: bool = True,
+    tokens: TokenSource | None = None,
+    meter: Meter | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Crm:
     """The adapter for a tenant's connection.
 
-    default_region: the tenant's country ("TR"), to read numbers on cards that lack a country code. sleep: for tests.
+    default_region: the tenant's country ("TR"), to read numbers on cards that lack a country code. tokens: shared ones;
+    None: this process fetches its own. sleep: for tests.
     Raises: CrmError for a kind that has no adapter, or whose credentials lack a part.
     """
+    adapter = _adapter(kind)
+    with _naming_what_is_missing():
+        if tokens is None:
+            tokens = (
+                ConstantToken(credentials["token"])
+                if has_constant_token(kind, credentials)
+                else ProcessToken(lambda: fetch_token(kind, credentials, settings=settings))
+            )
+        return adapter.build(Connecting(tokens, credentials, settings, default_region, send_summary, meter, sleep))
+
+
+def _adapter(kind: str) -> Adapter:
     if kind not in ADAPTERS:
         raise CrmError(f"crm_not_supported:{kind}", permanent=True)
+    return ADAPTERS[kind]
+
+
+@contextmanager
+def _naming_what_is_missing() -> Generator[None]:
+    missing = ""
     try:
-        return ADAPTERS[kind](_Wanted(credentials, settings, default_region, sleep))
+        yield
     except KeyError as error:
-        raise CrmError(f"credential_missing:{error.args[0]}", permanent=False, connection_broken=True) from None
+        missing = str(error.args[0])
+    if missing:
+        raise CrmError(f"credential_missing:{missing}", permanent=False, connection_broken=True)

@@ -74,6 +74,7 @@ class _Flush:
                 self._connection.credentials,
                 settings=self._deps.settings,
                 default_region=self._deps.tenants.get(self._tenant_id).default_region,
+                send_summary=self._connection.send_summary,
             )
             self._provision_once(crm)
             links = self._links(crm, states, events)
@@ -102,7 +103,7 @@ class _Flush:
         found = crm.find(references)
         self._link(links, found, because="exactly one record matches")
         if self._connection.create_contacts:
-            nobody = {item.customer_id for item in found if item.matches == 0}
+            nobody = {item.customer_id for item in found if not item.candidates and item.error is None}
             created = crm.create([reference for reference in references if reference.customer_id in nobody])
             self._link(links, created, because="created by Earshot")
         return links
@@ -119,11 +120,11 @@ class _Flush:
             for item in found:
                 if item.error is not None:
                     log.warning("crm_search_refused", tenant_id=self._tenant_id, code=item.error.code)
-                if item.record_id is not None:
+                if match := item.match:
                     link_customer(
-                        conn, self._tenant_id, customer_id=item.customer_id, record_id=item.record_id, because=because
+                        conn, self._tenant_id, customer_id=item.customer_id, record_id=match.record_id, because=because
                     )
-                    links[item.customer_id] = item.record_id
+                    links[item.customer_id] = match.record_id
 
     def _write_states(self, crm: Crm, states: list[ClaimedState], links: dict[str, str | None]) -> None:
         with self._deps.database.tenant_transaction(self._tenant_id) as conn:
@@ -193,6 +194,7 @@ class _Flush:
                         body=event.body,
                         due_at=event.due_at,
                         high_priority=event.high_priority,
+                        may_exist=event.tries > 1,
                     ),
                 )
         if not ready:

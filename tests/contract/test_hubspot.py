@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from crm_sync.base import CrmError, CrmEvent, CustomerRef, Found, StateWrite
+from crm_sync.base import CrmError, CrmEvent, CustomerRef, StateWrite
 from crm_sync.client import CrmClient
 from crm_sync.hubspot import HubSpot
 from crm_sync.hubspot_fields import FIELDS, MAX_TEXT_CHARS, as_html, event_properties
 from crm_sync.labels import CustomerLabels
+from crm_sync.tokens import ConstantToken
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LABELS = CustomerLabels(
@@ -107,7 +108,15 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def hubspot(url: str, waits: list[float]) -> HubSpot:
-    return HubSpot("token", base_url=url, default_region="TR", timeout_s=2.0, sleep=waits.append)
+    return HubSpot(tokens=ConstantToken("token"), base_url=url, default_region="TR", timeout_s=2.0, sleep=waits.append)
+
+
+def linked(found):
+    return found.match.record_id if found.match else None
+
+
+def seen(found):
+    return [(one.customer_id, {other.record_id for other in one.candidates}, linked(one)) for one in found]
 
 
 def writes_of(*record_ids: str) -> list[StateWrite]:
@@ -258,7 +267,7 @@ def test_labels_are_sent_as_texts_and_only_in_our_fields(server: Server, hubspot
 
 def test_a_tenant_that_sends_no_summaries_sends_none(server: Server, url: str) -> None:
     server.on("/batch/update", (200, {"status": "COMPLETE", "results": [{"id": "51"}]}))
-    HubSpot("token", base_url=url, send_summary=False).write(writes_of("51"))
+    HubSpot(tokens=ConstantToken("token"), base_url=url, send_summary=False).write(writes_of("51"))
     [body] = server.bodies("/batch/update")
     assert "earshot_last_summary" not in body["inputs"][0]["properties"]
 
@@ -288,13 +297,13 @@ def test_a_hit_that_does_not_bear_the_number_is_no_match(server: Server, hubspot
         {"id": "53", "properties": {}},
     ]
     server.on("/contacts/search", (200, {"total": 3, "results": hits}))
-    assert hubspot.find([CustomerRef("c1", phones=("905551112233",))]) == [Found("c1", "52", 1)]
+    assert seen(hubspot.find([CustomerRef("c1", phones=("905551112233",))])) == [("c1", {"52"}, "52")]
 
 
 def test_a_second_address_of_a_contact_counts(server: Server, hubspot: HubSpot) -> None:
     hit = {"id": "51", "properties": {"email": "a@example.com", "hs_additional_emails": "b@example.com;c@example.com"}}
     server.on("/contacts/search", (200, {"total": 1, "results": [hit]}))
-    assert hubspot.find([CustomerRef("c1", emails=("c@example.com",))]) == [Found("c1", "51", 1)]
+    assert seen(hubspot.find([CustomerRef("c1", emails=("c@example.com",))])) == [("c1", {"51"}, "51")]
 
 
 def test_a_flood_of_duplicates_hides_nobody(server: Server, hubspot: HubSpot) -> None:
@@ -302,7 +311,7 @@ def test_a_flood_of_duplicates_hides_nobody(server: Server, hubspot: HubSpot) ->
     mine = {"id": "777", "properties": {"phone": "+905551112233"}}
     server.on("/contacts/search", (200, {"results": flood}), (200, {"results": flood}), (200, {"results": [mine]}))
     found = hubspot.find([CustomerRef("c1", phones=("905550000000",)), CustomerRef("c2", phones=("905551112233",))])
-    assert found == [Found("c1", None, 200), Found("c2", "777", 1)]
+    assert [len(one.candidates) for one in found] == [200, 1] and linked(found[1]) == "777"
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"total": 0}, "ok", None])
@@ -320,9 +329,9 @@ def test_a_contact_made_meanwhile_is_left_for_the_next_search(server: Server, hu
     first, second = hubspot.create(
         [CustomerRef("c1", emails=("a@example.com",)), CustomerRef("c2", phones=("905551112233",))]
     )
-    assert (first.record_id, first.matches) == (None, 1)
+    assert (first.match, first.candidates) == (None, ())
     assert first.error is not None
-    assert second == Found("c2", "52", 1)
+    assert linked(second) == "52"
 
 
 def test_a_portal_without_our_key_gets_no_contacts_but_no_error_either(server: Server, hubspot: HubSpot) -> None:
@@ -331,7 +340,7 @@ def test_a_portal_without_our_key_gets_no_contacts_but_no_error_either(server: S
     for kind in FIELDS:
         server.on(f"2026-09/{kind}", (200, {"results": [{"name": one["name"]} for one in FIELDS[kind]]}))
     [found] = hubspot.create([CustomerRef("c1", phones=("905551112233",))])
-    assert found.record_id is None
+    assert linked(found) is None
     assert found.error is not None
     assert found.error.code == "field_missing:earshot_customer_id"
 
@@ -391,7 +400,7 @@ EVERY_CALL: dict[str, Callable[[HubSpot], object]] = {
     "/contacts/search": lambda hubspot: hubspot.find([CustomerRef("c1", phones=("905551112233",))]),
     "/contacts/batch/upsert": lambda hubspot: hubspot.create([CustomerRef("c1", phones=("905551112233",))]),
     "/contacts/batch/update": lambda hubspot: hubspot.write(writes_of("51")),
-    "/contacts/batch/read": lambda hubspot: hubspot.read_value(["51"], "lifecyclestage"),
+    "/contacts/batch/read": lambda hubspot: hubspot.read_fields(["51"], ("lifecyclestage",)),
     "/notes/batch/upsert": lambda hubspot: hubspot.emit([NOTE]),
     "/contacts/51": lambda hubspot: hubspot.emit([NOTE]),
 }
@@ -438,7 +447,7 @@ def test_an_urgent_task_is_due_in_time_and_of_high_priority() -> None:
 
 def test_a_name_that_is_no_valid_unicode_can_be_sent(server: Server, hubspot: HubSpot) -> None:
     server.on("/contacts/batch/upsert", (200, {"results": [{"id": "51", "properties": {"earshot_customer_id": "c1"}}]}))
-    assert hubspot.create([CustomerRef("c1", display_name="\ud83d broken")])[0].record_id == "51"
+    assert hubspot.create([CustomerRef("c1", display_name="\ud83d broken")])[0].match.record_id == "51"
 
 
 @pytest.mark.parametrize(("idempotent", "uncertain"), [(True, False), (False, True)])
@@ -454,7 +463,7 @@ def test_a_request_without_answer_is_uncertain_unless_it_may_be_repeated(
 
         def log_message(self, format: str, *args: Any) -> None: ...
 
-    client = CrmClient(running(Silent), headers={}, timeout_s=0.2)
+    client = CrmClient(running(Silent), tokens=ConstantToken("t"), authorization=lambda _: {}, timeout_s=0.2)
     with pytest.raises(CrmError, match="^no_answer$") as caught:
         client.post("/x", {}, idempotent=idempotent)
     assert (caught.value.uncertain, caught.value.permanent) == (uncertain, False)
@@ -464,7 +473,7 @@ def test_a_request_without_answer_is_uncertain_unless_it_may_be_repeated(
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_request_that_may_not_be_repeated_is_sent_once(server: Server, url: str, status: int) -> None:
     server.on("/x", (status, {}))
-    client = CrmClient(url, headers={}, timeout_s=2.0, sleep=lambda _: None)
+    client = CrmClient(url, tokens=ConstantToken("t"), authorization=lambda _: {}, timeout_s=2.0, sleep=lambda _: None)
     with pytest.raises(CrmError) as caught:
         client.post("/x", {}, idempotent=False)
     assert caught.value.uncertain
@@ -489,14 +498,22 @@ def test_an_answer_that_drips_in_is_given_up(running: Callable[[type[BaseHTTPReq
         def log_message(self, format: str, *args: Any) -> None: ...
 
     ticks = iter(range(0, 1000, 2))
-    client = CrmClient(running(Dripping), headers={}, timeout_s=5.0, clock=lambda: float(next(ticks)))
+    client = CrmClient(
+        running(Dripping),
+        tokens=ConstantToken("t"),
+        authorization=lambda _: {},
+        timeout_s=5.0,
+        clock=lambda: float(next(ticks)),
+    )
     with pytest.raises(CrmError, match="^no_answer$"):
         client.get("/x")
 
 
 def test_no_connection_is_passing_and_certain() -> None:
     waits: list[float] = []
-    client = CrmClient("http://127.0.0.1:1", headers={}, timeout_s=1.0, sleep=waits.append)
+    client = CrmClient(
+        "http://127.0.0.1:1", tokens=ConstantToken("t"), authorization=lambda _: {}, timeout_s=1.0, sleep=waits.append
+    )
     with pytest.raises(CrmError, match="^no_connection$") as caught:
         client.post("/x", {}, idempotent=False)
     assert not caught.value.uncertain
@@ -505,6 +522,6 @@ def test_no_connection_is_passing_and_certain() -> None:
 
 def test_an_array_comes_as_items_and_no_content_as_nothing(server: Server, url: str) -> None:
     server.on("/x", (200, [{"id": "1"}]), (204, None))
-    client = CrmClient(url, headers={}, timeout_s=2.0)
+    client = CrmClient(url, tokens=ConstantToken("t"), authorization=lambda _: {}, timeout_s=2.0)
     assert client.get("/x") == {"items": [{"id": "1"}]}
     assert client.get("/x") == {}
