@@ -1,0 +1,10 @@
+"""Accounts at the CRMs' stand-ins, one class for each CRM."""
+
+from collections.abc import Callable
+
+from tests.crm_portals.hubspot import HubSpotPortal
+from tests.crm_portals.portal import SECRET, Portal
+
+PORTALS: dict[str, Callable[[str], Portal]] = {"hubspot": HubSpotPortal}
+
+__all__ = ["PORTALS", "SECRET", "Portal"]
