@@ -117,10 +117,10 @@ def _watch_answers() -> None:
             return answer(self, request, **kwargs)
         response = answer(self, request, **{**kwargs, "stream": True})
         # The status has said what became of it: of the body we read what is small, and what breaks off changes nothing.
-        response._content = b""
+        body = b""
         with suppress(HTTPError, OSError):
-            response._content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
-        response._content_consumed = True
+            body = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
+        vars(response).update(_content=body, _content_consumed=True)
         response.close()
         return response
 
