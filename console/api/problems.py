@@ -29,6 +29,7 @@ class Problem(Exception):
     def __init__(self, status: int, code: str, *, fix: str, field: str | None = None, **more: Any) -> None:
         super().__init__(code)
         self.status, self.code, self.fix, self.field, self.more = status, code, fix, field, more
+        self.retry_after_s: int | None = None
 
     def response(self) -> Response:
         """As it is answered."""
@@ -41,7 +42,10 @@ class Problem(Exception):
             **({"field": self.field} if self.field else {}),
             **self.more,
         }
-        return Response(json.dumps(body, default=str), self.status, content_type=CONTENT_TYPE)
+        response = Response(json.dumps(body, default=str), self.status, content_type=CONTENT_TYPE)
+        if self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
+        return response
 
 
 def not_found(what: str) -> Problem:
