@@ -16,7 +16,7 @@ from analysis.schema import MAX_TOPICS, AnalysisAnswer, Intent, Sentiment, Signa
 
 LEXICON_NAME = "local-lexicon"
 LEXICON_MODEL = "local-lexicon"
-LEXICON_VERSION = "l1"
+LEXICON_VERSION = "l2"
 SURE = 0.5
 UNSURE = 0.3
 OwnWords = tuple[tuple[str, tuple[str, ...]], ...]

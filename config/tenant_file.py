@@ -143,14 +143,17 @@ def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> 
     Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
     """
     try:
-        document = tomllib.loads(text)
+        document = _resolve_env(tomllib.loads(text), environ, path="")
     except tomllib.TOMLDecodeError as error:
         raise TenantFileError(_toml_problem(error, source=source, text=text)) from None
-    try:
-        config = TenantConfig.model_validate(_resolve_env(document, environ, path=""))
     except TenantFileError as error:
         message = f"{source}: {error}"
         raise TenantFileError(message) from None
+    except (RecursionError, ValueError):  # thousands of brackets, or a number of thousands of digits
+        message = f"{source}: not a tenant file: it is nested too deeply, or holds a number that is too long"
+        raise TenantFileError(message) from None
+    try:
+        config = TenantConfig.model_validate(document)
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
     allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}

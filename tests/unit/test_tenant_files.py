@@ -256,3 +256,20 @@ def test_every_secret_of_a_tenant_may_stand_in_the_environment():
     )
     config = parse(text, ONE="a" * 30, TWO="b" * 30, THREE="c", FOUR="d" * 30, HOOK="jsons://hook.example/x")
     assert config.alerts[0].service == "jsons"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["slug = " + "[" * 50_000 + "]" * 50_000, ".".join("a" * 3_000) + " = 1", ACME + "[automation]\nmax_per_customer_per_day = " + "9" * 5_000],
+    ids=["brackets", "dots", "digits"],
+)  # fmt: skip
+def test_a_file_that_is_deep_or_endless_is_refused_in_words(text):
+    with pytest.raises(TenantFileError, match="nested too deeply"):
+        parse(text)
+
+
+@pytest.mark.parametrize("key", ["daily_usd", "monthly_usd"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e400"])
+def test_a_budget_without_an_end_is_no_budget(key, value):
+    with pytest.raises(TenantFileError, match=f"budget.{key}"):
+        parse(f"{ACME}[budget]\n{key} = {value}\n")
