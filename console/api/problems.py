@@ -13,6 +13,7 @@ from store.db import StoreError
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
+MAX_TOLD = 20
 # Our own words for what Flask itself refuses.
 _TITLES = {
     400: ("bad_request", "send a well-formed request"),
@@ -55,9 +56,10 @@ def not_found(what: str) -> Problem:
 
 def from_validation(error: ValidationError) -> Response:
     """What pydantic found, without the values."""
+    # A body of thousands of unknown fields is told of some of them.
     errors = [
         {"field": ".".join(str(part) for part in item["loc"]) or "body", "fix": item["msg"]}
-        for item in error.errors(include_input=False, include_url=False, include_context=False)
+        for item in error.errors(include_input=False, include_url=False, include_context=False)[:MAX_TOLD]
     ]
     first = errors[0]
     return Problem(422, "invalid_request", fix=first["fix"], field=first["field"], errors=errors).response()

@@ -41,6 +41,12 @@ def test_a_header_with_a_nul_names_nobody(call, boss):  # noqa: F811
     assert (refused.status_code, refused.json["code"]) == (422, "unknown_person")
 
 
+def test_of_thousands_of_unknown_fields_some_are_told(call, boss, owner, acme):  # noqa: F811
+    one = add_conversation(owner, acme)
+    refused = call(boss, "POST", f"/conversations/{one}/resolve", {f"x{number}": 1 for number in range(3000)})
+    assert refused.status_code == 422 and len(refused.json["errors"]) == 20 and len(refused.data) < 4000
+
+
 @pytest.mark.parametrize(
     "body",
     ["[" * 30_000 + "]" * 30_000, '{"a":' * 10_000 + "1" + "}" * 10_000, '{"version":NaN}', '{"version":1e400}',
