@@ -11,10 +11,25 @@ from pydantic import ValidationError
 from config.action_checks import list_action_problems
 from config.industries import load_industry
 from config.rule_names import check_names
+from config.settings import SECRET_FILE_SUFFIX, Settings
 from config.tenant import TenantConfig
 from config.topics import find_twin
 
 ENV_PREFIX = "env:"
+# Whoever writes a tenant's file is not always whoever runs Earshot: `texts = { en = "env:…" }` would tell any variable of the
+# machine to any customer. Secrets are never shown, and go to the service they belong to.
+_SECRETS = re.compile(
+    r"channels\[\d+\]\.(app_secret(\[\d+\])?|verify_token|access_token)|crm\.(token|client_secret|refresh_token)"
+    r"|alerts\[\d+\]\.to|actions\.\w+\.secret"
+)
+_OWN_VARIABLES = frozenset(
+    name + suffix
+    for name in (
+        *(field.upper() for field in Settings.model_fields),
+        "OWNER_DATABASE_PASSWORD", "APP_DATABASE_PASSWORD", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH",
+    )
+    for suffix in ("", SECRET_FILE_SUFFIX)
+)  # fmt: skip
 
 
 class TenantFileError(Exception):
@@ -28,6 +43,12 @@ def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
         return [_resolve_env(item, environ, path=f"{path}[{number}]") for number, item in enumerate(value)]
     if isinstance(value, str) and value.startswith(ENV_PREFIX):
         name = value.removeprefix(ENV_PREFIX)
+        if not _SECRETS.fullmatch(path):
+            message = f"{path} may not be read from the environment: only secrets and the addresses of alerts may"
+            raise TenantFileError(message)
+        if name.upper() in _OWN_VARIABLES:
+            message = f"{path} asks for {name}, which is Earshot's own; a tenant's secrets have variables of their own"
+            raise TenantFileError(message)
         if not environ.get(name):
             message = f"{path} asks for the environment variable {name}, which is not set"
             raise TenantFileError(message)
@@ -117,19 +138,22 @@ def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> 
 
 
 def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
-    """A checked TenantConfig from TOML text; `env:NAME` strings are read from `environ`.
+    """A checked TenantConfig from TOML text; `env:NAME` in place of a secret is read from `environ`.
 
     Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
     """
     try:
-        document = tomllib.loads(text)
+        document = _resolve_env(tomllib.loads(text), environ, path="")
     except tomllib.TOMLDecodeError as error:
         raise TenantFileError(_toml_problem(error, source=source, text=text)) from None
-    try:
-        config = TenantConfig.model_validate(_resolve_env(document, environ, path=""))
     except TenantFileError as error:
         message = f"{source}: {error}"
         raise TenantFileError(message) from None
+    except (RecursionError, ValueError):  # thousands of brackets, or a number of thousands of digits
+        message = f"{source}: not a tenant file: it is nested too deeply, or holds a number that is too long"
+        raise TenantFileError(message) from None
+    try:
+        config = TenantConfig.model_validate(document)
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
     allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}

@@ -143,6 +143,31 @@ class ActionAnswer(BaseModel):
     settled_at: datetime | None
 
 
+class DeskAction(BaseModel):
+    """An automation as people rule on it. approved_by, settled_by: user:ID, key:ID, both joined by "+", or "person" for somebody at
+    the command line; None when no person did.
+    """
+
+    id: str
+    kind: str
+    state: str
+    waits_for_approval: bool
+    error_code: str | None
+    tries: int
+    channel: str
+    conversation_id: str
+    created_at: datetime
+    approved_by: str | None
+    settled_by: str | None
+
+
+class DeskPage(BaseModel):
+    """A page of automations, newest first. next_cursor: None on the last one."""
+
+    actions: list[DeskAction]
+    next_cursor: str | None
+
+
 class EventAnswer(BaseModel):
     """What was done with the conversation. by: user:ID, key:ID, both joined by "+", or rule:NAME."""
 

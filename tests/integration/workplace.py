@@ -59,3 +59,20 @@ def events(owner, conversation_id):
         "SELECT kind FROM conversation_event WHERE conversation_id = %s ORDER BY id", (conversation_id,)
     ).fetchall()
     return [kind for (kind,) in rows]
+
+
+def add_action(owner, tenant_id, conversation_id, *, state="pending", needs_approval=True, kind="send_refund_form"):
+    """An automation of a conversation, as it stands; returns the id."""
+    (action_id,) = owner.execute(
+        """
+        INSERT INTO action (
+            tenant_id, conversation_id, customer_id, message_id, channel, kind, idempotency_key, state, needs_approval, next_at
+        )
+        SELECT %s, id, customer_id, uuidv7(), 'whatsapp', %s, uuidv7()::text, %s, %s, now() + interval '1 day'
+        FROM conversation
+        WHERE id = %s
+        RETURNING id::text
+        """,
+        (tenant_id, kind, state, needs_approval, conversation_id),
+    ).fetchone()
+    return action_id

@@ -38,6 +38,34 @@ def test_parameters_that_name_files_or_times_are_not_let_through(query):
     assert "passwd" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "workflow://host/workflow/signature?format=text;template=/etc/passwd",
+        "jsons://hook.example/x?+X-Key=1;redirect=yes",
+        "jsons://hook.example/x?method=post;rto=99999",
+        "mailtos://user:pass@mail.example?to=a@b.example;pgp=yes;pgpkey=/etc/passwd",
+        "jsons://hook.example/x?method=post&;%20redirect=yes",
+    ],
+)
+def test_a_semicolon_hides_no_parameter(url):
+    with pytest.raises(ValueError, match="not let through") as told:
+        check_target(url)
+    assert "passwd" not in str(told.value)
+
+
+def test_a_service_that_would_read_a_file_or_follow_redirects_is_not_opened(monkeypatch, tmp_path):
+    """Should a parameter pass the check after all, what the library has made of it counts."""
+    from channels import alert_services
+
+    file = tmp_path / "card.json"
+    file.write_text('{"type": "message"}')
+    monkeypatch.setattr(alert_services, "check_target", lambda _url: "jsons")
+    with pytest.raises(AlertSendError, match="refused"):
+        open_service(f"workflow://host.example/{'W' * 32}/{'S' * 40}?template={file}")
+    assert open_service("jsons://hook.example/x?redirect=yes").redirects is False
+
+
 def test_a_header_is_for_plain_webhooks_only():
     assert check_target("jsons://hook.example/x?+X-Key=1") == "jsons"
     with pytest.raises(ValueError, match="not let through"):

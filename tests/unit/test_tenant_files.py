@@ -222,3 +222,54 @@ def test_two_rules_of_one_name_are_told():
     )
 
     assert "is a name that another rule of yours has" in problem(twice)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[actions.follow_up]\nenabled = true\ntexts = { en = "env:LEAK" }\n',
+        '[actions.follow_up]\nenabled = true\ntexts = { to = "env:LEAK" }\n',
+        '[actions.follow_up]\nurl = "env:LEAK"\n',
+        '[[rules]]\nname = "x"\nbecause = "env:LEAK"\n',
+        '[topics]\nsecret = "env:LEAK"\n',
+    ],
+)
+def test_the_environment_is_read_into_secrets_only(more):
+    with pytest.raises(TenantFileError, match="may not be read from the environment") as told:
+        parse(ACME + more, LEAK="https://LEAKED")
+    assert "LEAKED" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["EARSHOT_KEYS", "DATABASE_URL", "ANTHROPIC_API_KEY", "SECRET_KEY_FILE", "REDIS_PASSWORD"]
+)
+def test_no_file_asks_for_what_is_earshots_own(name):
+    with pytest.raises(TenantFileError, match="Earshot's own") as told:
+        parse(ACME.replace('"acme-secret"', f'"env:{name}"', 1), **{name: "LEAKED"})
+    assert "LEAKED" not in str(told.value)
+
+
+def test_every_secret_of_a_tenant_may_stand_in_the_environment():
+    text = (
+        ACME.replace('"acme-secret"', '["env:ONE", "env:TWO"]', 1).replace('"acme-verify"', '"env:THREE"', 1)
+        + '[actions.webhook]\nsecret = "env:FOUR"\n[[alerts]]\nto = "env:HOOK"\n'
+    )
+    config = parse(text, ONE="a" * 30, TWO="b" * 30, THREE="c", FOUR="d" * 30, HOOK="jsons://hook.example/x")
+    assert config.alerts[0].service == "jsons"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["slug = " + "[" * 50_000 + "]" * 50_000, ".".join("a" * 3_000) + " = 1", ACME + "[automation]\nmax_per_customer_per_day = " + "9" * 5_000],
+    ids=["brackets", "dots", "digits"],
+)  # fmt: skip
+def test_a_file_that_is_deep_or_endless_is_refused_in_words(text):
+    with pytest.raises(TenantFileError, match="nested too deeply"):
+        parse(text)
+
+
+@pytest.mark.parametrize("key", ["daily_usd", "monthly_usd"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e400"])
+def test_a_budget_without_an_end_is_no_budget(key, value):
+    with pytest.raises(TenantFileError, match=f"budget.{key}"):
+        parse(f"{ACME}[budget]\n{key} = {value}\n")
