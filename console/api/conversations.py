@@ -18,6 +18,7 @@ from console.api.cursors import read_moment, read_place, write_cursor
 from console.api.paths import new_blueprint
 from console.api.problems import not_found
 from console.api.requests import ConversationPath, ConversationQuery, MessagesQuery
+from console.api.tenant_queues import check_queue
 from console.api.writing import answer, database
 from console.metrics import API_READS
 from store.conversation_events import Actor, ConversationEvent, add_access, list_conversation_events
@@ -43,6 +44,8 @@ def list_all(query: ConversationQuery) -> Response:
     filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state, query.tag)
     after = read_place(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
+        if query.queue:
+            check_queue(conn, who.tenant_id, query.queue, field="queue")
         found = list_conversations(conn, who.tenant_id, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = write_cursor(page[-1].place) if len(found) > query.limit else None

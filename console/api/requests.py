@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from config.assignment import QueueName
+from config.queues import QueueName
 from config.words import Priority
 
 Skill = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]

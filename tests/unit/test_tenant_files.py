@@ -222,3 +222,51 @@ def test_two_rules_of_one_name_are_told():
     )
 
     assert "is a name that another rule of yours has" in problem(twice)
+
+
+OWN_QUEUE = ACME + '[queues.wholesale]\nabout = "Shops that buy from us."\n'
+
+
+def test_a_queue_of_the_tenants_own_has_its_own_targets_and_may_be_given_out_by_itself():
+    config = parse(
+        OWN_QUEUE + '[assignment]\nauto_assign = ["wholesale"]\n[sla.queue.wholesale.P2]\nfirst_answer_min = 7\n'
+    )
+
+    assert config.assignment.auto_assign == ("wholesale",)
+    assert config.sla.target_of("wholesale", "P2").first_answer_min == 7
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            '[assignment]\nauto_assign = ["support", "wholesail"]\n',
+            'assignment.auto_assign: there is no queue "wholesail"',
+        ),
+        ("[sla.queue.wholesail.P1]\nfirst_answer_min = 5\n", 'sla.queue.wholesail: there is no queue "wholesail"'),
+    ],
+)
+def test_a_queue_that_nobody_has_is_told_wherever_it_is_named(lines, told):
+    line = len(OWN_QUEUE.splitlines()) + (2 if "auto_assign" in lines else 1)
+
+    assert problem(OWN_QUEUE + lines) == f'acme.toml:{line}: {told}; the nearest is "wholesale"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("[sla.P1]\nfirst_anser_min = 5\n", "acme.toml:6: sla.P1.first_anser_min"),
+        ('[actions.follow_up]\nenabled = true\nurl = "https://10.0.0.5/x"\n', "acme.toml:7: actions.follow_up.url"),
+        ('[actions.follow_up.texts]\nen = "Hello {custmer_name}"\n', "acme.toml:6: actions.follow_up.texts.en"),
+    ],
+)
+def test_what_stands_in_a_table_of_a_table_is_told_with_its_line(lines, place):
+    head = 'slug = "acme"\nname = "Acme"\n[hours]\ntime_zone = "UTC"\n'
+
+    assert problem(head + lines).startswith(f"{place}: ")
+
+
+def test_one_word_where_a_list_belongs_is_told_with_how_lists_are_written():
+    told = problem(rules('when = { intent = "complaint" }', 'then = { queue = "sales", priority = "P2" }'))
+
+    assert told.startswith('acme.toml:9: rules.0.when.intent: rule "own": takes a list; put the value in brackets')
