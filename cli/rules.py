@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from cli.errors import CommandError
+from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.tenant import load_files
+from cli.tenant_scope import as_uuid
 from cli.workbench import Workbench, add_tenant_argument, open_workbench
 from config.rules import Rule
 from routing.conditions import PlaybookRule
@@ -27,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="rules of files that can never decide, without applying them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
     told = actions.add_parser("explain", help="why a message stands where it does, and which rules nearly decided")
-    told.add_argument("message_id", metavar="MESSAGE_ID")
+    told.add_argument("message_id", type=as_uuid, metavar="MESSAGE_ID")
     for action in (listing, told):
         add_tenant_argument(action)
+    add_data_argument(check)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _row(number: int, rule: Rule) -> dict[str, object]:
     when = rule.when.model_dump(mode="json", exclude_none=True)
+    if isinstance(rule, PlaybookRule) and rule.urgent:
+        when["urgent"] = "yes"
     return {
         "order": number,
         "rule": rule.name,
