@@ -11,7 +11,6 @@ from cli.tenant_scope import as_uuid
 from cli.workbench import Workbench, add_tenant_argument, open_workbench
 from config.rules import Rule
 from routing.conditions import PlaybookRule
-from routing.facts import Decision, PlannedAction, Trial
 from routing.near_misses import near_misses
 from routing.playbooks import policy_for
 from routing.policy_snapshot import policy_from_json
@@ -90,7 +89,7 @@ def _explained(bench: Workbench, message_id: str) -> list[str]:
 
 
 def _of_one(stored: StoredDecision, policy: dict[str, object] | None) -> list[str]:
-    told = [f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC, rule {stored.rule}: {explain(as_decision(stored))}"]
+    told = [f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC, rule {stored.rule}: {explain(stored.as_decision())}"]
     if policy is None:
         return told
     try:
@@ -99,17 +98,3 @@ def _of_one(stored: StoredDecision, policy: dict[str, object] | None) -> list[st
     except StoredInputsError as error:
         return [*told, f"  The rules before it cannot be told: {error}."]
     return [*told, *(f"  {miss.rule} nearly decided; it lacked {miss.lacked}." for miss in misses)]
-
-
-def as_decision(stored: StoredDecision) -> Decision:
-    """The decision as it was made."""
-    return Decision(
-        priority=stored.priority,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-        queue=stored.queue,
-        rule=stored.rule,
-        reasons=stored.reasons,
-        actions=tuple(PlannedAction(one["kind"], one["state"]) for one in stored.actions or ()),
-        skill=stored.skill,
-        tags=stored.tags,
-        trials=tuple(Trial(one["rule"], one["queue"], one["priority"], tuple(one["actions"])) for one in stored.trials),
-    )

@@ -7,13 +7,13 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from routing.alerts import sentence
-from routing.facts import PlannedAction
-from routing.rules import Decision, explain
+from routing.rules import explain
 from store.agents import AgentRow, find_colleague
 from store.alerts import Alert
 from store.conversation_lists import ListedConversation
-from store.conversation_page import ReadDecision
+from store.conversation_page import ConversationAction
 from store.db import Connection
+from store.decisions import ReadDecision
 from store.work_items import WorkItem
 
 
@@ -131,18 +131,6 @@ class MessageAnswer(BaseModel):
     label: LabelAnswer | None
 
 
-class ActionAnswer(BaseModel):
-    """An automation."""
-
-    id: str
-    message_id: str
-    kind: str
-    state: str
-    error_code: str | None
-    created_at: datetime
-    settled_at: datetime | None
-
-
 class EventAnswer(BaseModel):
     """What was done with the conversation. by: user:ID, key:ID, both joined by "+", or rule:NAME."""
 
@@ -155,7 +143,9 @@ class EventAnswer(BaseModel):
 
 
 class DecisionAnswer(BaseModel):
-    """A decision. sentence: as a person reads it. inputs: the facts it was made of."""
+    """A decision. sentence: as a person reads it. inputs: the facts it was made of. skill: whom it is for. trials: what rules on trial
+    would have decided.
+    """
 
     id: str
     message_id: str
@@ -166,6 +156,9 @@ class DecisionAnswer(BaseModel):
     sentence: str
     reasons: list[str]
     actions: list[dict[str, Any]]
+    skill: str | None
+    tags: list[str]
+    trials: list[dict[str, Any]]
     inputs: dict[str, Any]
     applied: bool
     provisional: bool
@@ -174,21 +167,9 @@ class DecisionAnswer(BaseModel):
     @classmethod
     def of(cls, decision: ReadDecision) -> Self:
         """With its sentence."""
-        planned = tuple(
-            PlannedAction(action["kind"], action["state"]) for action in decision.actions or () if "kind" in action
-        )
-        sentence = explain(
-            Decision(
-                priority=decision.priority,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-                queue=decision.queue,  # pyright: ignore[reportArgumentType]
-                rule=decision.rule,
-                reasons=tuple(decision.reasons),
-                actions=planned,
-            )
-        )
-        known: dict[str, Any] = asdict(decision)
+        known = {name: value for name, value in vars(decision).items() if name in cls.model_fields}
         known["actions"] = decision.actions or []
-        return cls(**known, sentence=sentence)
+        return cls(**known, sentence=explain(decision.as_decision()))
 
 
 class ConversationAnswer(BaseModel):
@@ -201,7 +182,7 @@ class ConversationAnswer(BaseModel):
     decision: DecisionAnswer | None
     messages: list[MessageAnswer]
     earlier_cursor: str | None
-    actions: list[ActionAnswer]
+    actions: list[ConversationAction]
     events: list[EventAnswer]
 
 

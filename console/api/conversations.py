@@ -4,7 +4,6 @@ import structlog
 from flask import Response
 
 from console.api.answers import (
-    ActionAnswer,
     ConversationAnswer,
     DecisionAnswer,
     EventAnswer,
@@ -25,10 +24,10 @@ from store.conversation_events import Actor, ConversationEvent, add_access, list
 from store.conversation_lists import Filters, list_conversations
 from store.conversation_page import (
     ReadMessage,
-    find_placing_decision,
     list_conversation_actions,
     list_conversation_messages,
 )
+from store.decisions import find_placing_decision
 from store.internal_actions import list_tags
 from store.work_items import get_work_item
 
@@ -82,9 +81,7 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],
             earlier_cursor=write_cursor((shown[0].sent_at, shown[0].id)) if len(messages) > query.limit else None,
-            actions=[
-                ActionAnswer(**vars(one)) for one in list_conversation_actions(conn, who.tenant_id, conversation_id)
-            ],
+            actions=list_conversation_actions(conn, who.tenant_id, conversation_id),
             events=[_event(one) for one in list_conversation_events(conn, conversation_id)],
         )
         add_access(conn, who.tenant_id, conversation_id, actor=who.actor, messages=len(shown))

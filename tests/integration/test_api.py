@@ -234,6 +234,7 @@ def test_a_conversation_is_read_with_labels_reasons_and_record(call, ann, owner,
     )
     decision = call(ann[1], "GET", f"/decisions/{read.json['decision']['id']}").json
     assert decision["conversation_id"] == one and "inputs" in decision and REFUND not in str(decision)
+    assert decision["skill"] == "senior" and "For an agent with the skill senior." in decision["sentence"]
     listed = call(ann[1], "GET", "/conversations")
     assert REFUND not in listed.text
 
