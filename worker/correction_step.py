@@ -19,16 +19,16 @@ from store.corrections import (
     undo_correction,
 )
 from store.crm import mark_dirty
-from store.customers import lock_conversation, place_conversation
+from store.customers import lock_conversation
 from store.db import Connection
-from store.decisions import add_decision
 from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.sla_clocks import recompute_clocks
 from store.tenants import has_crm
 from worker.churn_step import review_mood
-from worker.routing_step import build_facts, is_newest, takes_over
+from worker.decision_facts import build_facts
+from worker.placing import is_newest, store_and_place
 from worker.survey_step import with_known_answer
 
 
@@ -136,17 +136,15 @@ def _decide_anew(
     facts = with_known_answer(conn, facts, message=message, conversation=conversation)
     policy = policy_for(tenant)
     decision = decide(facts, policy)
-    applied = takes_over(conversation, decision, message)
-    ref = RunRef(tenant_id, message.id, str(uuid.uuid4()))
-    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=label.analysis.id, applied=applied)
-    if applied:
-        place_conversation(
-            conn,
-            conversation.id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
+    moved = store_and_place(
+        conn,
+        RunRef(tenant_id, message.id, str(uuid.uuid4())),
+        decision,
+        facts=facts,
+        policy=policy,
+        message=message,
+        conversation=conversation,
+        analysis_id=label.analysis.id,
+    )
     recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
-    return decision, applied
+    return decision, moved

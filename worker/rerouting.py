@@ -19,7 +19,7 @@ from store.messages import share_contexts
 from store.open_places import OpenPlace, PlacingMessage, is_in_somebodys_hands, list_open_places, list_placing_messages
 from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
-from worker.routing_step import with_label
+from worker.decision_facts import with_label
 
 BATCH = 50
 
