@@ -6,7 +6,7 @@ from pathlib import Path
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
-from cli.tenant import load_files
+from cli.tenant import load_files, warn_of_unfed_rules
 from cli.tenant_scope import as_uuid
 from cli.workbench import Workbench, add_tenant_argument, open_workbench
 from config.rules import Rule
@@ -37,8 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List, check or explain."""
     if options.action == "check":
-        for config in load_files(options.files):
-            print(f"{config.slug}: every one of its {len(config.rules)} rules can decide")
+        for path, config in zip(options.files, load_files(options.files), strict=True):
+            unfed = warn_of_unfed_rules(config, path=path)
+            can = len(config.rules) - unfed
+            print(f"{config.slug}: {f'{can} of' if unfed else 'every one of'} its {len(config.rules)} rules can decide")
         return 0
     with open_workbench(options) as bench:
         if options.action == "list":
