@@ -8,6 +8,7 @@ from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.tenant_scope import tenant_transaction
 from config.queue_names import why_unknown
+from config.skills import is_skill
 from store.agents import find_colleague, list_agents, set_agent
 from store.tenants import get_tenant_config
 
@@ -42,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _set(options: argparse.Namespace) -> int:
     queues = _words(options.queue)
+    wrong = next((word for word in _words(options.skill) or () if not is_skill(word)), None)
+    if wrong is not None:
+        raise CommandError(f"--skill {wrong!r}: a skill is lower case, digits, - and _, at most 40")
     if options.capacity is not None and not 0 <= options.capacity <= 1000:
         message = "--capacity must be from 0 to 1000"
         raise CommandError(message)

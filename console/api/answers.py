@@ -25,7 +25,7 @@ class Person(BaseModel):
 
 
 class Work(BaseModel):
-    """A conversation as work."""
+    """A conversation as work. skill: what an agent should have to take it; None: nothing in particular."""
 
     id: str
     state: str
@@ -34,7 +34,7 @@ class Work(BaseModel):
     channel: str
     assignee: Person | None
     assigned_at: datetime | None
-    skill_wanted: str | None
+    skill: str | None
     snoozed_until: datetime | None
     waiting_since: datetime | None
     last_inbound_at: datetime | None

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from config.queues import QueueName
+from config.skills import Skill
 from config.words import Priority
 
-Skill = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 MAX_ID = 2**63 - 1
 
 

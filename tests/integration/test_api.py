@@ -226,7 +226,7 @@ def test_a_conversation_is_read_with_labels_reasons_and_record(call, ann, owner,
     assert message["text"] == REFUND and message["label"]["intent"] == "refund_request"
     assert read.json["decision"]["sentence"].startswith("P1, senior queue. Negative")
     assert {action["kind"] for action in read.json["actions"]} >= {"send_refund_form"}
-    assert read.json["conversation"]["skill_wanted"] == "senior" and read.headers["Cache-Control"] == "no-store"
+    assert read.json["conversation"]["skill"] == "senior" and read.headers["Cache-Control"] == "no-store"
     assert owner.execute("SELECT conversation_id::text, by_user_id, messages FROM conversation_access").fetchone() == (
         one,
         ann[0],

@@ -270,3 +270,19 @@ def test_one_word_where_a_list_belongs_is_told_with_how_lists_are_written():
     told = problem(rules('when = { intent = "complaint" }', 'then = { queue = "sales", priority = "P2" }'))
 
     assert told.startswith('acme.toml:9: rules.0.when.intent: rule "own": takes a list; put the value in brackets')
+
+
+def test_a_skill_has_one_word_and_the_old_ones_are_told_what_it_is():
+    then = 'then = { queue = "sales", priority = "P2", skill_wanted = "b2b" }'
+
+    assert 'rules.0.then: rule "own": skill_wanted is called skill; write skill = ' in problem(rules("when = {}", then))
+    assert "actions.assign.assignee: is no e-mail of an agent; for anybody with a skill write skill = " in problem(
+        ACME + '[actions.assign]\nassignee = "b2b"\n'
+    )
+    assert "actions.tag.skill: is for [actions.assign] only" in problem(ACME + '[actions.tag]\nskill = "b2b"\n')
+
+
+def test_an_assignment_names_an_agent_or_a_skill():
+    config = parse(ACME + '[actions.assign]\nassignee = "bo@acme.example"\nskill = "vip-sales"\n')
+
+    assert (config.actions["assign"].assignee, config.actions["assign"].skill) == ("bo@acme.example", "vip-sales")
