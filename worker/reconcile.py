@@ -7,7 +7,8 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from channels.registry import REPEATABLE
-from store.actions import alert_about_sends, doubt_interrupted_sends, take_due_actions
+from store.action_alerts import alert_about_sends
+from store.actions import doubt_interrupted_sends, take_due_actions
 from store.crm import list_tenants_with_work, mark_counts_dirty
 from store.db import Connection, StoreError
 from store.identities import apply_notices
