@@ -9,7 +9,7 @@ from cli.output import print_rows
 from cli.tenant_scope import tenant_transaction
 from config.queue_names import why_unknown
 from config.skills import is_skill
-from store.agents import find_colleague, list_agents, set_agent
+from store.agents import find_colleague, list_agents, note_heartbeat, set_agent
 from store.tenants import get_tenant_config
 
 
@@ -68,6 +68,8 @@ def _set(options: argparse.Namespace) -> int:
             capacity=options.capacity,
             default_capacity=config.assignment.default_capacity,
         )
+        if options.presence == "available":
+            note_heartbeat(conn, tenant_id, found[0])
     print(f"{options.email}: set")
     return 0
 
