@@ -23,13 +23,16 @@ def want_agent(
 ) -> None:
     """What the newest decision says: whether somebody shall be given the conversation, which skill it takes, and who is preferred.
 
-    keeps: an earlier wish that nobody has fulfilled yet stands, because a second look plans no actions and takes none back.
+    keeps: an earlier wish that nobody has fulfilled yet stands as it is, because a second look plans no actions and takes none back.
     assignee: the e-mail that the tenant's action names.
     """
     conn.execute(
         """
         UPDATE conversation
-        SET skill_wanted = %(skill)s, wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
+        SET skill_wanted = CASE
+                WHEN NOT %(wanted)s AND wants_agent AND %(keeps)s THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s
+            END,
+            wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
             wants_agent_since = CASE
                 WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL
                 THEN coalesce(wants_agent_since, now())

@@ -26,6 +26,7 @@ from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.sla_clocks import recompute_clocks
 from store.tenants import has_crm
+from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
 from worker.decision_facts import build_facts
 from worker.placing import is_newest, store_and_place
@@ -114,7 +115,7 @@ def _take_effect(
 def _decide_anew(
     conn: Connection, tenant_id: int, *, tenant: TenantConfig, message_id: str, label: EffectiveLabel
 ) -> tuple[Decision | None, bool]:
-    """The open conversation's place by the label that counts now. Nothing but the place changes: no action, no note."""
+    """The open conversation's place by the label that counts now. Nothing but the place changes, and who may be given it: no action, no note."""
     message = get_message(conn, message_id)
     if message.conversation_id is None or message.is_history:
         return None, False
@@ -146,5 +147,7 @@ def _decide_anew(
         conversation=conversation,
         analysis_id=label.analysis.id,
     )
+    if moved:
+        ask_for_agent(conn, conversation.id, decision, tenant=tenant)
     recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
     return decision, moved

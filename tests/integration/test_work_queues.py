@@ -198,6 +198,16 @@ def test_a_second_look_keeps_the_name_and_a_later_matter_forgets_it(database, ow
     assert field(owner, one, "assignee_hint") is None
 
 
+def test_a_second_look_keeps_the_skill_that_was_asked_for(database, owner, acme):
+    one = wanting(owner, acme, skill_wanted="b2b")
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=False, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "b2b"
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "senior"
+
+
 def test_only_people_who_are_there_are_given_anything(owner, acme, tenant_ids, assign):
     add_agent(owner, acme, presence="away")
     add_agent(owner, acme, seen=NOW - timedelta(minutes=11))
