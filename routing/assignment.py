@@ -70,6 +70,6 @@ def _rank(agent: Candidate) -> tuple[Fraction, float, int]:
     return Fraction(agent.open, agent.capacity), idle_since, agent.user_id
 
 
-def skill_wanted(*, queue: str, priority: Priority) -> str | None:
+def default_skill(*, queue: str, priority: Priority) -> str | None:
     """What a decision that names no skill asks for."""
     return SENIOR if queue == "senior" or priority == "P1" else None

@@ -18,22 +18,29 @@ def lock_assignments(conn: Connection, tenant_id: int) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('assignments:' || %s, 0))", (tenant_id,))
 
 
-def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None) -> None:
-    """What the newest decision says: whether somebody shall be given the conversation, and which skill it takes.
+def want_agent(
+    conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None, assignee: str | None
+) -> None:
+    """What the newest decision says: whether somebody shall be given the conversation, which skill it takes, and who is preferred.
 
-    keeps: an earlier wish stands, because a second look plans no actions and takes none back.
+    keeps: an earlier wish that nobody has fulfilled yet stands as it is, because a second look plans no actions and takes none back.
+    assignee: the e-mail that the tenant's action names.
     """
     conn.execute(
         """
         UPDATE conversation
-        SET skill_wanted = %(skill)s, wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
+        SET skill_wanted = CASE
+                WHEN NOT %(wanted)s AND wants_agent AND %(keeps)s THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s
+            END,
+            wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
             wants_agent_since = CASE
                 WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL
                 THEN coalesce(wants_agent_since, now())
-            END
+            END,
+            assignee_hint = coalesce(%(assignee)s, CASE WHEN wants_agent AND %(keeps)s THEN assignee_hint END)
         WHERE id = %(id)s
         """,
-        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill},
+        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill, "assignee": assignee},
     )
 
 

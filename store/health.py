@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from store.actions import UNCERTAIN_FOR_S
+from store.action_alerts import UNCERTAIN_FOR_S
 from store.channel_health import all_are_silent, list_unwell
 from store.db import Connection
 

@@ -22,7 +22,7 @@ class WorkItem:
     assignee_id: int | None
     assigned_at: datetime | None
     assigned_because: str | None
-    skill_wanted: str | None
+    skill: str | None
     snoozed_until: datetime | None
     waiting_since: datetime | None
     last_inbound_at: datetime | None
@@ -109,6 +109,7 @@ def give(
         """
         UPDATE conversation
         SET assignee_id = %s, assigned_at = now(), assigned_because = %s, wants_agent = false, wants_agent_since = NULL,
+            assignee_hint = NULL,
             snoozed_until = CASE WHEN %s = 'auto' THEN snoozed_until END, version = version + 1
         WHERE id = %s
         """,
@@ -133,7 +134,8 @@ def put_back(
         """
         UPDATE conversation
         SET assignee_id = NULL, assigned_at = NULL, assigned_because = NULL, queue = coalesce(%s, queue), wants_agent = %s,
-            wants_agent_since = CASE WHEN %s THEN now() END, snoozed_until = NULL, version = version + 1
+            wants_agent_since = CASE WHEN %s THEN now() END, assignee_hint = NULL, snoozed_until = NULL,
+            version = version + 1
         WHERE id = %s
         """,
         (queue, wants_agent, wants_agent, item.id),

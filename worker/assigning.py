@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from config.actions import ActionConfig
 from config.tenant import TenantConfig
-from routing.assignment import Wanted, choose_agent, skill_wanted
+from routing.assignment import Wanted, choose_agent, default_skill
 from routing.rules import Decision
 from store.agents import list_candidates, lock_agents
 from store.api_writes import KEPT_FOR_H, forget_writes
@@ -31,9 +32,16 @@ def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *,
     """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
     is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
     wanted = is_wished or decision.queue in tenant.assignment.auto_assign
-    wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
-    skill = decision.skill or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
-    want_agent(conn, conversation_id, wanted=wanted, keeps=decision.queue != "auto", skill=skill)
+    wish = tenant.actions.get("assign", ActionConfig()) if is_wished else ActionConfig()
+    skill = decision.skill or wish.skill or default_skill(queue=decision.queue, priority=decision.priority)
+    want_agent(
+        conn,
+        conversation_id,
+        wanted=wanted,
+        keeps=decision.queue != "auto",
+        skill=skill,
+        assignee=wish.assignee,
+    )
 
 
 def tick(deps: Deps, *, now: datetime) -> None:

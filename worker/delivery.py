@@ -22,14 +22,13 @@ from config.tenant import TenantConfig
 from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
 from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
 from routing.wording import MissingValueError, fill, presentable_name
+from store.action_people import hand_to_person, wait_for_approval
 from store.actions import (
     ClaimedAction,
     claim_action,
-    hand_to_person,
     note_departure,
     put_back_action,
     settle_action,
-    wait_for_approval,
 )
 from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account

@@ -39,7 +39,7 @@ from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 
 
-def ensure_place(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[str, str]:
+def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[str, str]:
     """(customer_id, conversation_id) of the message, found or made on first need."""
     if message.customer_id and message.conversation_id:
         return message.customer_id, message.conversation_id
@@ -93,7 +93,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
             return verdict
         assert run is not None
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_place(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message)
         for part in list_burst_parts(conn, message.id):
             if part.minimized_text is None and part.text:  # its words were changed
                 _strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
@@ -119,7 +119,7 @@ def place(deps: Deps, ref: RunRef) -> None:
         if run is None or run.kind != "place":
             return
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_place(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message)
         if message.text:
             _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:

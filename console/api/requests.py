@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
-from config.assignment import QueueName
+from config.queues import QueueName
+from config.skills import Skill
 from config.words import ActionState, Priority
 
-Skill = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 # A NUL is no text to the database; no name or address holds a control character.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 MAX_ID = 2**63 - 1

@@ -14,7 +14,7 @@ from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
 from store.merging import merge_customers
-from store.work_items import claim_next, give, lock_work_item, resolve_item, snooze_item
+from store.work_items import claim_next, give, lock_work_item, put_back, resolve_item, snooze_item
 from tests.integration.workplace import NOW, add_agent, add_conversation, add_person, events, field
 from worker.assigning import run_round
 
@@ -162,7 +162,7 @@ def test_a_second_look_takes_no_wish_back_and_an_automation_does(database, owner
     one = wanting(owner, acme)
     for keeps in (True, False):
         with database.tenant_transaction(acme) as conn:
-            want_agent(conn, one, wanted=False, keeps=keeps, skill=None)
+            want_agent(conn, one, wanted=False, keeps=keeps, skill=None, assignee=None)
         assert field(owner, one, "wants_agent") is keeps
 
 
@@ -171,6 +171,41 @@ def test_whom_an_action_names_is_preferred(owner, acme, assign):
     named = add_agent(owner, acme, email="named@example.com", queues=["sales"])
     one = wanting(owner, acme, assignee_hint="Named@example.com")
     assert assign() == 1 and field(owner, one, "assignee_id") == named
+
+
+def test_a_name_counts_for_one_assignment_and_a_transfer_ends_it(database, owner, acme, assign):
+    named = add_agent(owner, acme, email="named@example.com")
+    other = add_agent(owner, acme)
+    one = wanting(owner, acme, assignee_hint="named@example.com")
+    assign()
+    assert (field(owner, one, "assignee_id"), field(owner, one, "assignee_hint")) == (named, None)
+    with database.tenant_transaction(acme) as conn:
+        item = lock_work_item(conn, acme, one)
+        put_back(conn, acme, item, queue="sales", wants_agent=True, actor=Actor(user_id=named))
+    assign()
+    assert field(owner, one, "assignee_id") == other
+
+
+def test_a_second_look_keeps_the_name_and_a_later_matter_forgets_it(database, owner, acme):
+    one = wanting(owner, acme)
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee="named@example.com")
+        want_agent(conn, one, wanted=False, keeps=True, skill=None, assignee=None)
+    assert field(owner, one, "assignee_hint") == "named@example.com"
+    owner.execute("UPDATE conversation SET wants_agent = false")
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee=None)
+    assert field(owner, one, "assignee_hint") is None
+
+
+def test_a_second_look_keeps_the_skill_that_was_asked_for(database, owner, acme):
+    one = wanting(owner, acme, skill_wanted="b2b")
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=False, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "b2b"
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "senior"
 
 
 def test_only_people_who_are_there_are_given_anything(owner, acme, tenant_ids, assign):

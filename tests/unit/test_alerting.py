@@ -155,3 +155,18 @@ def test_severities_are_ordered():
     assert (
         is_at_least("critical", "warning") and is_at_least("warning", "warning") and not is_at_least("info", "warning")
     )
+
+
+def test_a_late_answer_is_told_with_where_since_when_and_until_when():
+    details = {
+        "clock": "first_answer", "priority": "P1", "queue": "customer_success",
+        "started_at": "2026-11-29T01:35:00+00:00", "due_at": "2026-11-29T01:45:42+00:00",
+    }  # fmt: skip
+    waits = "A P1 conversation in the customer success queue waits for its first answer since Sun 01:35; "
+    assert sentence("sla_breach", details) == waits + "it was due at Sun 01:45 UTC"
+    assert sentence("sla_warning", details) == waits + "it is due at Sun 01:45 UTC"
+    assert sentence("sla_breach", {"summed": True, "queue": "senior"}) == "An answer is overdue (queue senior)"
+
+
+def test_an_agent_who_vanished_is_told_with_how_much_they_had():
+    assert sentence("agent_vanished", {"user_id": 7, "conversations": 3}).endswith("(user 7, 3 conversations)")
