@@ -54,6 +54,9 @@ def resolve_conversation(
             taken_over = c.taken_over
                 AND (c.state = 'open' OR coalesce(c.last_human_answer_at > %s - make_interval(hours => %s), false)),
             waiting_since = CASE
+                -- Its webhook is late: a person has answered it already, and whoever waits since then waits on.
+                WHEN c.state = 'open' AND EXCLUDED.waiting_since <= c.last_human_answer_at
+                THEN coalesce(c.waiting_since, EXCLUDED.waiting_since)
                 WHEN c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at)
                 THEN least(c.waiting_since, EXCLUDED.waiting_since)
                 ELSE EXCLUDED.waiting_since

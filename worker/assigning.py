@@ -31,9 +31,16 @@ def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *,
     """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
     is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
     wanted = is_wished or decision.queue in tenant.assignment.auto_assign
-    wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
-    skill = decision.skill or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
+    skill = skill_for(
+        decision.skill, queue=decision.queue, priority=decision.priority, is_wished=is_wished, tenant=tenant
+    )
     want_agent(conn, conversation_id, wanted=wanted, keeps=decision.queue != "auto", skill=skill)
+
+
+def skill_for(decided: str | None, *, queue: str, priority: str, is_wished: bool, tenant: TenantConfig) -> str | None:
+    """The skill a conversation wants: what the decision names, else the tenant for the action `assign`, else what the place takes."""
+    wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
+    return decided or wish or skill_wanted(queue=queue, priority=priority)
 
 
 def tick(deps: Deps, *, now: datetime) -> None:
