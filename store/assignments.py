@@ -49,7 +49,7 @@ class WantingAgent:
 
 
 def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[WantingAgent]:
-    """What waits to be given to somebody, by priority, then the longest waiting; locked. What others hold right now is left out."""
+    """What waits to be given to somebody, in the order in which people claim; locked. What others hold right now is left out."""
     rows = conn.execute(
         """
         SELECT id::text, queue, skill_wanted, wants_agent_since,
@@ -57,7 +57,7 @@ def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[Wantin
         FROM conversation
         WHERE tenant_id = %s AND wants_agent AND assignee_id IS NULL AND state = 'open' AND queue IS NOT NULL
           AND (snoozed_until IS NULL OR snoozed_until <= now())
-        ORDER BY coalesce(priority, 'P9'), coalesce(waiting_since, last_inbound_at, created_at), id
+        ORDER BY coalesce(priority, 'P9'), next_due_at(id), coalesce(waiting_since, last_inbound_at, created_at), id
         LIMIT %s
         FOR UPDATE SKIP LOCKED
         """,

@@ -84,6 +84,47 @@ def test_sixteen_who_claim_at_once_get_different_conversations(app_url, owner, t
     assert owner.execute("SELECT count(*) FROM conversation_event WHERE kind = 'claimed'").fetchone() == (100,)
 
 
+def add_clock(owner, acme, conversation_id, *, due_in_min, **columns):
+    (clock_id,) = owner.execute(
+        """
+        INSERT INTO sla_clock (tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min,
+                               counts, due_at, warn_at, state)
+        VALUES (%s, %s, uuidv7(), 'first_answer', now(), clock_timestamp(), 'P2', 'support', 15, 'always', %s, now(), 'running')
+        RETURNING id
+        """,
+        (acme, conversation_id, NOW + timedelta(minutes=due_in_min)),
+    ).fetchone()
+    for name, given in columns.items():
+        owner.execute(f"UPDATE sla_clock SET {name} = %s WHERE id = %s", (given, clock_id))
+
+
+def test_within_a_priority_what_is_due_first_comes_first(database, owner, acme, assign):
+    none = add_conversation(owner, acme, priority="P2", minutes_ago=900)
+    soon = add_conversation(owner, acme, priority="P2", minutes_ago=5)
+    late = add_conversation(owner, acme, priority="P2", minutes_ago=3)
+    later = add_conversation(owner, acme, priority="P2", minutes_ago=500)
+    answered = add_conversation(owner, acme, priority="P2", minutes_ago=400)
+    paused = add_conversation(owner, acme, priority="P2", minutes_ago=300)
+    less = add_conversation(owner, acme, priority="P3", minutes_ago=300)
+    add_clock(owner, acme, soon, due_in_min=2)
+    add_clock(owner, acme, late, due_in_min=-10, state="breached")
+    add_clock(owner, acme, later, due_in_min=100)
+    add_clock(owner, acme, answered, due_in_min=-50, state="met", ended_at=NOW)
+    add_clock(owner, acme, paused, due_in_min=-40, state="paused")
+    add_clock(owner, acme, less, due_in_min=-600, state="breached")
+    right = [late, soon, later, none, answered, paused, less]
+    user_id = add_agent(owner, acme, capacity=0)
+    got = []
+    for _ in right:
+        with database.tenant_transaction(acme) as conn:
+            got.append(claim_next(conn, acme, queue="support", user_id=user_id, actor=Actor(user_id=user_id)))
+    assert got == right
+    owner.execute("UPDATE conversation SET assignee_id = NULL, wants_agent = true, wants_agent_since = now()")
+    owner.execute("UPDATE agent SET capacity = 1")
+    assert assign() == 1
+    assert owner.execute("SELECT id::text FROM conversation WHERE assignee_id IS NOT NULL").fetchall() == [(late,)]
+
+
 def test_the_next_one_is_by_priority_then_by_who_waits_longest(database, owner, acme):
     late = add_conversation(owner, acme, priority="P2", minutes_ago=5)
     calm = add_conversation(owner, acme, priority="P3", minutes_ago=500)
