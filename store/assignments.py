@@ -37,6 +37,26 @@ def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, keeps: b
     )
 
 
+def list_tenants_with_assignments(conn: Connection) -> list[int]:
+    """Tenants where a round may have something to do: somebody is wanted, asleep for long enough, given something, or at work.
+
+    Needs the system scope.
+    """
+    rows = conn.execute(
+        """
+        SELECT tenant_id FROM conversation WHERE wants_agent AND assignee_id IS NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM conversation WHERE snoozed_until <= now()
+        UNION
+        SELECT tenant_id FROM conversation WHERE assignee_id IS NOT NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM agent WHERE presence <> 'offline'
+        ORDER BY 1
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 @dataclass(frozen=True)
 class WantingAgent:
     """A conversation that somebody shall be given. wanted_since: since when. prefers: the person whom the tenant's action names."""

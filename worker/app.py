@@ -105,6 +105,7 @@ app.conf.update(
             "schedule": WATCH_CLOCKS_EVERY_S,
             "options": {"queue": "maintenance"},
         },
+        "forget_writes": {"task": "earshot.forget_writes", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "measure": {
             "task": "earshot.measure",
             "schedule": MEASURE_EVERY_S,

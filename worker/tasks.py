@@ -193,6 +193,12 @@ def assign_conversations(**_: Any) -> None:
     _quietly(lambda: assigning.tick(deps(), now=datetime.now(UTC)), name="assign_conversations")
 
 
+@app.task(name="earshot.forget_writes", queue="maintenance")
+def forget_writes(**_: Any) -> None:
+    """Drop what programs were answered more than a day ago."""
+    _quietly(lambda: assigning.forget_old_writes(deps(), now=datetime.now(UTC)), name="forget_writes")
+
+
 @app.task(name="earshot.watch_channels", queue="maintenance")
 def watch_channels(**_: Any) -> None:
     """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""

@@ -21,3 +21,5 @@ RETURN (
 
 -- A conversation's row holds no customer text: how many wait, and for how long, is counted for all tenants together.
 CREATE POLICY system_rows ON conversation FOR SELECT TO earshot_process USING ((SELECT in_system_scope()));
+-- Which tenants have work to give out is asked of all of them at once; an agent's row names no customer.
+CREATE POLICY system_rows ON agent FOR SELECT TO earshot_process USING ((SELECT in_system_scope()));

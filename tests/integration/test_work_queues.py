@@ -9,7 +9,7 @@ import pytest
 from config.assignment import AssignmentConfig
 from config.tenant import TenantConfig
 from store.agents import lock_agent
-from store.assignments import want_agent
+from store.assignments import list_tenants_with_assignments, want_agent
 from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
@@ -363,6 +363,31 @@ def test_an_open_conversation_wakes_the_sleeping_one_it_is_merged_with(database,
     with database.tenant_transaction(acme) as conn:
         merge_customers(conn, acme, *customers)
     assert field(owner, older, "snoozed_until") is None
+
+
+@pytest.mark.parametrize(
+    ("work", "found"),
+    [
+        ({"wants_agent": True}, True),
+        ({"snoozed_until": NOW - timedelta(minutes=1)}, True),
+        ({"assignee_id": 1}, True),
+        ({"snoozed_until": NOW + timedelta(hours=1)}, False),
+        ({"state": "resolved", "assignee_id": 1}, False),
+        ({}, False),
+    ],
+    ids=["wanted", "slept enough", "given", "sleeps on", "over", "lies in a queue"],
+)
+def test_only_tenants_with_something_to_give_out_are_visited(database, owner, acme, work, found):
+    add_conversation(owner, acme, **work)
+    with database.system_transaction() as conn:
+        assert list_tenants_with_assignments(conn) == ([acme] if found else [])
+
+
+def test_a_tenant_whose_people_are_at_work_is_visited_to_see_who_vanishes(database, owner, acme, tenant_ids):
+    add_agent(owner, acme)
+    add_agent(owner, tenant_ids["other"], presence="offline")
+    with database.system_transaction() as conn:
+        assert list_tenants_with_assignments(conn) == [acme]
 
 
 def test_the_log_can_only_grow(database, owner, acme):
