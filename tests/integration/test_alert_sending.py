@@ -222,3 +222,13 @@ def test_old_alerts_are_not_told_when_the_feature_comes(owner, tenant_ids):
     """What stood there before the migration counts as announced; what comes after does not."""
     owner.execute("INSERT INTO alert (tenant_id, kind, key) VALUES (%s, 'churn', 'x')", (tenant_ids["acme"],))
     assert owner.execute("SELECT announced_at, times_seen FROM alert").fetchone() == (None, 1)
+
+
+def test_a_digest_begins_with_what_is_critical(open_deps, want, hook, owner):
+    tenant_id = want()
+    for number in range(12):
+        alarm(open_deps, tenant_id, number)
+    alarm(open_deps, tenant_id, kind="sla_breach", severity="critical")
+    rounds(open_deps, owner)
+    ((_, body),) = hook.received
+    assert body["message"].splitlines()[0].startswith("- An answer is overdue")
