@@ -14,7 +14,7 @@ from routing.rules import RoutingFacts, decide
 from store.actions import alert_about_sends, doubt_interrupted_sends, take_due_actions
 from store.analyses import NewAnalysis, add_analysis
 from store.crm import list_tenants_with_work, mark_counts_dirty
-from store.customers import lock_conversation, place_conversation
+from store.customers import lock_conversation
 from store.db import Connection, StoreError
 from store.decisions import add_decision
 from store.identities import apply_notices
@@ -40,7 +40,7 @@ from worker.deps import Deps
 from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAIN
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.roles import ROLES
-from worker.routing_step import takes_over
+from worker.routing_step import apply_place, takes_over
 from worker.steps import ensure_place, place
 
 log = structlog.get_logger()
@@ -195,17 +195,10 @@ def _place_provisionally(
     )
     policy = policy_for(tenant)
     decision = decide(facts, policy)
-    applied = takes_over(conversation, decision, message)
+    applied = takes_over(conversation, decision, message, is_first=True)
     add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=applied)
     if applied:
-        place_conversation(
-            conn,
-            conversation_id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
+        apply_place(conn, ref.tenant_id, decision, conversation=conversation, message=message, is_first=True)
     recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=deps.tenants.get(ref.tenant_id))
 
 

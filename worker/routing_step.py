@@ -14,7 +14,14 @@ from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
 from store.analyses import StoredAnalysis
 from store.crm import NewEvent, add_event
-from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
+from store.customers import (
+    Conversation,
+    close_conversation,
+    is_open_for_late_message,
+    lock_conversation,
+    place_conversation,
+    reopen_for_message,
+)
 from store.db import Connection
 from store.decisions import add_decision
 from store.effective_labels import find_effective_label
@@ -94,17 +101,46 @@ def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
     return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
 
 
-def takes_over(conversation: Conversation, decision: Decision, message: StoredMessage) -> bool:
-    """Whether the decision about this message says where the conversation stands from now on."""
+def takes_over(
+    conversation: Conversation, decision: Decision, message: StoredMessage, *, is_first: bool = False
+) -> bool:
+    """Whether the decision about this message says where the conversation stands from now on.
+
+    is_first: it is decided for the first time. Then it counts also where an automation has ended the conversation meanwhile, for
+    a message that was read sooner.
+    """
     if conversation.routed_sent_at is None or conversation.routed_message_id is None:
         return True
-    if conversation.state != "open" or conversation.priority is None:
+    is_live = conversation.state == "open" or (is_first and conversation.closed_by_rule)
+    if not is_live or conversation.priority is None:
         return is_newest(conversation, message)
     return takes_place(
         Claim(decision.priority, message.sent_at, message.id),
         Claim(conversation.priority, conversation.routed_sent_at, conversation.routed_message_id),
         answered_at=conversation.last_human_answer_at,
     )
+
+
+def apply_place(
+    conn: Connection,
+    tenant_id: int,
+    decision: Decision,
+    *,
+    conversation: Conversation,
+    message: StoredMessage,
+    is_first: bool = False,
+) -> None:
+    """Put the conversation where the decision says. One that an automation has ended meanwhile is open again when it needs a person."""
+    place_conversation(
+        conn,
+        conversation.id,
+        queue=decision.queue,
+        priority=decision.priority,
+        message_id=message.id,
+        sent_at=message.sent_at,
+    )
+    if is_first and conversation.closed_by_rule and decision.queue != "auto":
+        reopen_for_message(conn, tenant_id, conversation.id, sent_at=message.sent_at)
 
 
 def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
@@ -157,21 +193,17 @@ def decide_and_store(
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
-    applied = not empty_handed and takes_over(conversation, decision, message)
+    is_first = run.kind == "initial"
+    applied = not empty_handed and takes_over(conversation, decision, message, is_first=is_first)
     add_decision(
         conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis.id if analysis else None, applied=applied
     )
     if applied:
-        place_conversation(
-            conn,
-            conversation.id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
+        apply_place(conn, ref.tenant_id, decision, conversation=conversation, message=message, is_first=is_first)
         ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
+    elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
+        close_conversation(conn, conversation.id)
     if analysis:
         review_mood(
             conn,
@@ -186,7 +218,14 @@ def decide_and_store(
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     pending = _plan_actions(
-        conn, ref, decision, conversation=conversation, tenant=tenant, language=facts.language, now=now
+        conn,
+        ref,
+        decision,
+        conversation=conversation,
+        tenant=tenant,
+        language=facts.language,
+        may_close=applied,
+        now=now,
     )
     recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
     return pending
@@ -200,8 +239,10 @@ def _plan_actions(
     conversation: Conversation,
     tenant: TenantConfig,
     language: str,
+    may_close: bool,
     now: datetime,
 ) -> list[str]:
+    """may_close: False when a later message, or an urgent one, holds the conversation: thanks to this one do not end it."""
     pending: list[str] = []
     for planned in decision.actions:
         settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
@@ -222,6 +263,6 @@ def _plan_actions(
             pending.append(added.id)
         if added and planned.state == "pending":
             carry_out(conn, ref, planned.kind, decision=decision, conversation=conversation, tenant=tenant, now=now)
-        if planned.kind == "close_with_thanks" and planned.state == "pending":
+        if may_close and planned.kind == "close_with_thanks" and planned.state == "pending":
             close_conversation(conn, conversation.id)
     return pending
