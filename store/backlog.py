@@ -137,6 +137,8 @@ def upkeep_late_s(conn: Connection) -> float:
             UNION ALL
             SELECT min(marked_at) FROM stale_clock
             UNION ALL
+            SELECT min(due_at) FROM sla_clock WHERE ended_at IS NULL AND breached_at IS NULL AND state <> 'paused'
+            UNION ALL
             SELECT min(next_at) FROM action WHERE state = 'pending'
             UNION ALL
             SELECT min(lease_until) FROM action WHERE state = 'sending'

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from store.alerts import NewAlert, raise_alert
 from store.health import list_findings
-from tests.integration.workplace import add_agent, add_conversation
+from tests.integration.workplace import add_agent, add_clock, add_conversation
 from worker import tasks
 from worker.measuring import measure
 
@@ -115,7 +115,7 @@ def test_alerts_that_do_not_leave_are_counted_and_their_target_is_named(deps, ow
     assert problems(database) == []
 
 
-@pytest.mark.parametrize("what", ["alert", "clock", "action", "send"])
+@pytest.mark.parametrize("what", ["alert", "clock", "breach", "action", "send"])
 def test_upkeep_that_nobody_does_is_a_finding(owner, acme, database, add_action, what):
     if what == "alert":
         with database.tenant_transaction(acme) as conn:
@@ -126,6 +126,8 @@ def test_upkeep_that_nobody_does_is_a_finding(owner, acme, database, add_action,
             "INSERT INTO stale_clock VALUES (%s, %s, now() - interval '5 minutes')",
             (add_conversation(owner, acme), acme),
         )
+    elif what == "breach":
+        add_clock(owner, acme, add_conversation(owner, acme), due_in_min=-5)
     elif what == "action":
         add_action("pending", minutes_ago=5)
     else:

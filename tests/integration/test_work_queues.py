@@ -15,7 +15,7 @@ from store.customers import close_conversation, resolve_conversation
 from store.db import Database
 from store.merging import merge_customers
 from store.work_items import claim_next, give, lock_work_item, resolve_item, snooze_item
-from tests.integration.workplace import NOW, add_agent, add_conversation, add_person, events, field
+from tests.integration.workplace import NOW, add_agent, add_clock, add_conversation, add_person, events, field
 from worker.assigning import run_round
 
 AUTO = TenantConfig(
@@ -82,20 +82,6 @@ def test_sixteen_who_claim_at_once_get_different_conversations(app_url, owner, t
     assert len(every) == 100 and set(every) == mine
     assert all(field(owner, one, "assignee_id") == person for person, got in zip(people, taken) for one in got)
     assert owner.execute("SELECT count(*) FROM conversation_event WHERE kind = 'claimed'").fetchone() == (100,)
-
-
-def add_clock(owner, acme, conversation_id, *, due_in_min, **columns):
-    (clock_id,) = owner.execute(
-        """
-        INSERT INTO sla_clock (tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min,
-                               counts, due_at, warn_at, state)
-        VALUES (%s, %s, uuidv7(), 'first_answer', now(), clock_timestamp(), 'P2', 'support', 15, 'always', %s, now(), 'running')
-        RETURNING id
-        """,
-        (acme, conversation_id, NOW + timedelta(minutes=due_in_min)),
-    ).fetchone()
-    for name, given in columns.items():
-        owner.execute(f"UPDATE sla_clock SET {name} = %s WHERE id = %s", (given, clock_id))
 
 
 def test_within_a_priority_what_is_due_first_comes_first(database, owner, acme, assign):
