@@ -1,28 +1,59 @@
 """Where an action needs people: one that must be agreed to, and one that somebody waits for and that can't leave any more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from store.actions import APPROVE_WITHIN_H, ClaimedAction
 from store.agent_tasks import NewTask, add_task
 from store.alerts import NewAlert, raise_alert
+from store.conversation_events import Actor, add_conversation_event
 from store.db import Connection
 from store.sla_clocks import mark_clocks_stale
 
+AUTOMATION_GAVE_UP = Actor(rule="automation_gave_up")
 
-def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str, now: datetime) -> None:
+
+def hand_to_person(
+    conn: Connection, action: ClaimedAction, *, because: str, now: datetime, auto_queues: Sequence[str]
+) -> None:
     """An answer that somebody waits for can't leave any more: the conversation stands open before a person, with an alert and a
-    task that is due now.
+    task that is due now. auto_queues: those whose conversations are given to people by themselves.
     """
-    conn.execute(
+    row = conn.execute(
         """
-        UPDATE conversation
-        SET state = 'open', queue = CASE WHEN coalesce(queue, 'auto') = 'auto' THEN 'support' ELSE queue END,
-            priority = coalesce(priority, 'P3'), snoozed_until = NULL, resolved_at = NULL, resolved_by = NULL,
-            version = version + 1
-        WHERE id = %s
+        WITH stands AS (
+            SELECT id, CASE WHEN coalesce(queue, 'auto') = 'auto' THEN 'support' ELSE queue END AS queue
+            FROM conversation
+            WHERE id = %(id)s
+            FOR UPDATE
+        )
+        UPDATE conversation AS c
+        SET state = 'open', queue = stands.queue, priority = coalesce(c.priority, 'P3'), snoozed_until = NULL,
+            resolved_at = NULL, resolved_by = NULL, version = c.version + 1,
+            reopened = c.reopened + CASE WHEN c.state = 'resolved' THEN 1 ELSE 0 END,
+            wants_agent = c.assignee_id IS NULL AND (c.wants_agent OR stands.queue = ANY(%(auto_queues)s)),
+            wants_agent_since = CASE
+                WHEN c.assignee_id IS NULL AND (c.wants_agent OR stands.queue = ANY(%(auto_queues)s))
+                THEN coalesce(c.wants_agent_since, now())
+            END
+        FROM stands
+        WHERE c.id = stands.id
+        RETURNING old.state, old.snoozed_until, new.assignee_id, new.queue
         """,
-        (action.conversation_id,),
-    )
+        {"id": action.conversation_id, "auto_queues": list(auto_queues)},
+    ).fetchone()
+    if row:
+        state, snoozed_until, assignee_id, queue = row
+        if state == "resolved" or snoozed_until is not None:
+            add_conversation_event(
+                conn,
+                action.tenant_id,
+                action.conversation_id,
+                kind="reopened" if state == "resolved" else "woken",
+                actor=AUTOMATION_GAVE_UP,
+                assignee_id=assignee_id,
+                queue=queue,
+            )
     raise_alert(
         conn,
         action.tenant_id,

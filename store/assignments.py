@@ -44,6 +44,26 @@ def want_agent(
     )
 
 
+def list_tenants_with_assignments(conn: Connection) -> list[int]:
+    """Tenants where a round may have something to do: somebody is wanted, asleep for long enough, given something, or at work.
+
+    Needs the system scope.
+    """
+    rows = conn.execute(
+        """
+        SELECT tenant_id FROM conversation WHERE wants_agent AND assignee_id IS NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM conversation WHERE snoozed_until <= now()
+        UNION
+        SELECT tenant_id FROM conversation WHERE assignee_id IS NOT NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM agent WHERE presence <> 'offline'
+        ORDER BY 1
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 @dataclass(frozen=True)
 class WantingAgent:
     """A conversation that somebody shall be given. wanted_since: since when. prefers: the person whom the tenant's action names."""
@@ -56,7 +76,7 @@ class WantingAgent:
 
 
 def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[WantingAgent]:
-    """What waits to be given to somebody, by priority, then the longest waiting; locked. What others hold right now is left out."""
+    """What waits to be given to somebody, in the order in which people claim; locked. What others hold right now is left out."""
     rows = conn.execute(
         """
         SELECT id::text, queue, skill_wanted, wants_agent_since,
@@ -64,7 +84,7 @@ def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[Wantin
         FROM conversation
         WHERE tenant_id = %s AND wants_agent AND assignee_id IS NULL AND state = 'open' AND queue IS NOT NULL
           AND (snoozed_until IS NULL OR snoozed_until <= now())
-        ORDER BY coalesce(priority, 'P9'), coalesce(waiting_since, last_inbound_at, created_at), id
+        ORDER BY coalesce(priority, 'P9'), next_due_at(id), coalesce(waiting_since, last_inbound_at, created_at), id
         LIMIT %s
         FOR UPDATE SKIP LOCKED
         """,

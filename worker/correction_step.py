@@ -108,7 +108,15 @@ def _take_effect(
     decision, moved = _decide_anew(conn, tenant_id, tenant=tenant, message_id=message.id, label=label)
     if message.customer_id:
         now = datetime.now(UTC)
-        review_mood(conn, tenant_id, tenant=tenant, customer_id=message.customer_id, now=now, may_raise=False)
+        review_mood(
+            conn,
+            tenant_id,
+            tenant=tenant,
+            customer_id=message.customer_id,
+            now=now,
+            may_raise=False,
+            may_reopen=True,
+        )
     return Corrected(correction_id, label, decision, moved)
 
 

@@ -2,7 +2,7 @@
 
 from routing.facts import Decision, RoutingFacts, RoutingPolicy
 from routing.place import Claim, takes_place
-from store.customers import Conversation, place_conversation
+from store.customers import Conversation, place_conversation, reopen_for_message
 from store.db import Connection
 from store.decisions import add_decision
 from store.messages import StoredMessage
@@ -16,11 +16,18 @@ def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
     return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
 
 
-def takes_over(conversation: Conversation, decision: Decision, message: StoredMessage) -> bool:
-    """Whether the decision about this message says where the conversation stands from now on."""
+def takes_over(
+    conversation: Conversation, decision: Decision, message: StoredMessage, *, is_first: bool = False
+) -> bool:
+    """Whether the decision about this message says where the conversation stands from now on.
+
+    is_first: it is decided for the first time. Then it counts also where an automation has ended the conversation meanwhile, for
+    a message that was read sooner.
+    """
     if conversation.routed_sent_at is None or conversation.routed_message_id is None:
         return True
-    if conversation.state != "open" or conversation.priority is None:
+    is_live = conversation.state == "open" or (is_first and conversation.closed_by_rule)
+    if not is_live or conversation.priority is None:
         return is_newest(conversation, message)
     return takes_place(
         Claim(decision.priority, message.sent_at, message.id),
@@ -40,11 +47,14 @@ def store_and_place(
     conversation: Conversation,
     analysis_id: str | None,
     may_place: bool = True,
+    is_first: bool = False,
 ) -> bool:
     """Store the decision about the message with what it was made of, and put the conversation where it says when this message
-    speaks for it from now on. Returns whether it does. The conversation is locked. may_place: False only stores.
+    speaks for it from now on. Returns whether it does. The conversation is locked. may_place: False only stores. is_first: the
+    message is decided for the first time; a conversation that an automation has ended meanwhile is open again when it needs a
+    person.
     """
-    places = may_place and takes_over(conversation, decision, message)
+    places = may_place and takes_over(conversation, decision, message, is_first=is_first)
     add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=places)
     if places:
         place_conversation(
@@ -55,4 +65,6 @@ def store_and_place(
             message_id=message.id,
             sent_at=message.sent_at,
         )
+        if is_first and conversation.closed_by_rule and decision.queue != "auto":
+            reopen_for_message(conn, ref.tenant_id, conversation.id, sent_at=message.sent_at)
     return places

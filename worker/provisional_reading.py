@@ -72,5 +72,6 @@ def _place(
         message=message,
         conversation=conversation,
         analysis_id=analysis_id,
+        is_first=True,
     )
     recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=tenant)

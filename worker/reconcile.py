@@ -36,6 +36,9 @@ log = structlog.get_logger()
 
 # With this many tasks waiting in the stage queues a ring would only add a duplicate behind them.
 MAX_WAITING = 2000
+# What one tick rings leaves in seconds even where the machine is busy: readings wait for it, and the lock's connection is idle
+# meanwhile, which Postgres ends after a while. The next tick goes on.
+RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
@@ -62,14 +65,16 @@ def tick(deps: Deps) -> None:
 
 def _ring(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
-        doubt_interrupted_sends(conn, repeatable_channels=list(REPEATABLE))
+        interrupted = doubt_interrupted_sends(conn, repeatable_channels=list(REPEATABLE))
+        if interrupted:
+            log.warning("sends_interrupted", sends=interrupted)
         alert_about_sends(conn)
         _measure(conn)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
-            due = take_due_runs(conn, limit=max(0, MAX_WAITING - waiting))
-            actions = take_due_actions(conn, limit=500)
+            due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, MAX_WAITING - waiting)))
+            actions = take_due_actions(conn, limit=RUNG_PER_TICK)
             tenants = list_tenants_with_work(conn)
         for run in due:
             start(run.ref, state=run.state)

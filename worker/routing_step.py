@@ -9,7 +9,7 @@ from routing.playbooks import policy_for
 from routing.rules import Decision, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
 from store.crm import NewEvent, add_event
-from store.customers import Conversation, close_conversation, lock_conversation
+from store.customers import Conversation, close_conversation, is_open_for_late_message, lock_conversation
 from store.db import Connection
 from store.effective_labels import find_effective_label
 from store.internal_actions import add_tags, find_escalation
@@ -77,6 +77,7 @@ def decide_and_store(
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
+    is_first = run.kind == "initial"
     places = store_and_place(
         conn,
         ref,
@@ -87,10 +88,13 @@ def decide_and_store(
         conversation=conversation,
         analysis_id=analysis.id if analysis else None,
         may_place=not empty_handed,
+        is_first=is_first,
     )
     if places:
         ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
+    elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
+        close_conversation(conn, conversation.id)
     if analysis:
         review_mood(
             conn,
@@ -105,7 +109,14 @@ def decide_and_store(
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     pending = _plan_actions(
-        conn, ref, decision, conversation=conversation, tenant=tenant, language=facts.language, now=now
+        conn,
+        ref,
+        decision,
+        conversation=conversation,
+        tenant=tenant,
+        language=facts.language,
+        may_close=places,
+        now=now,
     )
     recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
     return pending
@@ -119,8 +130,10 @@ def _plan_actions(
     conversation: Conversation,
     tenant: TenantConfig,
     language: str,
+    may_close: bool,
     now: datetime,
 ) -> list[str]:
+    """may_close: False when a later message, or an urgent one, holds the conversation: thanks to this one do not end it."""
     pending: list[str] = []
     for planned in decision.actions:
         settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
@@ -141,6 +154,6 @@ def _plan_actions(
             pending.append(added.id)
         if added and planned.state == "pending":
             carry_out(conn, ref, planned.kind, decision=decision, conversation=conversation, tenant=tenant, now=now)
-        if planned.kind == "close_with_thanks" and planned.state == "pending":
+        if may_close and planned.kind == "close_with_thanks" and planned.state == "pending":
             close_conversation(conn, conversation.id)
     return pending

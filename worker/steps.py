@@ -35,6 +35,7 @@ from store.sla_clocks import recompute_clocks
 from store.tenants import has_crm
 from worker.bursts import gather_burst
 from worker.deps import Deps
+from worker.late_answers import place_after_answer
 from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 
@@ -124,6 +125,7 @@ def place(deps: Deps, ref: RunRef) -> None:
             _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:
             note_human_answers(conn, {conversation_id: message.sent_at})
+            place_after_answer(conn, conversation_id, tenant=tenant)
             recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=tenant)
         finish(conn, ref, kind=run.kind, outcome=None)
 

@@ -245,3 +245,13 @@ def test_a_tenant_has_so_many_targets_and_no_more():
     parse_tenant_file(ACME + one * 20, source="t", environ={})
     with pytest.raises(TenantFileError, match="at most 20"):
         parse_tenant_file(ACME + one * 21, source="t", environ={})
+
+
+def test_a_digest_begins_with_what_is_critical(open_deps, want, hook, owner):
+    tenant_id = want()
+    for number in range(12):
+        alarm(open_deps, tenant_id, number)
+    alarm(open_deps, tenant_id, kind="sla_breach", severity="critical")
+    rounds(open_deps, owner)
+    ((_, body),) = hook.received
+    assert body["message"].splitlines()[0].startswith("- An answer is overdue")

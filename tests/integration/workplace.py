@@ -76,3 +76,18 @@ def add_action(owner, tenant_id, conversation_id, *, state="pending", needs_appr
         (tenant_id, kind, state, needs_approval, conversation_id),
     ).fetchone()
     return action_id
+
+
+def add_clock(owner, acme, conversation_id, *, due_in_min, **columns):
+    """A running promise to a conversation's customer."""
+    (clock_id,) = owner.execute(
+        """
+        INSERT INTO sla_clock (tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min,
+                               counts, due_at, warn_at, state)
+        VALUES (%s, %s, uuidv7(), 'first_answer', now(), clock_timestamp(), 'P2', 'support', 15, 'always', %s, now(), 'running')
+        RETURNING id
+        """,
+        (acme, conversation_id, NOW + timedelta(minutes=due_in_min)),
+    ).fetchone()
+    for name, given in columns.items():
+        owner.execute(f"UPDATE sla_clock SET {name} = %s WHERE id = %s", (given, clock_id))
