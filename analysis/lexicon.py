@@ -5,6 +5,7 @@ Always provisional, never sure: it fires no automation and sets no label anywher
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,7 +16,7 @@ from analysis.schema import MAX_TOPICS, AnalysisAnswer, Intent, Sentiment, Signa
 
 LEXICON_NAME = "local-lexicon"
 LEXICON_MODEL = "local-lexicon"
-LEXICON_VERSION = "l1"
+LEXICON_VERSION = "l2"
 SURE = 0.5
 UNSURE = 0.3
 OwnWords = tuple[tuple[str, tuple[str, ...]], ...]
@@ -65,20 +66,44 @@ def _load() -> _Lexicon:
     )
 
 
-def _fold(text: str) -> str:
-    return text.replace("İ", "i").replace("I", "ı" if "ı" in text or "ş" in text else "i").lower()
+def _plain(text: str) -> str:
+    """Letters as they are read: wide, bold and taken apart ones as themselves, nothing invisible or stretched, single spaces.
+
+    A line break, or the two spaces of a hasty thumb, must not part "gas leak".
+    """
+    if not text.isascii():
+        composed = unicodedata.normalize("NFKC", text)
+        text = "".join(one for one in composed if one != "ـ" and unicodedata.category(one) != "Cf")
+    return " ".join(text.split())
+
+
+def _fold(text: str, *, capital_i: str | None = None) -> str:
+    """Plain and small. capital_i: what I stands for; None: what the text's other letters suggest."""
+    plain = _plain(text)
+    small = capital_i or ("ı" if "ı" in plain or "ş" in plain else "i")
+    return plain.replace("İ", "i").replace("I", small).lower()
 
 
 def floor_hits(text: str, *, own: OwnWords = ()) -> tuple[str, ...]:
     """Which groups of words the text hits: "urgent", "legal_threat", "safety". own: (group, words) of the tenant's."""
-    folded = _fold(text)
-    heard = _load().harmless.sub(" ", folded)
+    # In capitals YANGIN (fire) and INJURED look the same about their I: both readings count, as the floor only raises.
+    readings = dict.fromkeys(_fold(text, capital_i=small) for small in (None, "i", "ı"))
+    harmless = [found.span() for folded in readings for found in _load().harmless.finditer(folded)]
+    heard = [_without(folded, harmless) for folded in readings]
     return tuple(
         name
         for name, pattern in _load().floor
         # Everyday phrases are ours to know; what a tenant has written down counts wherever it stands.
-        if pattern.search(heard) or any(group == name and _own_words(words).search(folded) for group, words in own)
+        if any(map(pattern.search, heard))
+        or any(group == name and any(map(_own_words(words).search, readings)) for group, words in own)
     )
+
+
+def _without(folded: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The readings of a text are equally long, so what is harmless in one is blank in all."""
+    for start, end in spans:
+        folded = folded[:start] + " " * (end - start) + folded[end:]
+    return folded
 
 
 @lru_cache(maxsize=512)

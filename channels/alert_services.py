@@ -1,23 +1,18 @@
 """Sends one alert through apprise, which speaks a hundred services, without becoming the tenant's door into our network.
 
-Apprise looks names up and follows parameters by itself, so the guard stands where no library passes it by: while a tenant's alert is
-sent, the thread's look-ups of names give public addresses or fail. The addresses checked are those that are connected to.
+Apprise looks names up, follows parameters and reads answers by itself, so every send happens under channels.send_guard.
 """
 
 import logging
-import socket
-import threading
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from channels.guarded_http import is_public
+from channels.send_guard import guarded_send, watch_this_process
 from config.alerting import ANY_HOST, check_target
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 4.0, 10.0
-_guard = threading.local()
 
 
 class AlertSendError(Exception):
@@ -39,31 +34,8 @@ def _apprise() -> Any:
         apprise.Apprise.instantiate("json://127.0.0.1")
     # Its lines hold URLs with their tokens.
     logging.getLogger("apprise").disabled = True
-    _watch_look_ups()
+    watch_this_process()
     return apprise
-
-
-def _watch_look_ups() -> None:
-    look_up = socket.getaddrinfo
-
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        found = look_up(*args, **kwargs)
-        if getattr(_guard, "refuses_private", False) and not all(is_public(str(one[4][0])) for one in found):
-            _guard.refused = True
-            message = "not a public address"
-            raise socket.gaierror(socket.EAI_NONAME, message)
-        return found
-
-    socket.getaddrinfo = guarded
-
-
-@contextmanager
-def _guarded(*, allow_private: bool) -> Generator[None]:
-    _guard.refuses_private, _guard.refused = not allow_private, False
-    try:
-        yield
-    finally:
-        _guard.refuses_private = False
 
 
 def open_service(url: str) -> Any:
@@ -82,6 +54,10 @@ def open_service(url: str) -> Any:
     service = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         raise AlertSendError("unusable_url", permanent=True)
+    # A message that stands in a file of this machine: check_target lets none through, and this holds should it ever.
+    if getattr(service, "template", None):
+        raise AlertSendError("refused", permanent=True)
+    service.redirects = False
     service.socket_connect_timeout, service.socket_read_timeout = CONNECT_TIMEOUT_S, READ_TIMEOUT_S
     return service
 
@@ -115,13 +91,12 @@ def send_alert(url: str, *, title: str, body: str, severity: str, allow_private:
     except ValueError:
         raise AlertSendError("refused", permanent=True) from None
     kind = {"critical": "failure", "warning": "warning"}.get(severity, "info")
-    with _guarded(allow_private=allow_private):
+    with guarded_send(allow_private=allow_private) as send:
         try:
             sent = service.notify(title=title, body=body, notify_type=kind)
         except Exception as error:  # noqa: BLE001 -- a hundred services, and their exceptions quote what they were given
             raise AlertSendError(f"failed_{type(error).__name__}", permanent=False) from None
-        refused = _guard.refused
-    if refused:
+    if send.was_refused:
         raise AlertSendError("private_address", permanent=True)
     if not sent:
         raise AlertSendError("not_accepted", permanent=False)

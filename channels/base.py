@@ -20,6 +20,7 @@ class ChannelError(Exception):
     uncertain: the request left and no answer came, so the customer may have the message. Never send it again.
     account_blocked: the account itself can't send (token, permission, payment): stop its sends and tell an admin.
     window_closed: the customer's 24-hour window is over.
+    channel_down: it can't be reached or is broken inside, so that the next send would fare alike.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ChannelError(Exception):
         uncertain: bool = False,
         account_blocked: bool = False,
         window_closed: bool = False,
+        channel_down: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -39,6 +41,7 @@ class ChannelError(Exception):
         self.uncertain = uncertain
         self.account_blocked = account_blocked
         self.window_closed = window_closed
+        self.channel_down = channel_down
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,12 @@ import httpx2
 from channels.base import ChannelError
 from channels.reading import as_object, as_objects
 
-# Clear refusals that pass by themselves: nothing was sent. Code to seconds to wait.
-_TRANSIENT = {1: 5.0, 2: 5.0, 4: 60.0, 17: 60.0, 32: 60.0, 613: 30.0, 80007: 60.0, 130429: 10.0, 131056: 8.0,
-              131000: 5.0, 131016: 10.0, 131057: 60.0, 429: 30.0}  # fmt: skip
+# Clear refusals that pass by themselves: a limit or a closed door, nothing was sent. Code to seconds to wait.
+_TRANSIENT = {4: 60.0, 17: 60.0, 32: 60.0, 613: 30.0, 80007: 60.0, 130429: 10.0, 131056: 8.0,
+              131016: 10.0, 131057: 60.0, 429: 30.0}  # fmt: skip
+# "Something went wrong, retry later": Meta's server broke while it worked. Posts have appeared that were answered so, once for
+# each retry (arsduo/koala#699, HTTP 500 with code 2), so for a send this proves nothing, whatever the HTTP status says.
+_BROKE_INSIDE = {1: 5.0, 2: 5.0, 131000: 5.0}
 # The account can't send until a person acts: token, permission, lock, payment, quality.
 _BLOCKED = {0, 3, 10, 190, 368, 131031, 131042, 131045, 130497, 131048, 131064, *range(200, 300)}
 # Clear refusals of this message or this customer, whatever the HTTP status says.
@@ -29,6 +32,7 @@ _ALREADY_ANSWERED_SUBCODE = 2534014
 # It writes every address it calls at INFO, and the one of a token's refresh holds the token.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
 _BLOCKED_FOR_S = 300.0
+_SERVER_ERROR = 500
 # An action is too old after half an hour; asking again then costs nothing.
 _MAX_WAIT_S = 3600.0
 _CODE = re.compile(r"\d{1,9}")
@@ -85,10 +89,10 @@ class GraphClient:
         try:
             response = self._client.send(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
-            failure = ChannelError("no_connection", permanent=False, retry_after_s=5.0)
+            failure = ChannelError("no_connection", permanent=False, retry_after_s=5.0, channel_down=True)
         except httpx2.HTTPError:
             # The request may have arrived: the customer may have the message already.
-            failure = ChannelError("no_answer", permanent=has_effect, uncertain=has_effect)
+            failure = ChannelError("no_answer", permanent=has_effect, uncertain=has_effect, channel_down=True)
         else:
             return _read(response, has_effect=has_effect)
         raise failure  # outside the handler, so that no exception with the request in it hangs on ours
@@ -101,7 +105,9 @@ def _read(response: httpx2.Response, *, has_effect: bool) -> dict[str, Any]:
         body = {}
     if not response.is_success:
         error = as_object(body.get("error"))
-        raise error_from(response.status_code, error, asked_wait_s=_asked_wait_s(response.headers))
+        raise error_from(
+            response.status_code, error, asked_wait_s=_asked_wait_s(response.headers), has_effect=has_effect
+        )
     if not body:
         raise ChannelError("answer_not_json", permanent=True, uncertain=has_effect)
     return body
@@ -128,8 +134,13 @@ def _as_code(value: Any) -> int | None:
     return int(value) if not isinstance(value, bool) and _CODE.fullmatch(str(value)) else None
 
 
-def error_from(status: int, error: dict[str, Any], *, asked_wait_s: float = 0.0) -> ChannelError:
-    """The ChannelError for a Graph API error object; an empty one is judged by its HTTP status."""
+def error_from(
+    status: int, error: dict[str, Any], *, asked_wait_s: float = 0.0, has_effect: bool = True
+) -> ChannelError:
+    """The ChannelError for a Graph API error object; an empty one is judged by its HTTP status.
+
+    has_effect: the request was a send, so an answer that does not prove that nothing left is `uncertain`.
+    """
     code, subcode = _as_code(error.get("code")), _as_code(error.get("error_subcode"))
     label = f"http_{status}" if code is None else f"graph_{code}"
     if code in _WINDOW_CLOSED or subcode in _WINDOW_CLOSED_SUBCODES:
@@ -138,12 +149,24 @@ def error_from(status: int, error: dict[str, Any], *, asked_wait_s: float = 0.0)
         return ChannelError("already_answered", permanent=True)
     if subcode in _UNREACHABLE_SUBCODES:
         return ChannelError(label, permanent=True)
+    if code in _BROKE_INSIDE:
+        wait_s = max(_BROKE_INSIDE[code], asked_wait_s)
+        return _server_failed(label, has_effect=has_effect, wait_s=wait_s)
     if code in _TRANSIENT:
-        return ChannelError(label, permanent=False, retry_after_s=max(_TRANSIENT[code], asked_wait_s))
+        down = status >= _SERVER_ERROR
+        wait_s = max(_TRANSIENT[code], asked_wait_s)
+        return ChannelError(label, permanent=False, retry_after_s=wait_s, channel_down=down)
     if code in _BLOCKED or status in {401, 403}:
         return ChannelError(label, permanent=False, retry_after_s=_BLOCKED_FOR_S, account_blocked=True)
     if code is None and status == 429:
         return ChannelError(label, permanent=False, retry_after_s=max(30.0, asked_wait_s))
-    # A failing server says nothing about what happened before it failed, unless the code is a refusal we know.
-    uncertain = status >= 500 and code not in _REFUSED
-    return ChannelError(label, permanent=True, uncertain=uncertain)
+    if status >= _SERVER_ERROR and code not in _REFUSED:
+        # Also a proxy's page without a code: it says nothing about what happened behind it.
+        return _server_failed(label, has_effect=has_effect, wait_s=asked_wait_s)
+    return ChannelError(label, permanent=True)
+
+
+def _server_failed(label: str, *, has_effect: bool, wait_s: float) -> ChannelError:
+    if has_effect:
+        return ChannelError(label, permanent=True, uncertain=True, channel_down=True)
+    return ChannelError(label, permanent=False, retry_after_s=wait_s or None, channel_down=True)

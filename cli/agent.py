@@ -1,15 +1,15 @@
 """`earshot agent list | set`"""
 
 import argparse
-from typing import get_args
 
 from cli.connect import find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.tenant_scope import tenant_transaction
-from config.assignment import QueueName
-from store.agents import find_colleague, list_agents, set_agent
+from config.queue_names import why_unknown
+from config.skills import is_skill
+from store.agents import find_colleague, list_agents, note_heartbeat, set_agent
 from store.tenants import get_tenant_config
 
 
@@ -43,14 +43,17 @@ def run(options: argparse.Namespace) -> int:
 
 def _set(options: argparse.Namespace) -> int:
     queues = _words(options.queue)
-    unknown = sorted(set(queues or ()) - set(get_args(QueueName)))
-    if unknown:
-        message = f"--queue {unknown[0]!r} is unknown; one of: {', '.join(get_args(QueueName))}"
-        raise CommandError(message)
+    wrong = next((word for word in _words(options.skill) or () if not is_skill(word)), None)
+    if wrong is not None:
+        raise CommandError(f"--skill {wrong!r}: a skill is lower case, digits, - and _, at most 40")
     if options.capacity is not None and not 0 <= options.capacity <= 1000:
         message = "--capacity must be from 0 to 1000"
         raise CommandError(message)
     with tenant_transaction(find_installation(options.data), options.tenant) as (conn, tenant_id):
+        config = get_tenant_config(conn, tenant_id)
+        unknown = why_unknown(queues or (), config)
+        if unknown:
+            raise CommandError(f"--queue: {unknown}")
         found = find_colleague(conn, tenant_id, email=options.email)
         if found is None or found[2] == "auditor":
             message = f"{options.email} may not answer customers of {options.tenant}; see earshot user add --role agent"
@@ -63,8 +66,10 @@ def _set(options: argparse.Namespace) -> int:
             skills=_words(options.skill),
             queues=queues,
             capacity=options.capacity,
-            default_capacity=get_tenant_config(conn, tenant_id).assignment.default_capacity,
+            default_capacity=config.assignment.default_capacity,
         )
+        if options.presence == "available":
+            note_heartbeat(conn, tenant_id, found[0])
     print(f"{options.email}: set")
     return 0
 

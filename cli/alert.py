@@ -87,6 +87,11 @@ def _row(alert: Alert) -> dict[str, Any]:
     }
 
 
+def _about(alert: Alert) -> dict[str, Any]:
+    """Where to look: `earshot rules explain` and the API take these ids."""
+    return {"conversation_id": alert.conversation_id, "message_id": alert.message_id}
+
+
 def _time(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None
 
@@ -96,11 +101,11 @@ def _show(conn: Connection, alert: Alert, options: argparse.Namespace) -> int:
     lines = [{**vars(line), "sent_at": _time(line.sent_at)} for line in story]
     sent = [vars(one) for one in list_deliveries(conn, alert.id)]
     if options.json:
-        shown = {**_row(alert), "details": alert.details, "story": lines, "deliveries": sent}
+        shown = {**_row(alert), **_about(alert), "details": alert.details, "story": lines, "deliveries": sent}
         print_rows([shown], as_json=True, empty="")
         return 0
-    for name, value in _row(alert).items():
-        print(f"{name:<12}{value if value is not None else '-'}")
+    for name, value in {**_row(alert), **_about(alert)}.items():
+        print(f"{name:<16}{value if value is not None else '-'}")
     for topic, figures in alert.details.get("topics", {}).items():
         window, base = figures["window"], figures["base"]
         print(

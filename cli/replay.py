@@ -11,7 +11,7 @@ from cli.tenant_scope import as_uuid
 from cli.workbench import add_tenant_argument, open_workbench
 from routing.facts import RoutingPolicy
 from routing.policy_snapshot import count_unknown, policy_from_json
-from routing.replay import Difference, Verdict, replay
+from routing.replay import Difference, replay
 from routing.stored_facts import StoredInputsError, facts_from_json
 from store.db import Connection
 from store.decisions import StoredDecision, iterate_decisions
@@ -85,10 +85,8 @@ def _outcome(
             policies[stored.policy_hash] = policy_from_json(document), count_unknown(document)
     except StoredInputsError:
         return "unreadable", (), False
-    actions = None if stored.actions is None else tuple(stored.actions)
-    verdict = Verdict(stored.priority, stored.queue, stored.rule, stored.reasons, actions)
     policy, unknown = policies[stored.policy_hash]
-    differences = replay(verdict, read.facts, policy)
+    differences = replay(stored.as_decision(), read.facts, policy, has_actions=stored.actions is not None)
     newer = bool(read.unknown) or unknown > 0
     return ("different" if differences else "same"), differences, newer
 

@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 
 from cli.errors import CommandError
+from cli.main import add_data_argument
 from cli.output import print_rows
-from cli.tenant import load_files
+from cli.tenant import load_files, warn_of_unfed_rules
+from cli.tenant_scope import as_uuid
 from cli.workbench import Workbench, add_tenant_argument, open_workbench
 from config.rules import Rule
 from routing.conditions import PlaybookRule
-from routing.facts import Decision, PlannedAction, Trial
 from routing.near_misses import near_misses
 from routing.playbooks import policy_for
 from routing.policy_snapshot import policy_from_json
@@ -27,16 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="rules of files that can never decide, without applying them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
     told = actions.add_parser("explain", help="why a message stands where it does, and which rules nearly decided")
-    told.add_argument("message_id", metavar="MESSAGE_ID")
+    told.add_argument("message_id", type=as_uuid, metavar="MESSAGE_ID")
     for action in (listing, told):
         add_tenant_argument(action)
+    add_data_argument(check)
 
 
 def run(options: argparse.Namespace) -> int:
     """List, check or explain."""
     if options.action == "check":
-        for config in load_files(options.files):
-            print(f"{config.slug}: every one of its {len(config.rules)} rules can decide")
+        for path, config in zip(options.files, load_files(options.files), strict=True):
+            unfed = warn_of_unfed_rules(config, path=path)
+            can = len(config.rules) - unfed
+            print(f"{config.slug}: {f'{can} of' if unfed else 'every one of'} its {len(config.rules)} rules can decide")
         return 0
     with open_workbench(options) as bench:
         if options.action == "list":
@@ -50,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _row(number: int, rule: Rule) -> dict[str, object]:
     when = rule.when.model_dump(mode="json", exclude_none=True)
+    if isinstance(rule, PlaybookRule) and rule.urgent:
+        when["urgent"] = "yes"
     return {
         "order": number,
         "rule": rule.name,
@@ -85,7 +91,7 @@ def _explained(bench: Workbench, message_id: str) -> list[str]:
 
 
 def _of_one(stored: StoredDecision, policy: dict[str, object] | None) -> list[str]:
-    told = [f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC, rule {stored.rule}: {explain(as_decision(stored))}"]
+    told = [f"{stored.created_at:%Y-%m-%d %H:%M:%S} UTC, rule {stored.rule}: {explain(stored.as_decision())}"]
     if policy is None:
         return told
     try:
@@ -94,17 +100,3 @@ def _of_one(stored: StoredDecision, policy: dict[str, object] | None) -> list[st
     except StoredInputsError as error:
         return [*told, f"  The rules before it cannot be told: {error}."]
     return [*told, *(f"  {miss.rule} nearly decided; it lacked {miss.lacked}." for miss in misses)]
-
-
-def as_decision(stored: StoredDecision) -> Decision:
-    """The decision as it was made."""
-    return Decision(
-        priority=stored.priority,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-        queue=stored.queue,
-        rule=stored.rule,
-        reasons=stored.reasons,
-        actions=tuple(PlannedAction(one["kind"], one["state"]) for one in stored.actions or ()),
-        skill=stored.skill,
-        tags=stored.tags,
-        trials=tuple(Trial(one["rule"], one["queue"], one["priority"], tuple(one["actions"])) for one in stored.trials),
-    )

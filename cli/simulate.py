@@ -141,9 +141,11 @@ def print_trial(trial: Trial) -> None:
 
 def _places(one: Simulation) -> list[dict[str, Any]]:
     days = len({day for day, _ in one.after.days}) or 1
+    own = sorted({*one.before.queues, *one.after.queues} - set(QUEUES))
+    queues = (*QUEUES, *own)
     rows = [("P1 per day", one.before.priorities["P1"] / days, one.after.priorities["P1"] / days)]
     rows += [(name, one.before.priorities[name], one.after.priorities[name]) for name in _PRIORITIES]
-    rows += [(name, one.before.queues[name], one.after.queues[name]) for name in QUEUES]
+    rows += [(name, one.before.queues[name], one.after.queues[name]) for name in queues]
     return [
         {
             "": name,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,10 +13,13 @@ from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.reroute import print_moves
+from cli.tenant_scope import tenant_transaction
 from config.settings import environment_value
 from config.tenant import TenantConfig
 from config.tenant_file import TenantFileError, load_tenant_file, problem_of_rule
 from routing.rule_check import check_rules
+from routing.unfed_rules import list_unfed_rules
+from store.agents import list_agents
 from store.db import Database, StoreError
 from store.tenants import apply_tenant, list_tenants
 from worker.rerouting import reroute
@@ -71,6 +75,19 @@ def _dead_rules(config: TenantConfig, *, path: Path) -> list[str]:
         )
         for finding in check_rules(config)
     ]
+
+
+def warn_of_unfed_rules(config: TenantConfig, *, path: Path) -> int:
+    """Tell which rules can never match because nothing tells what they ask for; returns how many rules. They are applied all the
+    same: the CRM may come later.
+    """
+    text = path.read_text(encoding="utf-8")
+    unfed = list_unfed_rules(config)
+    for one in unfed:
+        loc = ("rules", one.position, "when", one.key)
+        told = problem_of_rule(config, loc, f"can never match: {one.because}", source=str(path), text=text)
+        print(f"warning: {told}", file=sys.stderr)
+    return len({one.position for one in unfed})
 
 
 def _target_problems(config: TenantConfig) -> list[str]:
@@ -139,6 +156,8 @@ def run(options: argparse.Namespace) -> int:
         print_rows(rows, as_json=options.json, empty="no tenants yet: earshot tenant apply FILE.toml")
         return 0
     configs = load_files(options.files)
+    for path, config in zip(options.files, configs, strict=True):
+        warn_of_unfed_rules(config, path=path)
     if options.action == "check":
         for config in configs:
             print(f"{config.slug}: fine ({len(config.channels)} channels)")
@@ -147,9 +166,25 @@ def run(options: argparse.Namespace) -> int:
     ids = apply_configs(installation, configs)
     for tenant_id, config in zip(ids, configs, strict=True):
         print(f"{config.slug}: applied as tenant {tenant_id}, {len(config.channels)} channels")
+        _warn_of_missing_assignee(installation, config)
         if options.open_conversations:
             _settle_open_conversations(installation, tenant_id, config)
     return 0
+
+
+def _warn_of_missing_assignee(installation: Installation, config: TenantConfig) -> None:
+    """People may be added after the file, so a name that nobody has yet is told and not refused."""
+    assign = config.actions.get("assign")
+    if assign is None or assign.assignee is None:
+        return
+    with tenant_transaction(installation, config.slug) as (conn, tenant_id):
+        agents = {agent.email for agent in list_agents(conn, tenant_id)}
+    if assign.assignee.lower() not in agents:
+        print(
+            f"{config.slug}: warning: actions.assign.assignee is nobody who answers customers yet, so whoever is free gets the"
+            f" conversations; add them: earshot user add --role agent, then earshot agent set",
+            file=sys.stderr,
+        )
 
 
 def _settle_open_conversations(installation: Installation, tenant_id: int, config: TenantConfig) -> None:

@@ -3,6 +3,7 @@
 Looked for in files only: a check that grows must not lock out the tenants that are stored.
 """
 
+import re
 from collections.abc import Iterator
 
 from config.actions import MAX_ACTION_TEXT_BYTES, ActionConfig
@@ -14,12 +15,14 @@ from config.tenant import TenantConfig
 _OF_ONE_KIND = {
     "tags": "tag",
     "assignee": "assign",
+    "skill": "assign",
     "due_min": "schedule_callback",
     "secret": "webhook",
     "include_text": "webhook",
 }
 _NEVER_APPROVED = ("escalate_to_human", "assign", "notify", "tag", "schedule_callback", "webhook")
 MIN_SECRET_CHARS = 24
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 MAX_NAME_CHARS = 60
 Problem = tuple[tuple[str, ...], str]
 
@@ -41,6 +44,8 @@ def _of_kind(kind: str, action: ActionConfig) -> Iterator[Problem]:
         yield ("mode",), 'can\'t be "approve": this never reaches a customer; use "auto", "shadow" or "off"'
     if action.mode not in {None, "auto"} and kind == "escalate_to_human":
         yield ("mode",), "can't be switched off: a person who must be called is called"
+    if action.assignee is not None and not _EMAIL.fullmatch(action.assignee):
+        yield ("assignee",), 'is no e-mail of an agent; for anybody with a skill write skill = "…" instead'
     if kind == "webhook" and action.enabled:
         if not action.url:
             yield (), "needs url while it is switched on"

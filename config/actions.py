@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from config.placeholders import Variable
+from config.skills import Skill
 from config.tenant_part import TenantPart
 
 MAX_ACTION_TEXT_BYTES = 1000
@@ -55,7 +56,9 @@ class ActionConfig(TenantPart):
     tags: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$")], ...] = Field(default=(), max_length=20)
     """tag only: what the conversation is tagged with."""
     assignee: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """assign only: who should have it, as a skill that agents have; the work queue decides."""
+    """assign only: the e-mail of the agent who should have it, as long as they have room."""
+    skill: Skill | None = None
+    """assign only: it is for an agent with this skill, where the rule names none of its own."""
     due_min: int = Field(default=60, ge=1, le=7 * 24 * 60)
     """schedule_callback only: when the call is due."""
     secret: SecretStr | None = Field(default=None, exclude=True)

@@ -42,7 +42,8 @@ def check_target(url: str) -> str:
     if service not in HOSTED and service not in ANY_HOST:
         message = f'"{service}://" is not a service Earshot sends alerts to; one of: {", ".join(sorted({*HOSTED, *ANY_HOST}))}'
         raise ValueError(message)
-    for part in url.partition("?")[2].split("&"):
+    # Apprise begins a new parameter at a semicolon, too.
+    for part in re.split("[&;]", url.partition("?")[2]):
         name = part.partition("=")[0].lower()
         is_header = service.startswith(("json", "xml", "form")) and re.match(r"\+|%2b", name)
         if name and name not in _PARAMETERS and not is_header:

@@ -1,14 +1,9 @@
 """How conversations find a person by themselves."""
 
-from typing import Literal
-
 from pydantic import Field
 
+from config.queues import QueueName
 from config.tenant_part import TenantPart
-
-QueueName = Literal[
-    "senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto"
-]
 
 
 class AssignmentConfig(TenantPart):

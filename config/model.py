@@ -27,5 +27,5 @@ class ModelConfig(TenantPart):
 class BudgetConfig(TenantPart):
     """What the tenant's analyses may cost. When it is used up they wait, and people see their messages all the same."""
 
-    daily_usd: float | None = Field(default=None, gt=0)
-    monthly_usd: float | None = Field(default=None, gt=0)
+    daily_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    monthly_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)

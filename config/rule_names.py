@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from config.industries import load_industry
+from config.queue_names import known_queues
 from config.rules import NO_TARGET, nearest
 from config.tenant import TenantConfig
-from config.words import QUEUES
 
 # What a decision is called that no rule made.
 RESERVED = (
@@ -19,11 +19,6 @@ class NameProblem:
 
     loc: tuple[int | str, ...]
     told: str
-
-
-def known_queues(config: TenantConfig) -> tuple[str, ...]:
-    """The names of all queues of the tenant: those that everybody has, then its own."""
-    return (*QUEUES, *config.queues)
 
 
 def known_topics(config: TenantConfig) -> tuple[str, ...]:

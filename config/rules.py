@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.hours import Day, parse_spans
 from config.queues import QueueName
+from config.skills import Skill
 from config.tenant_part import TenantPart
 from config.words import ActionKind, ChannelKind, FloorGroup, Intent, Priority, Sentiment, Signal, Surface
 
@@ -84,7 +85,7 @@ class RuleThen(TenantPart):
     queue: Annotated[QueueName, AfterValidator(_may_be_a_target)]
     priority: Priority
     actions: tuple[Annotated[ActionKind, BeforeValidator(_known_action)], ...] = ()
-    skill: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
+    skill: Skill | None = None
     """Whom it is for: an agent with this skill; None: anybody of the queue."""
     tags: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")], ...], Field(max_length=10)] = ()
     """Put on the conversation."""
@@ -92,6 +93,8 @@ class RuleThen(TenantPart):
     @model_validator(mode="before")
     @classmethod
     def _team_is_queue(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "skill_wanted" in given:
+            raise ValueError('skill_wanted is called skill; write skill = "…"')
         if not isinstance(given, dict) or "team" not in given:
             return cast("Any", given)
         then = cast("dict[str, Any]", given)

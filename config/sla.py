@@ -4,14 +4,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from config.queues import QueueName
 from config.tenant_part import TenantPart
 from config.words import Priority
 
 LONGEST_MIN = 60 * 24 * 365
 ClockKind = Literal["first_answer", "next_answer", "resolution"]
-SlaQueue = Literal[
-    "senior", "support", "engineering", "sales", "customer_success", "review", "not_yet_analysed", "auto"
-]
 
 
 class SlaTarget(TenantPart):
@@ -70,14 +68,14 @@ class Sla(TenantPart):
     P2: SlaTarget = SlaTarget()
     P3: SlaTarget = SlaTarget()
     P4: SlaTarget = SlaTarget()
-    queue: dict[SlaQueue, dict[Priority, SlaTarget]] = {}
+    queue: dict[QueueName, dict[Priority, SlaTarget]] = {}
 
     def target_of(self, queue: str, priority: Priority) -> SlaTarget:
         """Every field set (but `warn_before_min`): the queue's own, else the priority's, else Earshot's default."""
         if not self.enabled:
             return _NOTHING
         own: SlaTarget = getattr(self, priority)
-        of_queue = self.queue.get(queue, {}).get(priority)  # pyright: ignore[reportArgumentType,reportCallIssue] -- any word may be asked for
+        of_queue = self.queue.get(queue, {}).get(priority)
         merged = (DEFAULTS[priority] if self.defaults else _NOTHING).model_dump()
         for target in (own, of_queue):
             if target:

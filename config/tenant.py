@@ -59,7 +59,7 @@ class TenantConfig(TenantPart):
     surveys: Surveys = Surveys()
     churn: Churn = Churn()
     trends: Trends = Trends()
-    alerts: Annotated[tuple[AlertTarget, ...], AfterValidator(check_names)] = ()
+    alerts: Annotated[tuple[AlertTarget, ...], Field(max_length=20), AfterValidator(check_names)] = ()
     """Where alerts are sent. Stored encrypted beside the rest, so what is read back from the database holds none."""
     assignment: AssignmentConfig = AssignmentConfig()
     queues: OwnQueues = {}

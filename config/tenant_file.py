@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,27 @@ from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
 from config.industries import load_industry
+from config.queue_names import list_queue_problems
 from config.rule_names import check_names
+from config.settings import SECRET_FILE_SUFFIX, Settings
 from config.tenant import TenantConfig
 from config.topics import find_twin
 
 ENV_PREFIX = "env:"
+# Whoever writes a tenant's file is not always whoever runs Earshot: `texts = { en = "env:…" }` would tell any variable of the
+# machine to any customer. Secrets are never shown, and go to the service they belong to.
+_SECRETS = re.compile(
+    r"channels\[\d+\]\.(app_secret(\[\d+\])?|verify_token|access_token)|crm\.(token|client_secret|refresh_token)"
+    r"|alerts\[\d+\]\.to|actions\.\w+\.secret"
+)
+_OWN_VARIABLES = frozenset(
+    name + suffix
+    for name in (
+        *(field.upper() for field in Settings.model_fields),
+        "OWNER_DATABASE_PASSWORD", "APP_DATABASE_PASSWORD", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH",
+    )
+    for suffix in ("", SECRET_FILE_SUFFIX)
+)  # fmt: skip
 
 
 class TenantFileError(Exception):
@@ -28,6 +44,12 @@ def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
         return [_resolve_env(item, environ, path=f"{path}[{number}]") for number, item in enumerate(value)]
     if isinstance(value, str) and value.startswith(ENV_PREFIX):
         name = value.removeprefix(ENV_PREFIX)
+        if not _SECRETS.fullmatch(path):
+            message = f"{path} may not be read from the environment: only secrets and the addresses of alerts may"
+            raise TenantFileError(message)
+        if name.upper() in _OWN_VARIABLES:
+            message = f"{path} asks for {name}, which is Earshot's own; a tenant's secrets have variables of their own"
+            raise TenantFileError(message)
         if not environ.get(name):
             message = f"{path} asks for the environment variable {name}, which is not set"
             raise TenantFileError(message)
@@ -38,27 +60,50 @@ def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
 def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
     """The line where the key at `loc` most likely stands, or None. TOML parsers keep no positions."""
     lines = text.splitlines()
-    start = 0
+    start: int | None = None
     names = [part for part in loc if isinstance(part, str)]
-    for depth, part in enumerate(loc):
-        table = ".".join(names[: depth + 1])
+    depth = 0
+    for position, part in enumerate(loc):
         if isinstance(part, int):
-            header = re.compile(rf"^\s*\[\[\s*{re.escape(str(loc[depth - 1]))}\s*\]\]")
+            header = re.compile(rf"^\s*\[\[\s*{re.escape(str(loc[position - 1]))}\s*\]\]")
             found = [number for number, line in enumerate(lines) if header.match(line)]
             start = found[part] if part < len(found) else start
-        else:
-            header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
-            key = re.compile(rf"""^\s*["']?{re.escape(part)}["']?\s*[.=]""")
-            for number in range(start, len(lines)):
-                if header.match(lines[number]) or key.match(lines[number]):
-                    start = number
-                    break
-            else:
-                return start + 1 if start else None
-    return start + 1
+            continue
+        depth += 1
+        here = _find_key(lines, names[:depth], start or 0)
+        if here is None and start is not None:
+            break
+        start = here
+    return None if start is None else start + 1
 
 
-_FRIENDLY = {"extra_forbidden": "is not a key Earshot knows (a typo?)", "missing": "is missing"}
+def _find_key(lines: Sequence[str], names: Sequence[str], start: int) -> int | None:
+    """Where the table of these names begins, else a table below it, else its last name as a key of the table at `start`."""
+    table = re.escape(".".join(names))
+    key = re.compile(rf"""^\s*["']?{re.escape(names[-1])}["']?\s*[.=]""")
+    for header in (re.compile(rf"^\s*\[\[?\s*{table}\s*\]"), re.compile(rf"^\s*\[\[?\s*{table}\s*\.")):
+        found = next((number for number in range(start, len(lines)) if header.match(lines[number])), None)
+        if found is not None:
+            return found
+    for number in range(start, len(lines)):
+        if key.match(lines[number]):
+            return number
+        if number > start and lines[number].lstrip().startswith("["):
+            return None
+    return None
+
+
+def _place(source: str, text: str, loc: tuple[int | str, ...]) -> str:
+    """The file, with the line where it is known."""
+    line = _line_of(text, loc) if loc else None
+    return f"{source}:{line}" if line else source
+
+
+_FRIENDLY = {
+    "extra_forbidden": "is not a key Earshot knows (a typo?)",
+    "missing": "is missing",
+    "tuple_type": 'takes a list; put the value in brackets, like ["a"] or ["a", "b"]',
+}
 
 
 def _explain(error: ValidationError, *, source: str, text: str) -> str:
@@ -66,8 +111,7 @@ def _explain(error: ValidationError, *, source: str, text: str) -> str:
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         loc = tuple(part for part in item["loc"] if part != "[key]")
         where = ".".join(str(part) for part in loc) or "the file"
-        line = _line_of(text, loc) if loc else None
-        place = f"{source}:{line}" if line else source
+        place = _place(source, text, loc)
         reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
         problems.append(f"{place}: {where}: {_rule_named(loc, text)}{reason}")
     return "\n".join(problems)
@@ -92,7 +136,7 @@ def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
         twin = find_twin(name, (*known, *tuple(config.topics)[:number]))
         if twin:
             origin = "the template's" if twin in known else "another of yours,"
-            place = f"{source}:{_line_of(text, ('topics', name))}"
+            place = _place(source, text, ("topics", name))
             problems.append(
                 f'{place}: topics.{name}: reads like {origin} "{twin}"; use that name, or one that differs more'
             )
@@ -103,7 +147,7 @@ def problem_of_rule(config: TenantConfig, loc: tuple[int | str, ...], told: str,
     """One line about a rule of the file: file, line, key, the rule's name and what is wrong. loc: ("rules", position, key, …)."""
     assert isinstance(loc[1], int)
     name = config.rules[loc[1]].name
-    return f'{source}:{_line_of(text, loc)}: {".".join(str(part) for part in loc)}: rule "{name}": {told}'
+    return f'{_place(source, text, loc)}: {".".join(str(part) for part in loc)}: rule "{name}": {told}'
 
 
 def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> str:
@@ -117,27 +161,33 @@ def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> 
 
 
 def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
-    """A checked TenantConfig from TOML text; `env:NAME` strings are read from `environ`.
+    """A checked TenantConfig from TOML text; `env:NAME` in place of a secret is read from `environ`.
 
     Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
     """
     try:
-        document = tomllib.loads(text)
+        document = _resolve_env(tomllib.loads(text), environ, path="")
     except tomllib.TOMLDecodeError as error:
         raise TenantFileError(_toml_problem(error, source=source, text=text)) from None
-    try:
-        config = TenantConfig.model_validate(_resolve_env(document, environ, path=""))
     except TenantFileError as error:
         message = f"{source}: {error}"
         raise TenantFileError(message) from None
+    except (RecursionError, ValueError):  # thousands of brackets, or a number of thousands of digits
+        message = f"{source}: not a tenant file: it is nested too deeply, or holds a number that is too long"
+        raise TenantFileError(message) from None
+    try:
+        config = TenantConfig.model_validate(document)
     except ValidationError as error:
         raise TenantFileError(_explain(error, source=source, text=text)) from None
     allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}
     problems = [
         *_topic_twins(config, source=source, text=text),
         *(
-            f"{source}:{_line_of(text, where)}: {'.'.join(where)}: {problem}"
-            for where, problem in list_action_problems(config, allow_private_urls=allow_private)
+            f"{_place(source, text, where)}: {'.'.join(where)}: {problem}"
+            for where, problem in (
+                *list_action_problems(config, allow_private_urls=allow_private),
+                *list_queue_problems(config),
+            )
         ),
         *(
             problem_of_rule(config, problem.loc, problem.told, source=source, text=text)

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
+from console.api.failed_keys import FailedKeys
 from store.db import Database
 
 CONTENT_SECURITY_POLICY = (
@@ -33,7 +34,13 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     atexit.register(database.close)
     links = _links(environ)
     app = new_application()
-    add_api(app, database)
+    secret = settings.earshot_keys.get_secret_value().encode()
+    add_api(
+        app,
+        database,
+        failed_keys=FailedKeys(settings.redis_url.get_secret_value(), secret=secret),
+        trusted_proxies=settings.trusted_proxies,
+    )
 
     @app.get("/", doc_ui=False)
     def index() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,12 +61,33 @@ def sentence(kind: str, details: Mapping[str, Any]) -> str:
     if kind == "churn":
         value = "high-value customer, " if details.get("high_value") else ""
         return f"{what}: {value}{details.get('count', 2)} negative messages in a row"
+    if kind in _CLOCK_STATES and {"clock", "due_at"} <= details.keys():
+        return _about_clock(kind, details)
+    if kind == "agent_vanished" and {"user_id", "conversations"} <= details.keys():
+        return f"{what} (user {details['user_id']}, {details['conversations']} conversations)"
     told = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in details.items()
         if name in _TOLD and isinstance(value, str | int) and not isinstance(value, bool)
     ]
     return what + (f" ({', '.join(told)})" if told else "")
+
+
+_CLOCK_STATES = {"sla_warning": "it is due", "sla_breach": "it was due"}
+_CLOCKS = {"first_answer": "its first answer", "next_answer": "an answer", "resolution": "being resolved"}
+
+
+def _about_clock(kind: str, details: Mapping[str, Any]) -> str:
+    """Which conversation waits for what, since when and until when: "A P1 conversation in the senior queue waits for …"."""
+    since, due = (
+        f"{datetime.fromisoformat(str(details[name])).astimezone(UTC):%a %H:%M}" for name in ("started_at", "due_at")
+    )
+    queue = str(details["queue"]).replace("_", " ")
+    what = _CLOCKS.get(str(details["clock"]), str(details["clock"]))
+    return (
+        f"A {details['priority']} conversation in the {queue} queue waits for {what} since {since}; "
+        f"{_CLOCK_STATES[kind]} at {due} UTC"
+    )
 
 
 # Words of our own and names the tenant chose; an account's id stays inside.

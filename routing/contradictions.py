@@ -25,7 +25,7 @@ class LaterMessage:
 def withdrawal(kind: str, later: Sequence[LaterMessage]) -> str | None:
     """Why the action must not leave after these messages (oldest first), None when they don't stand in its way.
 
-    A later negative message stops everything that was planned on something else (store.actions.is_contradicted).
+    A later negative message stops everything that was planned on something else (store.later_messages.is_contradicted).
     Thanks and invitations: anything but thanks again. A screenshot: when one has come, or all is well. A refund form: when the
     newest message that was read is positive. "Never mind", read as neutral, lets the form leave: a form that nobody needs
     costs less than one that never comes.

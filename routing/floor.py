@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from routing import reasons
+from routing.assignment import SENIOR
 from routing.facts import Decision, Queue, RoutingFacts
 
 _SERIOUS = ("safety", "legal_threat")
-SENIOR = "senior"
 # In these two a person looks anyway and the label is still open; the priority alone is raised.
 _KEPT_QUEUES = ("review", "not_yet_analysed")
 

@@ -1,5 +1,6 @@
 """Which of a conversation's messages says where the conversation stands. It does not hang on the order in which they arrive."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -29,6 +30,11 @@ def takes_place(claim: Claim[_Time], standing: Claim[_Time], *, answered_at: _Ti
     if claim.message_id == standing.message_id:
         return True
     return _rank(claim, answered_at) > _rank(standing, answered_at)
+
+
+def highest(claims: Iterable[Claim[_Time]], *, answered_at: _Time | None) -> Claim[_Time] | None:
+    """The claim that stands before all others, whatever their order; None of none."""
+    return max(claims, key=lambda claim: _rank(claim, answered_at), default=None)
 
 
 def _rank(claim: Claim[_Time], answered_at: _Time | None) -> tuple[int, _Time, str]:

@@ -1,21 +1,11 @@
 """Stored decisions made again from what is stored with them, and what came out differently."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from routing.facts import Decision, RoutingFacts, RoutingPolicy
+from routing.reasons import trial
 from routing.rules import decide
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a stored decision says. actions: [{"kind", "state", …}], None on decisions made before they were stored."""
-
-    priority: str
-    queue: str
-    rule: str
-    reasons: tuple[str, ...]
-    actions: tuple[dict[str, Any], ...] | None
 
 
 @dataclass(frozen=True)
@@ -27,31 +17,32 @@ class Difference:
     now: str
 
 
-def replay(stored: Verdict, facts: RoutingFacts, policy: RoutingPolicy) -> tuple[Difference, ...]:
-    """What decide() says otherwise today on the same facts under the same policy; nothing when it says the same."""
-    now = verdict_of(decide(facts, policy))
-    parts = ["priority", "queue", "rule", "reasons"]
-    if stored.actions is not None:
-        parts.append("actions")
-    return tuple(
-        Difference(part, _told(getattr(stored, part)), _told(getattr(now, part)))
-        for part in parts
-        if _told(getattr(stored, part)) != _told(getattr(now, part))
-    )
+def replay(
+    stored: Decision, facts: RoutingFacts, policy: RoutingPolicy, *, has_actions: bool = True
+) -> tuple[Difference, ...]:
+    """What decide() says otherwise today on the same facts under the same policy; nothing when it says the same.
+
+    has_actions: False when the stored decision is from before actions were kept with it, so that they can't be compared.
+    """
+    then, now = _parts(stored), _parts(decide(facts, policy))
+    if not has_actions:
+        del then["actions"]
+    return tuple(Difference(part, told, now[part]) for part, told in then.items() if told != now[part])
 
 
-def verdict_of(decision: Decision) -> Verdict:
-    """A decision as it would be stored."""
-    return Verdict(
-        decision.priority,
-        decision.queue,
-        decision.rule,
-        decision.reasons,
-        tuple({"kind": action.kind, "state": action.state} for action in decision.actions),
-    )
+def _parts(decision: Decision) -> dict[str, str]:
+    """All that a decision says, by part, as it is compared and shown."""
+    return {
+        "priority": decision.priority,
+        "queue": decision.queue,
+        "rule": decision.rule,
+        "reasons": _listed(decision.reasons),
+        "actions": _listed(f"{action.kind} ({action.state})" for action in decision.actions),
+        "skill": decision.skill or "none",
+        "tags": _listed(decision.tags),
+        "dry_run": _listed(map(trial, decision.trials)),
+    }
 
 
-def _told(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    return "; ".join(f"{one['kind']} ({one['state']})" if isinstance(one, dict) else one for one in part) or "none"
+def _listed(parts: Iterable[str]) -> str:
+    return "; ".join(parts) or "none"

@@ -8,6 +8,7 @@ from config.thresholds import Thresholds
 from config.words import ActionKind, Priority
 from routing import reasons
 from routing.actions import CUSTOMER_FACING, INTERNAL
+from routing.assignment import SENIOR
 from routing.conditions import PlaybookRule, holds, holds_without_words
 from routing.facts import (
     COMMENT_SURFACES,
@@ -69,7 +70,7 @@ def _above_rules(decision: Decision, facts: RoutingFacts) -> Decision:
 def _trial(rule: Rule, facts: RoutingFacts, *, policy: RoutingPolicy) -> Trial:
     """What the rule would have decided if it were not only tried."""
     label = facts.label() if facts.outcome == "analyzed" else None
-    decision = _by_rule(rule, facts, label=label, policy=policy) if label else _by_kind(rule)
+    decision = _by_rule(rule, facts, label=label, policy=policy) if label else _by_message_type(rule)
     decision = _above_rules(decision, facts)
     return Trial(rule.name, decision.queue, decision.priority, tuple(action.kind for action in decision.actions))
 
@@ -94,7 +95,7 @@ def _place(facts: RoutingFacts, policy: RoutingPolicy) -> tuple[Decision, tuple[
     if facts.outcome == "no_text":
         rule, tried = _first(rule for rule in policy.rules if holds_without_words(rule, facts))
         if rule:
-            return _by_kind(rule), tried
+            return _by_message_type(rule), tried
         return _without_rule("no_text", "P3", queue="support", reason=reasons.no_text(facts.surface)), tried
     label = facts.label()
     if label is None:
@@ -116,7 +117,7 @@ def _first(holding: Iterable[Rule]) -> tuple[Rule | None, tuple[Rule, ...]]:
     return None, tuple(tried)
 
 
-def _by_kind(rule: Rule) -> Decision:
+def _by_message_type(rule: Rule) -> Decision:
     """By a rule about messages without words."""
     then = rule.then
     return Decision(
@@ -124,13 +125,13 @@ def _by_kind(rule: Rule) -> Decision:
         queue=then.queue,
         rule=rule.name,
         reasons=(rule.because,),
-        actions=_silent(then),
+        actions=_without_messages(then),
         skill=then.skill,
         tags=then.tags,
     )
 
 
-def _silent(then: RuleThen) -> tuple[PlannedAction, ...]:
+def _without_messages(then: RuleThen) -> tuple[PlannedAction, ...]:
     """Of a rule's actions those that say nothing to the customer: nobody knows what a picture or a voice message says."""
     return tuple(PlannedAction(kind, "pending") for kind in then.actions if kind in INTERNAL)
 
@@ -168,6 +169,7 @@ def _weigh_escalation(rule: Rule, label: Label, thresholds: Thresholds) -> tuple
         queue="support" if then.queue == "senior" else then.queue,
         priority=max(then.priority, "P2"),
         actions=tuple(kind for kind in then.actions if kind != "escalate_to_human"),
+        skill=None if then.skill == SENIOR else then.skill,
         tags=then.tags,
     )
     return calmer, (reasons.not_escalated(thresholds.escalate),)

@@ -1,6 +1,7 @@
 """A tenant's wording with its variables filled in; never with a hole in it."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from config.action_checks import MAX_NAME_CHARS
@@ -8,6 +9,10 @@ from config.placeholders import VARIABLES, variables_in
 
 # A display name is the customer's own text: what could be an address, a command or a link is no name.
 _NO_NAME = re.compile(r"[{}<>@/\\:]|www\.|\d{4}", re.IGNORECASE)
+# Between letters an app reads a link out of it: "evil.com", but also "M.Ali".
+_DOT_WITHIN = re.compile(r"([.․。．｡])(?=\S)")
+# Joiners belong to names in Persian and Hindi; what turns the direction of writing would turn our words round.
+_JOINERS = "\u200c\u200d"
 
 
 class MissingValueError(Exception):
@@ -16,8 +21,13 @@ class MissingValueError(Exception):
 
 def presentable_name(name: str | None) -> str | None:
     """A display name as it may stand in a message; None when there is none that could."""
-    cleaned = " ".join((name or "").split())
-    if not cleaned or len(cleaned.encode()) > MAX_NAME_CHARS or _NO_NAME.search(cleaned):
+    visible = "".join(
+        one for one in name or "" if one in _JOINERS or unicodedata.category(one) not in {"Cf", "Cs", "Co"}
+    )
+    cleaned = " ".join(_DOT_WITHIN.sub(r"\1 ", visible).split())
+    # Wide forms, such as ＠, are read as what they look like.
+    plain = unicodedata.normalize("NFKC", cleaned)
+    if not cleaned or len(cleaned.encode()) > MAX_NAME_CHARS or _NO_NAME.search(plain):
         return None
     return cleaned if any(letter.isalpha() for letter in cleaned) else None
 

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from store.conversation_events import Actor
 from store.db import Connection
+
+# Whoever types commands on the machine.
+AT_THE_MACHINE = Actor()
 
 
 @dataclass(frozen=True)
@@ -20,68 +24,105 @@ class ListedAction:
     channel: str
     conversation_id: str
     created_at: datetime
+    approved_by: str | None
+    settled_by: str | None
+    """user:ID, key:ID, both, "person" for the command line; None when no person did."""
 
 
 def list_actions(
-    conn: Connection, tenant_id: int, *, states: tuple[str, ...], unapproved_only: bool, limit: int
+    conn: Connection,
+    tenant_id: int,
+    *,
+    states: tuple[str, ...],
+    unapproved_only: bool,
+    limit: int,
+    before_id: str | None = None,
 ) -> list[ListedAction]:
-    """The tenant's actions, newest first. states: none given means all."""
+    """The tenant's actions, newest first. states: none given means all. before_id: only older ones."""
     rows = conn.execute(
         """
         SELECT id::text, kind, state, state = 'pending' AND needs_approval AND approved_at IS NULL, error_code, tries, channel,
-               conversation_id::text, created_at
+               conversation_id::text, created_at, approved_by, settled_by
         FROM action
-        WHERE tenant_id = %(tenant_id)s AND (%(states)s::text[] = '{}' OR state = ANY(%(states)s))
+        WHERE tenant_id = %(tenant_id)s AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s::uuid)
+          AND (%(states)s::text[] = '{}' OR state = ANY(%(states)s))
           AND (NOT %(unapproved_only)s OR state = 'pending' AND needs_approval AND approved_at IS NULL)
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"tenant_id": tenant_id, "states": list(states), "unapproved_only": unapproved_only, "limit": limit},
+        {
+            "tenant_id": tenant_id,
+            "states": list(states),
+            "unapproved_only": unapproved_only,
+            "limit": limit,
+            "before_id": before_id,
+        },
     ).fetchall()
     return [ListedAction(*row) for row in rows]
 
 
-def approve_action(conn: Connection, tenant_id: int, action_id: str) -> bool:
+def find_action(conn: Connection, tenant_id: int, action_id: str) -> ListedAction | None:
+    """One of them, None when the tenant has no such action."""
+    row = conn.execute(
+        """
+        SELECT id::text, kind, state, state = 'pending' AND needs_approval AND approved_at IS NULL, error_code, tries, channel,
+               conversation_id::text, created_at, approved_by, settled_by
+        FROM action
+        WHERE id = %s AND tenant_id = %s
+        """,
+        (action_id, tenant_id),
+    ).fetchone()
+    return ListedAction(*row) if row else None
+
+
+def approve_action(conn: Connection, tenant_id: int, action_id: str, *, actor: Actor = AT_THE_MACHINE) -> bool:
     """A person agrees: it leaves within seconds, if nothing else stands in its way. False when it does not wait for that."""
     return (
         conn.execute(
             """
             UPDATE action
-            SET approved_at = now(), next_at = now(), error_code = NULL
+            SET approved_at = now(), approved_by = %s, next_at = now(), error_code = NULL
             WHERE id = %s AND tenant_id = %s AND state = 'pending' AND needs_approval AND approved_at IS NULL
             """,
-            (action_id, tenant_id),
+            (actor.ruled_as, action_id, tenant_id),
         ).rowcount
         == 1
     )
 
 
-def cancel_action(conn: Connection, tenant_id: int, action_id: str) -> bool:
+def cancel_action(conn: Connection, tenant_id: int, action_id: str, *, actor: Actor = AT_THE_MACHINE) -> bool:
     """A person calls it off before it leaves; False when it is not pending any more."""
     return (
         conn.execute(
             """
             UPDATE action
-            SET state = 'cancelled', error_code = 'by_person', settled_by = 'person', settled_at = now()
+            SET state = 'cancelled', error_code = 'by_person', settled_by = %s, settled_at = now()
             WHERE id = %s AND tenant_id = %s AND state = 'pending'
             """,
-            (action_id, tenant_id),
+            (actor.ruled_as, action_id, tenant_id),
         ).rowcount
         == 1
     )
 
 
-def settle_uncertain(conn: Connection, tenant_id: int, action_id: str, *, became: Literal["sent", "failed"]) -> bool:
+def settle_uncertain(
+    conn: Connection,
+    tenant_id: int,
+    action_id: str,
+    *,
+    became: Literal["sent", "failed"],
+    actor: Actor = AT_THE_MACHINE,
+) -> bool:
     """A person says whether an uncertain send arrived; False when nobody doubts it (any more). Nothing is sent again."""
     return (
         conn.execute(
             """
             UPDATE action
-            SET state = %s, error_code = CASE WHEN %s = 'failed' THEN 'not_arrived' END, settled_by = 'person', settled_at = now(),
+            SET state = %s, error_code = CASE WHEN %s = 'failed' THEN 'not_arrived' END, settled_by = %s, settled_at = now(),
                 lease_until = NULL
             WHERE id = %s AND tenant_id = %s AND state = 'uncertain'
             """,
-            (became, became, action_id, tenant_id),
+            (became, became, actor.ruled_as, action_id, tenant_id),
         ).rowcount
         == 1
     )

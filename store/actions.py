@@ -4,15 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from routing.rules import PlannedAction
-from store.agent_tasks import NewTask, add_task
-from store.alerts import NewAlert, raise_alert
 from store.db import Connection
 from store.runs import RunRef
-from store.sla_clocks import mark_clocks_stale
 
 SENDING_LEASE_S = 60
-# A status or an echo settles a send within seconds; after this long a person must look.
-UNCERTAIN_FOR_S = 600
 # A person who has not agreed by then will not: the customer's window is over.
 APPROVE_WITHIN_H = 24
 # The far side knows a repeated request by its id.
@@ -127,37 +122,6 @@ def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAct
     return ClaimedAction(*row) if row else None
 
 
-def is_contradicted(conn: Connection, action: ClaimedAction) -> bool:
-    """Whether a later message of the conversation reads the other way (no thanks to somebody who is angry by now), or a person
-    has said since that the message means something else than the action was planned on.
-    """
-    return (
-        conn.execute(
-            """
-            SELECT
-            FROM message AS m CROSS JOIN LATERAL effective_label(m.id) AS reads
-            WHERE m.id = %s
-              AND (
-                  reads.sentiment <> 'negative' AND EXISTS (
-                      SELECT
-                      FROM message AS later CROSS JOIN LATERAL effective_label(later.id) AS now
-                      WHERE later.conversation_id = m.conversation_id AND (later.sent_at, later.id) > (m.sent_at, m.id)
-                        AND now.sentiment = 'negative' AND NOT later.is_survey_answer
-                  )
-                  OR reads.corrected_at > %s AND EXISTS (
-                      SELECT
-                      FROM message_analysis AS was
-                      WHERE was.message_id = m.id AND was.id > m.id AND was.run_kind = 'initial' AND NOT was.provisional
-                        AND (was.sentiment, was.intent) <> (reads.sentiment, reads.intent)
-                  )
-              )
-            """,
-            (action.message_id, action.created_at),
-        ).fetchone()
-        is not None
-    )
-
-
 def note_departure(conn: Connection, action_id: str, *, form: str, sent_hash: bytes, sent_text: str) -> None:
     """Write down what is about to leave, in the transaction that claims it: an echo or a person can then tell what it was."""
     conn.execute(
@@ -204,108 +168,6 @@ def put_back_action(
         """,
         (error_code, retry_in_s, counts_as_try, action_id),
     )
-
-
-def hand_to_person(conn: Connection, action: ClaimedAction, *, because: str, now: datetime) -> None:
-    """An answer that somebody waits for can't leave any more: the conversation stands open before a person, with an alert and a
-    task that is due now.
-    """
-    conn.execute(
-        """
-        UPDATE conversation
-        SET state = 'open', queue = CASE WHEN coalesce(queue, 'auto') = 'auto' THEN 'support' ELSE queue END,
-            priority = coalesce(priority, 'P3'), snoozed_until = NULL, resolved_at = NULL, resolved_by = NULL,
-            version = version + 1
-        WHERE id = %s
-        """,
-        (action.conversation_id,),
-    )
-    raise_alert(
-        conn,
-        action.tenant_id,
-        NewAlert(
-            kind="needs_person",
-            key=f"needs_person:{action.id}",
-            customer_id=action.customer_id,
-            conversation_id=action.conversation_id,
-            message_id=action.message_id,
-            details={"action": action.kind, "because": because},
-        ),
-    )
-    add_task(
-        conn,
-        action.tenant_id,
-        NewTask(
-            key=f"answer:{action.id}",
-            kind="answer",
-            conversation_id=action.conversation_id,
-            message_id=action.message_id,
-            because=f"{action.kind}: {because}",
-            due_at=now,
-        ),
-    )
-    mark_clocks_stale(conn, [action.conversation_id])
-
-
-def wait_for_approval(conn: Connection, action: ClaimedAction) -> None:
-    """A person must agree first: the action goes back to `pending`, and people are told once."""
-    conn.execute(
-        """
-        UPDATE action
-        SET state = 'pending', needs_approval = true, error_code = 'needs_approval', lease_until = NULL, tries = tries - 1,
-            next_at = created_at + make_interval(hours => %s)
-        WHERE id = %s AND state = 'sending'
-        """,
-        (APPROVE_WITHIN_H, action.id),
-    )
-    raise_alert(
-        conn,
-        action.tenant_id,
-        NewAlert(
-            kind="needs_approval",
-            key=f"needs_approval:{action.id}",
-            customer_id=action.customer_id,
-            conversation_id=action.conversation_id,
-            message_id=action.message_id,
-            details={"action": action.kind},
-        ),
-    )
-
-
-def alert_about_sends(conn: Connection) -> int:
-    """Show people the sends whose fate is unknown for 10 minutes, and those that failed after they were accepted; take the
-    alert back when a status settles one. Returns how many are new. Needs the system scope.
-    """
-    conn.execute(
-        """
-        UPDATE alert
-        SET resolved_at = now()
-        FROM action AS a
-        WHERE alert.kind = 'send_uncertain' AND alert.resolved_at IS NULL AND alert.tenant_id = a.tenant_id
-          AND alert.key = 'send_uncertain:' || a.id::text AND a.state <> 'uncertain'
-        """
-    )
-    conn.execute(
-        """
-        UPDATE alert
-        SET resolved_at = now()
-        FROM action AS a
-        WHERE alert.kind = 'needs_approval' AND alert.resolved_at IS NULL AND alert.tenant_id = a.tenant_id
-          AND alert.key = 'needs_approval:' || a.id::text AND (a.state <> 'pending' OR a.approved_at IS NOT NULL)
-        """
-    )
-    return conn.execute(
-        """
-        INSERT INTO alert (tenant_id, kind, key, queue, customer_id, conversation_id, message_id, details)
-        SELECT tenant_id, 'send_' || state, 'send_' || state || ':' || id::text, 'support', customer_id, conversation_id, message_id,
-               jsonb_build_object('action', kind, 'error_code', error_code)
-        FROM action
-        WHERE (state = 'uncertain' AND created_at < now() - make_interval(secs => %s))
-           OR (state = 'failed' AND settled_at > now() - interval '1 day' AND settled_by IS NULL)
-        ON CONFLICT (tenant_id, key) DO NOTHING
-        """,
-        (UNCERTAIN_FOR_S,),
-    ).rowcount
 
 
 def doubt_interrupted_sends(conn: Connection, *, repeatable_channels: list[str]) -> int:

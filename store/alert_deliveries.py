@@ -98,6 +98,10 @@ def claim_target(conn: Connection, *, limit: int) -> tuple[StoredTarget, list[Cl
             FROM alert_target AS idle
             WHERE coalesce(busy_until, '-infinity') < now()
               AND coalesce(sent_at, '-infinity') < now() - make_interval(secs => %s)
+              -- One at a time of each tenant's: servers that let us wait hold one worker, not all of them.
+              AND NOT EXISTS (
+                  SELECT FROM alert_target AS other WHERE other.tenant_id = idle.tenant_id AND other.busy_until >= now()
+              )
               AND EXISTS (
                   SELECT FROM alert_delivery AS d
                   WHERE d.target_id = idle.id AND d.state IN ('pending', 'sending') AND d.next_at <= now()

@@ -18,23 +18,50 @@ def lock_assignments(conn: Connection, tenant_id: int) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('assignments:' || %s, 0))", (tenant_id,))
 
 
-def want_agent(conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None) -> None:
-    """What the newest decision says: whether somebody shall be given the conversation, and which skill it takes.
+def want_agent(
+    conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None, assignee: str | None
+) -> None:
+    """What the newest decision says: whether somebody shall be given the conversation, which skill it takes, and who is preferred.
 
-    keeps: an earlier wish stands, because a second look plans no actions and takes none back.
+    keeps: an earlier wish that nobody has fulfilled yet stands as it is, because a second look plans no actions and takes none back.
+    assignee: the e-mail that the tenant's action names.
     """
     conn.execute(
         """
         UPDATE conversation
-        SET skill_wanted = %(skill)s, wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
+        SET skill_wanted = CASE
+                WHEN NOT %(wanted)s AND wants_agent AND %(keeps)s THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s
+            END,
+            wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
             wants_agent_since = CASE
                 WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL
                 THEN coalesce(wants_agent_since, now())
-            END
+            END,
+            assignee_hint = coalesce(%(assignee)s, CASE WHEN wants_agent AND %(keeps)s THEN assignee_hint END)
         WHERE id = %(id)s
         """,
-        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill},
+        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill, "assignee": assignee},
     )
+
+
+def list_tenants_with_assignments(conn: Connection) -> list[int]:
+    """Tenants where a round may have something to do: somebody is wanted, asleep for long enough, given something, or at work.
+
+    Needs the system scope.
+    """
+    rows = conn.execute(
+        """
+        SELECT tenant_id FROM conversation WHERE wants_agent AND assignee_id IS NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM conversation WHERE snoozed_until <= now()
+        UNION
+        SELECT tenant_id FROM conversation WHERE assignee_id IS NOT NULL AND state = 'open'
+        UNION
+        SELECT tenant_id FROM agent WHERE presence <> 'offline'
+        ORDER BY 1
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 @dataclass(frozen=True)
@@ -49,7 +76,7 @@ class WantingAgent:
 
 
 def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[WantingAgent]:
-    """What waits to be given to somebody, by priority, then the longest waiting; locked. What others hold right now is left out."""
+    """What waits to be given to somebody, in the order in which people claim; locked. What others hold right now is left out."""
     rows = conn.execute(
         """
         SELECT id::text, queue, skill_wanted, wants_agent_since,
@@ -57,7 +84,7 @@ def lock_wanting(conn: Connection, tenant_id: int, *, limit: int) -> list[Wantin
         FROM conversation
         WHERE tenant_id = %s AND wants_agent AND assignee_id IS NULL AND state = 'open' AND queue IS NOT NULL
           AND (snoozed_until IS NULL OR snoozed_until <= now())
-        ORDER BY coalesce(priority, 'P9'), coalesce(waiting_since, last_inbound_at, created_at), id
+        ORDER BY coalesce(priority, 'P9'), next_due_at(id), coalesce(waiting_since, last_inbound_at, created_at), id
         LIMIT %s
         FOR UPDATE SKIP LOCKED
         """,

@@ -20,6 +20,14 @@ class Actor:
     key_id: int | None = None
     rule: str | None = None
 
+    @property
+    def ruled_as(self) -> str:
+        """As rows of actions name who ruled on them: "person" when nobody else is known, which is the command line."""
+        parts = [f"user:{self.user_id}"] * (self.user_id is not None) + [f"key:{self.key_id}"] * (
+            self.key_id is not None
+        )
+        return "+".join(parts) or "person"
+
     def __str__(self) -> str:
         """As `resolved_by` says it."""
         if self.user_id is not None:

@@ -62,7 +62,7 @@ class ListedConversation:
     assignee_id: int | None
     assignee_email: str | None
     assigned_at: datetime | None
-    skill_wanted: str | None
+    skill: str | None
     snoozed_until: datetime | None
     since: datetime
     is_waiting: bool

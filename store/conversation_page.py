@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from store.db import Connection
 
@@ -84,51 +83,3 @@ def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id:
         (tenant_id, conversation_id),
     ).fetchall()
     return [ConversationAction(*row) for row in rows]
-
-
-@dataclass(frozen=True)
-class ReadDecision:
-    """A decision with what it was made of. inputs hold labels and counts, no customer text."""
-
-    id: str
-    message_id: str
-    conversation_id: str | None
-    priority: str
-    queue: str
-    rule: str
-    reasons: list[str]
-    actions: list[dict[str, Any]] | None
-    inputs: dict[str, Any]
-    applied: bool
-    provisional: bool
-    created_at: datetime
-
-
-def find_decision(conn: Connection, tenant_id: int, decision_id: str) -> ReadDecision | None:
-    """One decision of the tenant's."""
-    row = conn.execute(
-        """
-        SELECT d.id::text, d.message_id::text, m.conversation_id::text, d.priority, d.queue, d.rule, d.reasons, d.actions,
-               d.inputs, d.applied, d.provisional, d.created_at
-        FROM routing_decision AS d LEFT JOIN message AS m ON m.id = d.message_id
-        WHERE d.tenant_id = %s AND d.id = %s
-        """,
-        (tenant_id, decision_id),
-    ).fetchone()
-    return ReadDecision(*row) if row else None
-
-
-def find_placing_decision(conn: Connection, tenant_id: int, conversation_id: str) -> ReadDecision | None:
-    """The decision that put the conversation where it stands."""
-    row = conn.execute(
-        """
-        SELECT d.id::text, d.message_id::text, c.id::text, d.priority, d.queue, d.rule, d.reasons, d.actions, d.inputs,
-               d.applied, d.provisional, d.created_at
-        FROM conversation AS c JOIN routing_decision AS d ON d.message_id = c.routed_message_id AND d.applied
-        WHERE c.tenant_id = %s AND c.id = %s
-        ORDER BY d.id DESC
-        LIMIT 1
-        """,
-        (tenant_id, conversation_id),
-    ).fetchone()
-    return ReadDecision(*row) if row else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.customer_returns import note_reopened, note_woken
+from store.customer_returns import CUSTOMER_WROTE, note_reopened, note_woken
 from store.db import Connection, StoreError
 from store.sla_clocks import note_change
 
@@ -13,7 +13,10 @@ PERSON_STAYS_FOR_H = 24
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation as routing and sending need it, locked by the transaction that read it."""
+    """A conversation as routing and sending need it, locked by the transaction that read it.
+
+    closed_by_rule: an automation has resolved it, and nobody has opened it since.
+    """
 
     id: str
     customer_id: str
@@ -28,6 +31,7 @@ class Conversation:
     routed_message_id: str | None
     high_value: bool
     tier: str | None
+    closed_by_rule: bool
 
 
 def resolve_conversation(
@@ -54,6 +58,9 @@ def resolve_conversation(
             taken_over = c.taken_over
                 AND (c.state = 'open' OR coalesce(c.last_human_answer_at > %s - make_interval(hours => %s), false)),
             waiting_since = CASE
+                -- Its webhook is late: a person has answered it already, and whoever waits since then waits on.
+                WHEN c.state = 'open' AND EXCLUDED.waiting_since <= c.last_human_answer_at
+                THEN coalesce(c.waiting_since, EXCLUDED.waiting_since)
                 WHEN c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at)
                 THEN least(c.waiting_since, EXCLUDED.waiting_since)
                 ELSE EXCLUDED.waiting_since
@@ -109,7 +116,8 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
     row = conn.execute(
         """
         SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
-               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier
+               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
+               c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false)
         FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
         WHERE c.id = %s
         FOR UPDATE OF c
@@ -141,6 +149,51 @@ def place_conversation(
         """,
         (queue, priority, message_id, sent_at, conversation_id),
     )
+
+
+def reopen_for_message(conn: Connection, tenant_id: int, conversation_id: str, *, sent_at: datetime) -> None:
+    """Open a resolved conversation for a customer's message that had come before it was resolved and is decided only now."""
+    row = conn.execute(
+        """
+        UPDATE conversation
+        SET state = 'open', version = version + 1
+        WHERE id = %s AND state = 'resolved'
+        RETURNING coalesce(resolved_at, now())
+        """,
+        (conversation_id,),
+    ).fetchone()
+    if row:
+        note_reopened(conn, tenant_id, conversation_id, resolved_at=row[0], sent_at=sent_at)
+
+
+def is_open_for_late_message(conn: Connection, conversation_id: str, *, message_id: str) -> bool:
+    """Whether an automation had ended the conversation, this message alone has opened it again, and nothing else is to be decided."""
+    row = conn.execute(
+        """
+        SELECT
+        FROM conversation AS c
+        JOIN LATERAL (
+            SELECT kind, by_rule FROM conversation_event
+            WHERE conversation_id = c.id AND kind IN ('resolved', 'reopened')
+            ORDER BY id DESC LIMIT 1
+        ) AS last ON last.kind = 'reopened' AND last.by_rule = %(customer_wrote)s
+        WHERE c.id = %(id)s AND c.state = 'open' AND EXISTS (
+            SELECT FROM action AS a
+            WHERE a.message_id = c.routed_message_id AND a.kind = 'close_with_thanks'
+              AND a.state IN ('pending', 'sending', 'sent', 'uncertain')
+        ) AND NOT EXISTS (
+            SELECT FROM message AS m
+            WHERE m.conversation_id = c.id AND m.id <> %(message_id)s AND m.direction = 'inbound' AND NOT m.is_history
+              AND m.joined_to IS NULL AND m.state NOT IN ('erased', 'ignored')
+              AND (
+                  m.sent_at > c.routed_sent_at
+                  OR NOT EXISTS (SELECT FROM routing_decision AS d WHERE d.message_id = m.id AND NOT d.provisional)
+              )
+        )
+        """,
+        {"id": conversation_id, "message_id": message_id, "customer_wrote": CUSTOMER_WROTE.rule},
+    ).fetchone()
+    return row is not None
 
 
 def close_conversation(conn: Connection, conversation_id: str) -> None:

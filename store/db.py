@@ -44,6 +44,9 @@ def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
     if isinstance(error, PoolTimeout):
         return StoreError("pool_timeout", permanent=False)
     state = error.sqlstate
+    if state is None and isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
+        # The driver itself refuses a value, such as a text with a NUL: the server was never asked, and another try changes nothing.
+        return StoreError("unusable_value", permanent=True)
     if state is None:
         return StoreError("no_connection", permanent=False)
     return StoreError(f"sqlstate_{state}", permanent=state.startswith(_PERMANENT_CLASSES))

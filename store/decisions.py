@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from routing.rules import Decision, RoutingFacts, RoutingPolicy
+from routing.facts import Decision, PlannedAction, RoutingFacts, RoutingPolicy, Trial
 from routing.stored_facts import facts_to_json
 from store.db import Connection
 from store.policies import remember_policy, snapshot_of
@@ -83,6 +83,69 @@ class StoredDecision:
     skill: str | None
     tags: tuple[str, ...]
     trials: list[dict[str, Any]]
+
+    def as_decision(self) -> Decision:
+        """The decision itself, as it was made. Actions from before they were stored are none."""
+        return Decision(
+            priority=self.priority,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
+            queue=self.queue,
+            rule=self.rule,
+            reasons=self.reasons,
+            actions=tuple(PlannedAction(one["kind"], one["state"]) for one in self.actions or ()),
+            skill=self.skill,
+            tags=self.tags,
+            trials=tuple(
+                Trial(one["rule"], one["queue"], one["priority"], tuple(one["actions"])) for one in self.trials
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class ReadDecision(StoredDecision):
+    """A decision beside its conversation, as people read it. conversation_id: None while the message has none."""
+
+    conversation_id: str | None
+    applied: bool
+    provisional: bool
+
+
+def find_decision(conn: Connection, tenant_id: int, decision_id: str) -> ReadDecision | None:
+    """One decision of the tenant's."""
+    row = conn.execute(
+        """
+        SELECT m.conversation_id::text, d.applied, d.provisional,
+               d.id::text, d.message_id::text, d.priority, d.queue, d.rule, d.reasons, d.actions, d.inputs, d.policy_hash,
+               d.created_at, d.skill, d.tags, d.trials
+        FROM routing_decision AS d LEFT JOIN message AS m ON m.id = d.message_id
+        WHERE d.tenant_id = %s AND d.id = %s
+        """,
+        (tenant_id, decision_id),
+    ).fetchone()
+    return _read(row) if row else None
+
+
+def find_placing_decision(conn: Connection, tenant_id: int, conversation_id: str) -> ReadDecision | None:
+    """The decision that put the conversation where it stands."""
+    row = conn.execute(
+        """
+        SELECT c.id::text, d.applied, d.provisional,
+               d.id::text, d.message_id::text, d.priority, d.queue, d.rule, d.reasons, d.actions, d.inputs, d.policy_hash,
+               d.created_at, d.skill, d.tags, d.trials
+        FROM conversation AS c JOIN routing_decision AS d ON d.message_id = c.routed_message_id AND d.applied
+        WHERE c.tenant_id = %s AND c.id = %s
+        ORDER BY d.id DESC
+        LIMIT 1
+        """,
+        (tenant_id, conversation_id),
+    ).fetchone()
+    return _read(row) if row else None
+
+
+def _read(row: tuple[Any, ...]) -> ReadDecision:
+    conversation_id, applied, provisional, *made = row
+    return ReadDecision(
+        **vars(_stored(tuple(made))), conversation_id=conversation_id, applied=applied, provisional=provisional
+    )
 
 
 def iterate_decisions(

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from store.actions import UNCERTAIN_FOR_S
+from store.action_alerts import UNCERTAIN_FOR_S
+from store.backlog import list_failing_targets, upkeep_late_s
 from store.channel_health import all_are_silent, list_unwell
 from store.db import Connection
 
@@ -70,6 +71,13 @@ def list_findings(conn: Connection) -> list[Finding]:
         fix = "Renew its credentials and apply the tenant file again; nothing is lost meanwhile."
         findings.append(Finding(slug, f"{kind} is paused ({because})", fix))
     findings.extend(_list_channel_findings(conn))
+    for target in list_failing_targets(conn):
+        problem = f"the alert target {target.name} takes no alerts ({target.alerts} wait or were given up: {target.error_code})"
+        findings.append(Finding(target.tenant, problem, "Check its URL, then `earshot alert test`."))
+    late_s = upkeep_late_s(conn)
+    if late_s:
+        problem = f"upkeep is behind by {late_s / 60:.0f} minutes: alerts, clocks or sends wait"
+        findings.append(Finding("workers", problem, "Are beat and a worker of the role `delivery` running?"))
     for slug, count in conn.execute(
         """
         SELECT t.slug, count(*)

@@ -1,4 +1,4 @@
-"""What actions leave in our own rows: tags, a wish who should have the conversation, word to the tenant's people, an escalation."""
+"""What actions leave in our own rows: tags, word to the tenant's people, an escalation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,11 +26,6 @@ def list_tags(conn: Connection, conversation_id: str) -> list[str]:
         "SELECT tag FROM conversation_tag WHERE conversation_id = %s ORDER BY tag", (conversation_id,)
     ).fetchall()
     return [tag for (tag,) in rows]
-
-
-def wish_assignee(conn: Connection, conversation_id: str, assignee: str) -> None:
-    """Who should have the conversation. The queue decides."""
-    conn.execute("UPDATE conversation SET assignee_hint = %s WHERE id = %s", (assignee, conversation_id))
 
 
 def notify_people(conn: Connection, ref: RunRef, conversation_id: str, *, details: Mapping[str, Any]) -> None:

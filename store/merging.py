@@ -1,8 +1,11 @@
 """Two customers that turned out to be one person: everything of the younger record moves to the older one."""
 
+from store.answered_places import leave_answered_place
 from store.crm_searches import look_again
 from store.db import Connection
+from store.place_merging import merge_places
 from store.sla_clocks import move_clocks
+from store.waiting import find_who_waits
 from store.work_merging import merge_work
 
 
@@ -68,35 +71,9 @@ def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:
         merge_work(conn, moved=moved, stays=stays)
         _merge_marks(conn, moved=moved, stays=stays)
         move_clocks(conn, moved=moved, stays=stays)
-        # Open if either is; where the newest message put it, unless an open one stands higher.
-        conn.execute(
-            """
-            WITH compared AS (
-                SELECT g.*,
-                       coalesce(g.routed_sent_at, '-infinity') > coalesce(k.routed_sent_at, '-infinity') AS is_newer,
-                       CASE
-                           WHEN k.state <> g.state THEN g.state = 'open'
-                           WHEN k.state = 'open' AND k.priority IS DISTINCT FROM g.priority
-                           THEN coalesce(g.priority, 'P9') < coalesce(k.priority, 'P9')
-                           ELSE coalesce(g.routed_sent_at, '-infinity') > coalesce(k.routed_sent_at, '-infinity')
-                       END AS stands_higher
-                FROM conversation AS g, conversation AS k
-                WHERE g.id = %(moved)s AND k.id = %(stays)s
-            )
-            UPDATE conversation AS k
-            SET state = CASE WHEN 'open' IN (k.state, g.state) THEN 'open' ELSE k.state END,
-                taken_over = k.taken_over OR g.taken_over,
-                last_inbound_at = greatest(k.last_inbound_at, g.last_inbound_at),
-                last_human_answer_at = greatest(k.last_human_answer_at, g.last_human_answer_at),
-                queue = CASE WHEN g.stands_higher THEN g.queue ELSE k.queue END,
-                priority = CASE WHEN g.stands_higher THEN g.priority ELSE k.priority END,
-                routed_message_id = CASE WHEN g.is_newer THEN g.routed_message_id ELSE k.routed_message_id END,
-                routed_sent_at = CASE WHEN g.is_newer THEN g.routed_sent_at ELSE k.routed_sent_at END
-            FROM compared AS g
-            WHERE k.id = %(stays)s
-            """,
-            {"stays": stays, "moved": moved},
-        )
+        merge_places(conn, moved=moved, stays=stays)
+        find_who_waits(conn, [stays])
+        leave_answered_place(conn, stays)
         conn.execute("DELETE FROM conversation WHERE id = %s", (moved,))
 
 

@@ -10,6 +10,7 @@ from channels.base import DeliveryStatus, InboundMessage
 from store.db import Connection
 from store.intake import key_of, message_key
 from store.sla_clocks import mark_clocks_stale
+from store.waiting import find_who_waits
 
 # An echo later than this after a send that nobody knows the fate of is a person who typed the same words.
 ECHO_WINDOW_S = 900
@@ -258,7 +259,10 @@ def _claim_echoes(
 
 
 def note_human_answers(conn: Connection, answered: Mapping[str, datetime | None]) -> None:
-    """A person answered: these conversations are taken over and their clocks stop. None: just now."""
+    """A person answered: these conversations are taken over and their clocks stop. None: just now.
+
+    The answer may come late, after messages that the customer wrote since: those wait on.
+    """
     if not answered:
         return
     conn.execute(
@@ -270,6 +274,7 @@ def note_human_answers(conn: Connection, answered: Mapping[str, datetime | None]
         """,
         (sorted(answered), [answered[one] for one in sorted(answered)]),
     )
+    find_who_waits(conn, sorted(answered))
     mark_clocks_stale(conn, answered)
 
 

@@ -215,10 +215,22 @@ def resolve_settled_alerts(conn: Connection, tenant_id: int) -> int:
     ).rowcount
 
 
-def list_tenants_with_open_alerts(conn: Connection) -> list[int]:
-    """Tenants with SLA alerts that are not resolved. Needs the system scope."""
+def list_tenants_with_settled_alerts(conn: Connection) -> list[int]:
+    """Tenants with open SLA alerts of which nothing is true any more. Needs the system scope."""
     rows = conn.execute(
-        "SELECT DISTINCT tenant_id FROM alert WHERE kind IN ('sla_warning', 'sla_breach') AND resolved_at IS NULL"
+        """
+        SELECT DISTINCT a.tenant_id
+        FROM alert AS a
+        WHERE a.kind IN ('sla_warning', 'sla_breach') AND a.resolved_at IS NULL
+          AND NOT EXISTS (
+              SELECT FROM sla_clock AS c
+              WHERE c.breach_alert_id = a.id AND c.ended_at IS NULL AND c.breached_at IS NOT NULL
+          )
+          AND NOT EXISTS (
+              SELECT FROM sla_clock AS c
+              WHERE c.warning_alert_id = a.id AND c.ended_at IS NULL AND c.breached_at IS NULL AND c.warned_at IS NOT NULL
+          )
+        """
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -22,7 +22,7 @@ class WorkItem:
     assignee_id: int | None
     assigned_at: datetime | None
     assigned_because: str | None
-    skill_wanted: str | None
+    skill: str | None
     snoozed_until: datetime | None
     waiting_since: datetime | None
     last_inbound_at: datetime | None
@@ -66,7 +66,8 @@ def get_work_item(conn: Connection, tenant_id: int, conversation_id: str) -> Wor
 
 
 def claim_next(conn: Connection, tenant_id: int, *, queue: str, user_id: int, actor: Actor) -> str | None:
-    """Take the next conversation that nobody has: by priority, then the one that waits longest. None when none is left.
+    """Take the next conversation that nobody has: by priority, then the one whose clock is due first, then the one that waits
+    longest. None when none is left.
 
     Those who claim at the same moment get different ones.
     """
@@ -76,11 +77,12 @@ def claim_next(conn: Connection, tenant_id: int, *, queue: str, user_id: int, ac
         SET assignee_id = %(user_id)s, assigned_at = now(), assigned_because = 'claimed', snoozed_until = NULL,
             version = version + 1
         WHERE id = (
-            SELECT id
-            FROM conversation
-            WHERE tenant_id = %(tenant_id)s AND state = 'open' AND queue = %(queue)s AND assignee_id IS NULL
-              AND (snoozed_until IS NULL OR snoozed_until <= now())
-            ORDER BY coalesce(priority, 'P9'), coalesce(waiting_since, last_inbound_at, created_at), id
+            SELECT c.id
+            FROM conversation AS c
+            WHERE c.tenant_id = %(tenant_id)s AND c.state = 'open' AND c.queue = %(queue)s AND c.assignee_id IS NULL
+              AND (c.snoozed_until IS NULL OR c.snoozed_until <= now())
+            ORDER BY coalesce(c.priority, 'P9'), next_due_at(c.id),
+                     coalesce(c.waiting_since, c.last_inbound_at, c.created_at), c.id
             LIMIT 1
             FOR UPDATE SKIP LOCKED
         )
@@ -109,6 +111,7 @@ def give(
         """
         UPDATE conversation
         SET assignee_id = %s, assigned_at = now(), assigned_because = %s, wants_agent = false, wants_agent_since = NULL,
+            assignee_hint = NULL,
             snoozed_until = CASE WHEN %s = 'auto' THEN snoozed_until END, version = version + 1
         WHERE id = %s
         """,
@@ -133,7 +136,8 @@ def put_back(
         """
         UPDATE conversation
         SET assignee_id = NULL, assigned_at = NULL, assigned_because = NULL, queue = coalesce(%s, queue), wants_agent = %s,
-            wants_agent_since = CASE WHEN %s THEN now() END, snoozed_until = NULL, version = version + 1
+            wants_agent_since = CASE WHEN %s THEN now() END, assignee_hint = NULL, snoozed_until = NULL,
+            version = version + 1
         WHERE id = %s
         """,
         (queue, wants_agent, wants_agent, item.id),

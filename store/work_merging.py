@@ -32,7 +32,6 @@ def merge_work(conn: Connection, *, moved: str, stays: str) -> None:
             wants_agent_since = CASE
                 WHEN coalesce(k.assignee_id, g.assignee_id) IS NULL THEN least(k.wants_agent_since, g.wants_agent_since)
             END,
-            skill_wanted = coalesce(k.skill_wanted, g.skill_wanted),
             snoozed_until = CASE
                 WHEN g.stays_open AND g.moved_open
                 THEN CASE WHEN k.snoozed_until IS NOT NULL AND g.snoozed_until IS NOT NULL

@@ -4,6 +4,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from console.api.application import DOCUMENT, add_api, new_application
 from console.api.callers import ACTS_FOR, MAY_CALL
+from console.api.failed_keys import PER_ADDRESS, PER_PREFIX
 from console.api.writing import IDEMPOTENCY_KEY
 from store.api_writes import KEPT_FOR_H
 
@@ -12,7 +13,7 @@ _INTRO = f"""# The API
 
 <!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
 
-For agents' programs: work queues, conversations, agents, alerts and decisions of one tenant. `earshot up` serves it at the console's
+For agents' programs: work queues, conversations, actions, agents, alerts and decisions of one tenant. `earshot up` serves it at the console's
 address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
 
 ## Keys
@@ -31,7 +32,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 |---|---|
 | auditor | read |
 | agent | also work on what is theirs or nobody's, and set their own presence |
-| supervisor, admin | also work on everybody's, assign, and set skills, queues and capacity |
+| supervisor, admin | also work on everybody's, assign, rule on actions, and set skills, queues and capacity |
 
 ## Endpoints
 
@@ -43,8 +44,11 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
   401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 · 409 somebody was faster or
-  something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version) · 413 over 64 KiB · 422 a field is
-  wrong · 503 try again.
+  something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
+  `not_uncertain` how the action stands) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
+- **Keys that are none** (unknown, revoked): {PER_PREFIX} calls a minute that begin alike, and {PER_ADDRESS} from one address (of IPv6 its /64),
+  are answered 401; what comes after is 429 with `Retry-After`, whatever key it holds. Behind proxies of your own set `TRUSTED_PROXIES` to
+  their number, or all callers count as one. With Redis away nothing is counted.
 - **{IDEMPOTENCY_KEY}** on writes: within {KEPT_FOR_H} hours the same name with the same call is done once and answered the same
   (`Idempotency-Replayed: true`); with another call it is refused with 422. A write that was refused may be tried again under its name.
 - **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
@@ -58,7 +62,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 def described() -> OpenAPI:
     """The application, for its description only."""
     app = new_application()
-    add_api(app, None)  # pyright: ignore[reportArgumentType] -- nobody calls it
+    add_api(app, None, failed_keys=None, trusted_proxies=0)  # pyright: ignore[reportArgumentType] -- nobody calls it
     return app
 
 

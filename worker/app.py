@@ -19,6 +19,7 @@ ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
 WATCH_CLOCKS_EVERY_S = 5.0
 RING_SWEEPS_EVERY_S = 2.0
+MEASURE_EVERY_S = 10.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -103,6 +104,12 @@ app.conf.update(
             "task": "earshot.watch_clocks",
             "schedule": WATCH_CLOCKS_EVERY_S,
             "options": {"queue": "maintenance"},
+        },
+        "forget_writes": {"task": "earshot.forget_writes", "schedule": 3600.0, "options": {"queue": "maintenance"}},
+        "measure": {
+            "task": "earshot.measure",
+            "schedule": MEASURE_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 60},
         },
         "refresh_tokens": {"task": "earshot.refresh_tokens", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "partitions": {

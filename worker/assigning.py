@@ -4,13 +4,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from config.actions import ActionConfig
 from config.tenant import TenantConfig
-from routing.assignment import Wanted, choose_agent, skill_wanted
+from routing.assignment import Wanted, choose_agent, default_skill
 from routing.rules import Decision
 from store.agents import list_candidates, lock_agents
 from store.api_writes import KEPT_FOR_H, forget_writes
 from store.assignments import (
     AUTO,
+    list_tenants_with_assignments,
     lock_assignments,
     lock_wanting,
     return_from_vanished,
@@ -31,24 +33,46 @@ def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *,
     """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
     is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
     wanted = is_wished or decision.queue in tenant.assignment.auto_assign
-    wish = tenant.actions["assign"].assignee if is_wished and "assign" in tenant.actions else None
-    skill = decision.skill or wish or skill_wanted(queue=decision.queue, priority=decision.priority)
-    want_agent(conn, conversation_id, wanted=wanted, keeps=decision.queue != "auto", skill=skill)
+    wish = tenant.actions.get("assign", ActionConfig()) if is_wished else ActionConfig()
+    skill = skill_for(
+        decision.skill, queue=decision.queue, priority=decision.priority, is_wished=is_wished, tenant=tenant
+    )
+    want_agent(
+        conn,
+        conversation_id,
+        wanted=wanted,
+        keeps=decision.queue != "auto",
+        skill=skill,
+        assignee=wish.assignee,
+    )
+
+
+def skill_for(decided: str | None, *, queue: str, priority: str, is_wished: bool, tenant: TenantConfig) -> str | None:
+    """The skill a conversation wants: what the decision names, else the tenant for the action `assign`, else what the place takes."""
+    wish = tenant.actions["assign"].skill if is_wished and "assign" in tenant.actions else None
+    return decided or wish or default_skill(queue=queue, priority=priority)
 
 
 def tick(deps: Deps, *, now: datetime) -> None:
-    """One round for every tenant; one that fails doesn't stop the others. Raises: StoreError when tenants can't be read."""
+    """One round for tenants with work; one that fails doesn't stop the others. Raises: StoreError when tenants can't be read."""
+    with deps.database.system_transaction() as conn:
+        tenant_ids = list_tenants_with_assignments(conn)
+    for tenant_id in tenant_ids:
+        try:
+            config = deps.tenants.get(tenant_id)
+            with deps.database.tenant_transaction(tenant_id) as conn:
+                run_round(conn, tenant_id, config=config, now=now)
+        except StoreError as error:
+            log.warning("left_to_next_tick", what="assign", tenant_id=tenant_id, code=error.code)
+
+
+def forget_old_writes(deps: Deps, *, now: datetime) -> None:
+    """Drop what programs were answered more than a day ago. Raises: StoreError."""
     with deps.database.system_transaction() as conn:
         tenants = list_tenants(conn)
     for tenant in tenants:
-        try:
-            config = deps.tenants.get(tenant.id)
-            with deps.database.tenant_transaction(tenant.id) as conn:
-                run_round(conn, tenant.id, config=config, now=now)
-            with deps.database.tenant_transaction(tenant.id) as conn:
-                forget_writes(conn, tenant.id, before=now - timedelta(hours=KEPT_FOR_H))
-        except StoreError as error:
-            log.warning("left_to_next_tick", what="assign", tenant_id=tenant.id, code=error.code)
+        with deps.database.tenant_transaction(tenant.id) as conn:
+            forget_writes(conn, tenant.id, before=now - timedelta(hours=KEPT_FOR_H))
 
 
 def run_round(conn: Connection, tenant_id: int, *, config: TenantConfig, now: datetime) -> int:

@@ -14,11 +14,19 @@ FRESH = timedelta(hours=48)
 
 
 def review_mood(
-    conn: Connection, tenant_id: int, *, tenant: TenantConfig, customer_id: str, now: datetime, may_raise: bool
+    conn: Connection,
+    tenant_id: int,
+    *,
+    tenant: TenantConfig,
+    customer_id: str,
+    now: datetime,
+    may_raise: bool,
+    may_reopen: bool = False,
 ) -> list[str]:
     """Bring the customer's churn alerts in line with the labels that count; returns ids of new ones.
 
-    may_raise: False after a correction or a second look, which only ever take back. The conversation is locked by the caller.
+    may_raise: False after a correction or a second look, which never raise one. may_reopen: True after a correction, which may
+    undo an earlier one that had taken an alert back. The conversation is locked by the caller.
     """
     if not tenant.churn.enabled:
         return []
@@ -34,7 +42,8 @@ def review_mood(
     episodes = find_episodes(labelled, now=now, within=within, burst_window=window)
     in_sight = {one.id for one in labelled}
     for alert in alerts:
-        _keep_true(conn, alert, episodes, in_sight=in_sight, customer_id=customer_id, may_raise=may_raise)
+        may_open = may_raise or may_reopen
+        _keep_true(conn, alert, episodes, in_sight=in_sight, customer_id=customer_id, may_reopen=may_open)
     if not may_raise:
         return []
     news = find_news(episodes, known=[alert.message_ids for alert in alerts], now=now, fresh=FRESH)
@@ -49,7 +58,7 @@ def _keep_true(
     *,
     in_sight: set[str],
     customer_id: str,
-    may_raise: bool,
+    may_reopen: bool,
 ) -> None:
     """An alert whose episode has grown says so; one whose episode is none any more is taken back."""
     now_is = next((one for one in episodes if not alert.message_ids.isdisjoint(_ids(one))), None)
@@ -59,7 +68,7 @@ def _keep_true(
         return
     if frozenset(_ids(now_is)) != alert.message_ids:
         see_again(conn, alert.id, details=_details(conn, now_is, high_value=is_high_value(conn, customer_id)))
-    if may_raise and not alert.is_open:
+    if may_reopen and not alert.is_open:
         reopen_alert(conn, alert.id)
 
 

@@ -20,15 +20,16 @@ from store.corrections import (
 )
 from store.crm_connections import has_crm
 from store.crm_states import mark_dirty
-from store.customers import lock_conversation, place_conversation
+from store.customers import lock_conversation
 from store.db import Connection
-from store.decisions import add_decision
 from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.sla_clocks import recompute_clocks
+from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
-from worker.routing_step import build_facts, is_newest, takes_over
+from worker.decision_facts import build_facts
+from worker.placing import is_newest, store_and_place
 from worker.survey_step import with_known_answer
 
 
@@ -107,14 +108,22 @@ def _take_effect(
     decision, moved = _decide_anew(conn, tenant_id, tenant=tenant, message_id=message.id, label=label)
     if message.customer_id:
         now = datetime.now(UTC)
-        review_mood(conn, tenant_id, tenant=tenant, customer_id=message.customer_id, now=now, may_raise=False)
+        review_mood(
+            conn,
+            tenant_id,
+            tenant=tenant,
+            customer_id=message.customer_id,
+            now=now,
+            may_raise=False,
+            may_reopen=True,
+        )
     return Corrected(correction_id, label, decision, moved)
 
 
 def _decide_anew(
     conn: Connection, tenant_id: int, *, tenant: TenantConfig, message_id: str, label: EffectiveLabel
 ) -> tuple[Decision | None, bool]:
-    """The open conversation's place by the label that counts now. Nothing but the place changes: no action, no note."""
+    """The open conversation's place by the label that counts now. Nothing but the place changes, and who may be given it: no action, no note."""
     message = get_message(conn, message_id)
     if message.conversation_id is None or message.is_history:
         return None, False
@@ -136,17 +145,17 @@ def _decide_anew(
     facts = with_known_answer(conn, facts, message=message, conversation=conversation)
     policy = policy_for(tenant)
     decision = decide(facts, policy)
-    applied = takes_over(conversation, decision, message)
-    ref = RunRef(tenant_id, message.id, str(uuid.uuid4()))
-    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=label.analysis.id, applied=applied)
-    if applied:
-        place_conversation(
-            conn,
-            conversation.id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
+    moved = store_and_place(
+        conn,
+        RunRef(tenant_id, message.id, str(uuid.uuid4())),
+        decision,
+        facts=facts,
+        policy=policy,
+        message=message,
+        conversation=conversation,
+        analysis_id=label.analysis.id,
+    )
+    if moved:
+        ask_for_agent(conn, conversation.id, decision, tenant=tenant)
     recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
-    return decision, applied
+    return decision, moved

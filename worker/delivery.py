@@ -22,14 +22,13 @@ from config.tenant import TenantConfig
 from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
 from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
 from routing.wording import MissingValueError, fill, presentable_name
+from store.action_people import hand_to_person, wait_for_approval
 from store.actions import (
     ClaimedAction,
     claim_action,
-    hand_to_person,
     note_departure,
     put_back_action,
     settle_action,
-    wait_for_approval,
 )
 from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account
@@ -40,6 +39,7 @@ from store.outbound import OwnMessage, add_own_message, hash_of_sent, own_key
 from store.survey_invitations import note_resolved
 from worker.departure_checks import Wait, find_refusal
 from worker.deps import Deps
+from worker.metrics import ACTIONS
 from worker.rate_budget import Bucket
 from worker.webhook_delivery import prepare_webhook, send_webhook
 
@@ -115,7 +115,7 @@ def _prepare(
     )
     form = choose_form(action.kind, occasion, config=config)
     if reason or form is None:
-        _withdraw(conn, action, reason=reason or "window_closed", now=now)
+        _withdraw(conn, action, reason=reason or "window_closed", tenant=tenant, now=now)
         return None
     sender = get_sending_account(
         conn, action.tenant_id, kind=conversation.channel, account_id=conversation.account_id, keyring=deps.keyring
@@ -131,7 +131,12 @@ def _prepare(
     try:
         outbound = _write(conn, action, form, config=config, tenant=tenant, conversation=conversation, message=message)
     except MissingValueError as missing:
-        _withdraw(conn, action, reason=f"missing_{missing}", now=now)
+        _withdraw(conn, action, reason=f"missing_{missing}", tenant=tenant, now=now)
+        return None
+    # Asked last: who is let through to try whether the channel is back does try.
+    wait_s = deps.breaker.wait_s(_breaker_name(conversation.channel, conversation.account_id))
+    if wait_s > 0:
+        put_back_action(conn, action.id, retry_in_s=wait_s, error_code="channel_down", counts_as_try=False)
         return None
     note_departure(
         conn, action.id, form=form, sent_hash=hash_of_sent(outbound.text), sent_text=clean_text(outbound.text)
@@ -162,11 +167,18 @@ def _put_off(conn: Connection, action: ClaimedAction, wait: Wait) -> None:
 _OVER = {"too_old", "window_closed", "not_approved", "quiet_hours"}
 
 
-def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str, now: datetime) -> None:
+def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str, tenant: TenantConfig, now: datetime) -> None:
     is_over = reason in _OVER or reason.startswith("missing_")
-    settle_action(conn, action.id, state="expired" if is_over else "cancelled", error_code=reason)
+    outcome = "expired" if is_over else "cancelled"
+    settle_action(conn, action.id, state=outcome, error_code=reason)
+    ACTIONS.labels(action.kind, outcome).inc()
     if is_over and action.kind in WAITED_FOR:
-        hand_to_person(conn, action, because=reason, now=now)
+        hand_to_person(conn, action, because=reason, now=now, auto_queues=tenant.assignment.auto_assign)
+
+
+def _breaker_name(channel: str, account_id: str) -> str:
+    """While a channel is broken inside, every try would only be one more send that nobody knows the fate of."""
+    return f"send:{channel}:{account_id}"
 
 
 def _buckets(conversation: Conversation, sender: SenderAccount, *, form: Form) -> list[Bucket]:
@@ -257,34 +269,51 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
         provider_message_id = departure.channel.send(departure.outbound, account=departure.account)
     except ChannelError as error:
         failure = error
+    deps.breaker.report(
+        _breaker_name(departure.kind, departure.account.account_id),
+        failed=failure is not None and failure.channel_down,
+    )
     with deps.database.tenant_transaction(action.tenant_id) as conn:
         if failure is None:
             settle_action(conn, action.id, state="sent", provider_message_id=provider_message_id)
+            ACTIONS.labels(action.kind, "sent").inc()
             _keep_own_message(conn, deps, action, departure, provider_message_id=provider_message_id, now=now)
         else:
             log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
-            _settle_failure(conn, action, departure, failure, now=now)
+            tenant = deps.tenants.get(action.tenant_id)
+            _settle_failure(conn, action, departure, failure, tenant=tenant, now=now)
 
 
 def _settle_failure(
-    conn: Connection, action: ClaimedAction, departure: _Departure, failure: ChannelError, *, now: datetime
+    conn: Connection,
+    action: ClaimedAction,
+    departure: _Departure,
+    failure: ChannelError,
+    *,
+    tenant: TenantConfig,
+    now: datetime,
 ) -> None:
     if failure.account_blocked:
         account_id = departure.account.account_id
         block_sends(conn, action.tenant_id, kind=departure.kind, account_id=account_id, because=failure.code)
     if failure.code == ALREADY_ANSWERED:
         settle_action(conn, action.id, state="cancelled", error_code=failure.code)
+        ACTIONS.labels(action.kind, "cancelled").inc()
     elif failure.uncertain:
         settle_action(conn, action.id, state="uncertain", error_code=failure.code)
+        ACTIONS.labels(action.kind, "uncertain").inc()
     elif failure.permanent or action.tries >= MAX_TRIES:
         settle_action(conn, action.id, state="failed", error_code=failure.code)
+        ACTIONS.labels(action.kind, "failed").inc()
         if action.kind in WAITED_FOR:
-            hand_to_person(conn, action, because="window_closed" if failure.window_closed else "not_accepted", now=now)
+            because = "window_closed" if failure.window_closed else "not_accepted"
+            hand_to_person(conn, action, because=because, now=now, auto_queues=tenant.assignment.auto_assign)
     else:
         wait_s = failure.retry_after_s or 2.0 * 2**action.tries
         if failure.code == PAIR_LIMITED:  # Meta asks for 4^X seconds at the Xth try
             wait_s = 4.0**action.tries
         put_back_action(conn, action.id, retry_in_s=wait_s, error_code=failure.code)
+        ACTIONS.labels(action.kind, "retried").inc()
 
 
 def _keep_own_message(

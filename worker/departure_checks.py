@@ -8,11 +8,11 @@ from config.tenant import TenantConfig
 from routing.actions import CUSTOMER_FACING, OUTLASTS_ESCALATION, refusal
 from routing.contradictions import must_wait, withdrawal
 from routing.quiet_hours import age, in_quiet_hours, quiet_until
-from store.actions import APPROVE_WITHIN_H, ClaimedAction, is_contradicted
+from store.actions import APPROVE_WITHIN_H, ClaimedAction
 from store.customers import Conversation
 from store.db import Connection
 from store.internal_actions import find_escalation
-from store.later_messages import list_later_messages
+from store.later_messages import is_contradicted, list_later_messages
 from store.messages import StoredMessage
 from worker.survey_sending import is_in_the_way, survey_refusal
 

@@ -80,10 +80,14 @@ class Deps:
         return RateBudget(self.settings.redis_url.get_secret_value())
 
     @cached_property
+    def breaker(self) -> CircuitBreaker:
+        """Which outside services are down, shared by all workers."""
+        return CircuitBreaker(self.settings.redis_url.get_secret_value())
+
+    @cached_property
     def provider_gate(self) -> ProviderGate:
         """Whether the AI provider may be called now."""
-        breaker = CircuitBreaker(self.settings.redis_url.get_secret_value())
-        return ProviderGate(breaker, self.rate_budget, self.settings.anthropic_requests_per_min)
+        return ProviderGate(self.breaker, self.rate_budget, self.settings.anthropic_requests_per_min)
 
     @cached_property
     def dedupe_pepper(self) -> bytes:

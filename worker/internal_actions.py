@@ -11,7 +11,7 @@ from store.crm_connections import has_crm
 from store.crm_events import NewEvent, add_event
 from store.customers import Conversation
 from store.db import Connection
-from store.internal_actions import add_tags, note_escalation, notify_people, wish_assignee
+from store.internal_actions import add_tags, note_escalation, notify_people
 from store.runs import RunRef
 
 
@@ -25,15 +25,15 @@ def carry_out(
     tenant: TenantConfig,
     now: datetime,
 ) -> None:
-    """The effect of an action that was planned just now; nothing for those that leave the building."""
+    """The effect of an action that was planned just now; nothing for those that leave the building, and for `assign`, which
+    worker.assigning notes where the decision places the conversation.
+    """
     config = tenant.actions.get(kind, ActionConfig())
     match kind:
         case "escalate_to_human":
             note_escalation(conn, conversation.id, ref.message_id)
         case "tag":
             add_tags(conn, ref, conversation.id, config.tags)
-        case "assign" if config.assignee:
-            wish_assignee(conn, conversation.id, config.assignee)
         case "notify":
             details = {
                 "priority": decision.priority,

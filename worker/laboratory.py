@@ -27,9 +27,9 @@ from store.examples import PublishedExamples, add_proposal, find_snapshot, get_p
 from store.messages import get_message, list_burst_parts, share_contexts
 from store.trials import can_be_tried, forget_old_pasted_words
 from worker.analysis_request import build_request, request_for_words
+from worker.decision_facts import build_facts, with_label
 from worker.deps import Deps
 from worker.examples import choose_examples
-from worker.routing_step import build_facts, with_label
 from worker.trials import Question, Recorded, Reply, TrialError, ask, record, refuse_while_paused
 
 MAX_MESSAGES = 50

@@ -31,6 +31,28 @@ CRM_OLDEST_SECONDS = Gauge(
 )
 CRM_PAUSED = Gauge("earshot_crm_paused_connections", "Connections that wait for an administrator")
 
+ACTIONS = Counter("earshot_actions_total", "What became of actions that were carried out", ["kind", "outcome"])
+ACTIONS_OPEN = Gauge(
+    "earshot_open_actions", "Actions that are not over: pending, awaiting_approval, sending, uncertain", ["state"]
+)
+DOUBTS_TO_SETTLE = Gauge("earshot_uncertain_sends_to_settle", "Sends that are uncertain for more than ten minutes")
+ACTION_OVERDUE_SECONDS = Gauge("earshot_action_overdue_seconds", "How long the first due action has not left")
+DELIVERIES_OPEN = Gauge(
+    "earshot_open_alert_deliveries",
+    "Alerts on their way to targets: waiting, of these retrying; failed: given up within a day",
+    ["state"],
+)
+ALERT_UNTOLD_SECONDS = Gauge("earshot_oldest_untold_alert_age_seconds", "Age of the oldest alert that has not left")
+UNASSIGNED = Gauge("earshot_unassigned_conversations", "Open conversations that nobody has", ["queue"])
+UNASSIGNED_OLDEST_SECONDS = Gauge(
+    "earshot_oldest_unassigned_wait_seconds", "How long a customer waits in a conversation that nobody has", ["queue"]
+)
+LAST_UPKEEP = Gauge(
+    "earshot_last_upkeep_timestamp_seconds",
+    "When a task of the beat's last ended well; of several workers the newest counts",
+    ["task"],
+)
+
 
 def serve(*, host: str, port: int) -> None:
     """Answer /metrics in a thread of its own."""

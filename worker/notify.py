@@ -5,6 +5,7 @@ from datetime import datetime
 import structlog
 
 from channels.alert_services import AlertSendError, send_alert
+from config.alerting import SEVERITIES
 from routing.alerts import KINDS, digest, end_of_quiet, is_at_least, sentence
 from store.alert_deliveries import (
     Claimed,
@@ -127,6 +128,8 @@ def _send(deps: Deps, target: StoredTarget, batch: list[Claimed]) -> AlertSendEr
 
 def _words(batch: list[Claimed], *, console_url: str | None) -> tuple[str, str, str]:
     """(title, body, severity). Figures and our own words only."""
+    # In a digest the first lines are what people read.
+    batch = sorted(batch, key=lambda one: SEVERITIES.index(one.severity), reverse=True)  # pyright: ignore[reportArgumentType]
     told = [sentence(one.kind, one.details) for one in batch]
     severity = max((one.severity for one in batch), key=("info", "warning", "critical").index)
     if len(batch) == 1:

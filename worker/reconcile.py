@@ -6,35 +6,24 @@ from typing import Any
 import structlog
 from kombu.exceptions import OperationalError
 
-from analysis.lexicon import LEXICON_MODEL, LEXICON_NAME, LEXICON_VERSION, floor_hits, read
 from channels.registry import REPEATABLE
-from config.industries import load_industry
-from routing.playbooks import policy_for
-from routing.rules import RoutingFacts, decide
-from store.actions import alert_about_sends, doubt_interrupted_sends, take_due_actions
-from store.analyses import NewAnalysis, add_analysis
+from store.action_alerts import alert_about_sends
+from store.actions import doubt_interrupted_sends, take_due_actions
 from store.crm_connections import list_tenants_with_work
 from store.crm_report import measure_waiting
 from store.crm_states import mark_counts_dirty, prune_writes
-from store.customers import lock_conversation, place_conversation
 from store.db import Connection, StoreError
-from store.decisions import add_decision
 from store.identities import apply_notices
-from store.messages import StoredMessage, get_message
 from store.notices import list_tenants_with_notices, take_notices
 from store.partitions import ensure_partitions
 from store.runs import (
     RUN_STATES,
-    RunRef,
     count_open_runs,
     hasten_all,
     list_runs_without_reading,
-    lock_run,
-    mark_provisional,
     take_due_runs,
     take_place_runs,
 )
-from store.sla_clocks import recompute_clocks
 from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
 from worker.app import app
@@ -49,14 +38,17 @@ from worker.metrics import (
     RUNG_AGAIN,
 )
 from worker.pipeline import STAGES, ring_action, ring_crm, start
+from worker.provisional_reading import read_provisionally
 from worker.roles import ROLES
-from worker.routing_step import takes_over
-from worker.steps import ensure_place, place
+from worker.steps import place
 
 log = structlog.get_logger()
 
 # With this many tasks waiting in the stage queues a ring would only add a duplicate behind them.
 MAX_WAITING = 2000
+# What one tick rings leaves in seconds even where the machine is busy: readings wait for it, and the lock's connection is idle
+# meanwhile, which Postgres ends after a while. The next tick goes on.
+RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
@@ -85,14 +77,16 @@ def tick(deps: Deps) -> None:
 
 def _ring(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
-        doubt_interrupted_sends(conn, repeatable_channels=list(REPEATABLE))
+        interrupted = doubt_interrupted_sends(conn, repeatable_channels=list(REPEATABLE))
+        if interrupted:
+            log.warning("sends_interrupted", sends=interrupted)
         alert_about_sends(conn)
         _measure(conn)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
-            due = take_due_runs(conn, limit=max(0, MAX_WAITING - waiting))
-            actions = take_due_actions(conn, limit=500)
+            due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, MAX_WAITING - waiting)))
+            actions = take_due_actions(conn, limit=RUNG_PER_TICK)
             tenants = list_tenants_with_work(conn)
         for run in due:
             start(run.ref, state=run.state)
@@ -153,77 +147,6 @@ def _read_provisionally(deps: Deps) -> None:
             read_provisionally(deps, ref)
         except StoreError as error:
             log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
-
-
-def read_provisionally(deps: Deps, ref: RunRef) -> None:
-    """A keyword reading for a message that still waits for the model: it stands in `not_yet_analysed`, clocks running.
-
-    No automation, no alert, no CRM label. Raises: StoreError.
-    """
-    tenant = deps.tenants.get(ref.tenant_id)
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
-        if run is None or run.provisional_done or run.state not in {"received", "minimized"}:
-            return
-        message = get_message(conn, ref.message_id)
-        mark_provisional(conn, ref, urgent=bool(floor_hits(message.text or "", own=tenant.floor.groups())))
-        if not message.text or not message.text.strip():
-            return
-        topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
-        answer = read(message.text, topics=tuple(topics))
-        # The reading is a pass of its own, so that the run's one analysis stays the model's.
-        reading = RunRef(ref.tenant_id, ref.message_id, _new_id(conn))
-        analysis_id = add_analysis(
-            conn,
-            reading,
-            NewAnalysis(
-                answer=answer.model_dump(mode="json"),
-                run_kind=run.kind,
-                analyzer=LEXICON_NAME,
-                model=LEXICON_MODEL,
-                prompt_version=LEXICON_VERSION,
-                provisional=True,
-            ),
-        )
-        _place_provisionally(deps, conn, ref, message=message, analysis_id=analysis_id)
-
-
-def _new_id(conn: Connection) -> str:
-    row = conn.execute("SELECT uuidv7()").fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-def _place_provisionally(
-    deps: Deps, conn: Connection, ref: RunRef, *, message: StoredMessage, analysis_id: str | None
-) -> None:
-    _, conversation_id = ensure_place(conn, ref, message)
-    conversation = lock_conversation(conn, conversation_id)
-    tenant = deps.tenants.get(ref.tenant_id)
-    facts = RoutingFacts(
-        outcome="analyzed",
-        surface=message.surface,  # pyright: ignore[reportArgumentType]
-        provisional=True,
-        allow_actions=False,
-        high_value=conversation.high_value,
-        floor_hits=floor_hits(message.text or "", own=tenant.floor.groups()),
-        channel=conversation.channel,
-        tier=conversation.tier,
-    )
-    policy = policy_for(tenant)
-    decision = decide(facts, policy)
-    applied = takes_over(conversation, decision, message)
-    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=applied)
-    if applied:
-        place_conversation(
-            conn,
-            conversation_id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
-    recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=deps.tenants.get(ref.tenant_id))
 
 
 def apply_waiting_notices(deps: Deps) -> None:

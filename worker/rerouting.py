@@ -19,7 +19,8 @@ from store.messages import share_contexts
 from store.open_places import OpenPlace, PlacingMessage, is_in_somebodys_hands, list_open_places, list_placing_messages
 from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
-from worker.routing_step import with_label
+from worker.assigning import ask_for_agent
+from worker.decision_facts import with_label
 
 BATCH = 50
 
@@ -55,14 +56,21 @@ def reroute(database: Database, tenant_id: int, *, tenant: TenantConfig, apply: 
             if apply:
                 share_contexts(conn, [place.routed_message_id for place in places])
             for place in places:
-                _reroute_one(conn, tenant_id, place, policy=policy, apply=apply, result=result)
+                _reroute_one(conn, tenant_id, place, tenant=tenant, policy=policy, apply=apply, result=result)
         if len(places) < BATCH:
             return result
         after_id = places[-1].conversation_id
 
 
 def _reroute_one(
-    conn: Connection, tenant_id: int, place: OpenPlace, *, policy: RoutingPolicy, apply: bool, result: Rerouted
+    conn: Connection,
+    tenant_id: int,
+    place: OpenPlace,
+    *,
+    tenant: TenantConfig,
+    policy: RoutingPolicy,
+    apply: bool,
+    result: Rerouted,
 ) -> None:
     result.conversations += 1
     try:
@@ -107,6 +115,7 @@ def _reroute_one(
             message_id=message.message_id,
             sent_at=message.sent_at,
         )
+        ask_for_agent(conn, conversation.id, replace(decision, queue=queue), tenant=tenant)
 
 
 def _choose(

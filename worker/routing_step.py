@@ -1,110 +1,30 @@
-"""From stored rows to RoutingFacts, and from a Decision to stored rows."""
+"""The route stage: decide about a message, store the decision, and set off what it says."""
 
 from dataclasses import replace
 from datetime import datetime
 
-from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
 from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
-from routing.business_hours import is_open
-from routing.local_time import local_time
-from routing.place import Claim, takes_place
 from routing.playbooks import policy_for
-from routing.rules import Decision, RoutingFacts, decide
+from routing.rules import Decision, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
-from store.analyses import StoredAnalysis
 from store.crm_connections import has_crm
 from store.crm_events import NewEvent, add_event
-from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
+from store.customers import Conversation, close_conversation, is_open_for_late_message, lock_conversation
 from store.db import Connection
-from store.decisions import add_decision
 from store.effective_labels import find_effective_label
 from store.internal_actions import add_tags, find_escalation
 from store.messages import StoredMessage, list_burst_parts
-from store.runs import LockedRun, Outcome, RunRef, has_newer_run
+from store.runs import LockedRun, RunRef, has_newer_run
 from store.sla_clocks import recompute_clocks
 from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
+from worker.decision_facts import build_facts
 from worker.internal_actions import carry_out
+from worker.placing import store_and_place
 from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
-
-
-def build_facts(
-    *,
-    message: StoredMessage,
-    conversation: Conversation,
-    tenant: TenantConfig,
-    analysis: StoredAnalysis | None,
-    outcome: Outcome | None,
-    words: str,
-    allow_actions: bool,
-    recent_actions: dict[str, int],
-    corrected: tuple[str, ...] = (),
-) -> RoutingFacts:
-    """All that the decision looks at, from rows. words: the message's own and those of its burst."""
-    weekday, minute = local_time(tenant.hours, message.sent_at)
-    facts = RoutingFacts(
-        outcome="no_text" if outcome == "no_text" else "unanalyzed",
-        surface=message.surface,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-        high_value=conversation.high_value,
-        human_took_over=conversation.taken_over,
-        floor_hits=floor_hits(words, own=tenant.floor.groups()),
-        allow_actions=allow_actions,
-        recent_actions=recent_actions,
-        message_type=message.message_type,
-        in_group=message.group_id is not None,
-        channel=conversation.channel,
-        tier=conversation.tier,
-        office_open=is_open(tenant.hours, message.sent_at),
-        weekday=weekday,
-        minute=minute,
-    )
-    if analysis is None:
-        return facts
-    return replace(
-        with_label(facts, analysis),
-        open_priority=conversation.priority if conversation.state == "open" else None,  # pyright: ignore[reportArgumentType]
-        corrected=corrected,
-    )
-
-
-def with_label(facts: RoutingFacts, analysis: StoredAnalysis) -> RoutingFacts:
-    """The same facts about a message that was read so."""
-    return replace(
-        facts,
-        outcome="analyzed",
-        sentiment=analysis.sentiment,  # pyright: ignore[reportArgumentType]
-        score=analysis.score,
-        intent=analysis.intent,  # pyright: ignore[reportArgumentType]
-        topics=tuple(analysis.topics),
-        suggested_action=analysis.suggested_action,
-        language=analysis.language,
-        sarcasm=analysis.signals.get("sarcasm", False),
-        injection_suspected=analysis.signals.get("injection_suspected", False),
-        urgent=analysis.signals.get("urgent", False),
-    )
-
-
-def is_newest(conversation: Conversation, message: StoredMessage) -> bool:
-    """Whether no later message, by provider time, has placed the conversation already."""
-    if conversation.routed_sent_at is None or conversation.routed_message_id is None:
-        return True
-    return (message.sent_at, message.id) >= (conversation.routed_sent_at, conversation.routed_message_id)
-
-
-def takes_over(conversation: Conversation, decision: Decision, message: StoredMessage) -> bool:
-    """Whether the decision about this message says where the conversation stands from now on."""
-    if conversation.routed_sent_at is None or conversation.routed_message_id is None:
-        return True
-    if conversation.state != "open" or conversation.priority is None:
-        return is_newest(conversation, message)
-    return takes_place(
-        Claim(decision.priority, message.sent_at, message.id),
-        Claim(conversation.priority, conversation.routed_sent_at, conversation.routed_message_id),
-        answered_at=conversation.last_human_answer_at,
-    )
 
 
 def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
@@ -157,21 +77,24 @@ def decide_and_store(
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
-    applied = not empty_handed and takes_over(conversation, decision, message)
-    add_decision(
-        conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis.id if analysis else None, applied=applied
+    is_first = run.kind == "initial"
+    places = store_and_place(
+        conn,
+        ref,
+        decision,
+        facts=facts,
+        policy=policy,
+        message=message,
+        conversation=conversation,
+        analysis_id=analysis.id if analysis else None,
+        may_place=not empty_handed,
+        is_first=is_first,
     )
-    if applied:
-        place_conversation(
-            conn,
-            conversation.id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-        )
+    if places:
         ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
+    elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
+        close_conversation(conn, conversation.id)
     if analysis:
         review_mood(
             conn,
@@ -186,7 +109,14 @@ def decide_and_store(
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
         _add_note(conn, ref, decision, message=message, now=now)
     pending = _plan_actions(
-        conn, ref, decision, conversation=conversation, tenant=tenant, language=facts.language, now=now
+        conn,
+        ref,
+        decision,
+        conversation=conversation,
+        tenant=tenant,
+        language=facts.language,
+        may_close=places,
+        now=now,
     )
     recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
     return pending
@@ -200,8 +130,10 @@ def _plan_actions(
     conversation: Conversation,
     tenant: TenantConfig,
     language: str,
+    may_close: bool,
     now: datetime,
 ) -> list[str]:
+    """may_close: False when a later message, or an urgent one, holds the conversation: thanks to this one do not end it."""
     pending: list[str] = []
     for planned in decision.actions:
         settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
@@ -222,6 +154,6 @@ def _plan_actions(
             pending.append(added.id)
         if added and planned.state == "pending":
             carry_out(conn, ref, planned.kind, decision=decision, conversation=conversation, tenant=tenant, now=now)
-        if planned.kind == "close_with_thanks" and planned.state == "pending":
+        if may_close and planned.kind == "close_with_thanks" and planned.state == "pending":
             close_conversation(conn, conversation.id)
     return pending

@@ -9,7 +9,7 @@ from store.sla_alerts import (
     claim_conversation,
     count_open_clocks,
     list_due_conversations,
-    list_tenants_with_open_alerts,
+    list_tenants_with_settled_alerts,
     resolve_settled_alerts,
     write_due_alerts,
 )
@@ -27,12 +27,12 @@ def watch_clocks(deps: Deps) -> None:
     """One round. Several may run at once: a conversation or clock that one of them holds is passed over. Raises: StoreError."""
     with deps.database.system_transaction() as conn:
         due = list_due_conversations(conn, limit=CONVERSATIONS_PER_TICK)
-        alerted = list_tenants_with_open_alerts(conn)
+        settled = list_tenants_with_settled_alerts(conn)
         _measure(count_open_clocks(conn))
     by_tenant: dict[int, list[str]] = defaultdict(list)
     for one in due:
         by_tenant[one.tenant_id].append(one.conversation_id)
-    for tenant_id in sorted({*by_tenant, *alerted}):
+    for tenant_id in sorted({*by_tenant, *settled}):
         try:
             _watch_tenant(deps, tenant_id, by_tenant.get(tenant_id, []))
         except StoreError as error:

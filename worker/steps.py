@@ -35,11 +35,12 @@ from store.runs import (
 from store.sla_clocks import recompute_clocks
 from worker.bursts import gather_burst
 from worker.deps import Deps
+from worker.late_answers import place_after_answer
 from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 
 
-def ensure_place(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[str, str]:
+def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[str, str]:
     """(customer_id, conversation_id) of the message, found or made on first need."""
     if message.customer_id and message.conversation_id:
         return message.customer_id, message.conversation_id
@@ -93,7 +94,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
             return verdict
         assert run is not None
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_place(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message)
         for part in list_burst_parts(conn, message.id):
             if part.minimized_text is None and part.text:  # its words were changed
                 _strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
@@ -119,11 +120,12 @@ def place(deps: Deps, ref: RunRef) -> None:
         if run is None or run.kind != "place":
             return
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_place(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message)
         if message.text:
             _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:
             note_human_answers(conn, {conversation_id: message.sent_at})
+            place_after_answer(conn, conversation_id, tenant=tenant)
             recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=tenant)
         finish(conn, ref, kind=run.kind, outcome=None)
 

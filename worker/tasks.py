@@ -18,6 +18,7 @@ from worker import (
     crm_watch,
     delivery,
     fusion,
+    measuring,
     notify,
     reconcile,
     sla_watch,
@@ -31,7 +32,7 @@ from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
-from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
+from worker.metrics import LAST_UPKEEP, STAGE_FAILURES, STAGE_SECONDS
 from worker.pipeline import ring_action, ring_sweep
 from worker.stage import Next
 
@@ -156,6 +157,8 @@ def _quietly(work: Callable[[], object], *, name: str) -> None:
         work()
     except StoreError as error:
         log.warning("left_to_next_tick", what=name, code=error.code)
+    else:
+        LAST_UPKEEP.labels(name).set_to_current_time()
 
 
 @app.task(name="earshot.deliver_action", queue="actions")
@@ -210,6 +213,12 @@ def assign_conversations(**_: Any) -> None:
     _quietly(lambda: assigning.tick(deps(), now=datetime.now(UTC)), name="assign_conversations")
 
 
+@app.task(name="earshot.forget_writes", queue="maintenance")
+def forget_writes(**_: Any) -> None:
+    """Drop what programs were answered more than a day ago."""
+    _quietly(lambda: assigning.forget_old_writes(deps(), now=datetime.now(UTC)), name="forget_writes")
+
+
 @app.task(name="earshot.watch_channels", queue="maintenance")
 def watch_channels(**_: Any) -> None:
     """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""
@@ -238,6 +247,12 @@ def notify_people(**_: Any) -> None:
 def watch_clocks(**_: Any) -> None:
     """Tell warnings and breaches of the tenants' service levels."""
     _quietly(lambda: sla_watch.watch_clocks(deps()), name="watch_clocks")
+
+
+@app.task(name="earshot.measure", queue="maintenance")
+def measure(**_: Any) -> None:
+    """Count what waits, for whoever is on call."""
+    _quietly(lambda: measuring.measure(deps()), name="measure")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")

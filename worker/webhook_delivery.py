@@ -16,6 +16,7 @@ from store.actions import ClaimedAction, put_back_action, settle_action
 from store.db import Connection
 from store.webhook_events import get_webhook_event
 from worker.deps import Deps
+from worker.metrics import ACTIONS
 
 log = structlog.get_logger()
 
@@ -62,11 +63,14 @@ def send_webhook(deps: Deps, action: ClaimedAction, request: WebhookRequest, *, 
     with deps.database.tenant_transaction(action.tenant_id) as conn:
         if failure is None:
             settle_action(conn, action.id, state="sent")
+            ACTIONS.labels(action.kind, "sent").inc()
             return
         code, may_repeat = failure
         log.warning("webhook_not_taken", action_id=action.id, code=code)
         if not may_repeat or action.tries >= MAX_WEBHOOK_TRIES:
             settle_action(conn, action.id, state="failed", error_code=code)
+            ACTIONS.labels(action.kind, "failed").inc()
         else:
             wait_s = retry_wait_s(action.tries, asked_s=asked_s, share=_lot.random())
             put_back_action(conn, action.id, retry_in_s=wait_s, error_code=code)
+            ACTIONS.labels(action.kind, "retried").inc()

@@ -7,6 +7,7 @@ from console.api.callers import caller
 from console.api.paths import new_blueprint
 from console.api.problems import Problem, not_found
 from console.api.requests import AgentChange, AgentPath
+from console.api.tenant_queues import check_queue
 from console.api.writing import answer, database, do_once
 from store.agents import find_colleague, list_agents, note_heartbeat, set_agent
 from store.db import Connection
@@ -43,6 +44,8 @@ def change(path: AgentPath, body: AgentChange) -> Response:
         if not is_leader and any(one is not None for one in (body.skills, body.queues, body.capacity)):
             fix = "skills, queues and capacity are set by a supervisor or admin"
             raise Problem(403, "role_may_not", field="skills", fix=fix)
+        for number, queue in enumerate(body.queues or ()):
+            check_queue(conn, who.tenant_id, queue, field=f"queues.{number}")
         set_agent(
             conn,
             who.tenant_id,

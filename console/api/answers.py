@@ -7,13 +7,13 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from routing.alerts import sentence
-from routing.facts import PlannedAction
-from routing.rules import Decision, explain
+from routing.rules import explain
 from store.agents import AgentRow, find_colleague
 from store.alerts import Alert
 from store.conversation_lists import ListedConversation
-from store.conversation_page import ReadDecision
+from store.conversation_page import ConversationAction
 from store.db import Connection
+from store.decisions import ReadDecision
 from store.work_items import WorkItem
 
 
@@ -25,7 +25,7 @@ class Person(BaseModel):
 
 
 class Work(BaseModel):
-    """A conversation as work."""
+    """A conversation as work. skill: what an agent should have to take it; None: nothing in particular."""
 
     id: str
     state: str
@@ -34,7 +34,7 @@ class Work(BaseModel):
     channel: str
     assignee: Person | None
     assigned_at: datetime | None
-    skill_wanted: str | None
+    skill: str | None
     snoozed_until: datetime | None
     waiting_since: datetime | None
     last_inbound_at: datetime | None
@@ -131,16 +131,29 @@ class MessageAnswer(BaseModel):
     label: LabelAnswer | None
 
 
-class ActionAnswer(BaseModel):
-    """An automation."""
+class DeskAction(BaseModel):
+    """An automation as people rule on it. approved_by, settled_by: user:ID, key:ID, both joined by "+", or "person" for somebody at
+    the command line; None when no person did.
+    """
 
     id: str
-    message_id: str
     kind: str
     state: str
+    waits_for_approval: bool
     error_code: str | None
+    tries: int
+    channel: str
+    conversation_id: str
     created_at: datetime
-    settled_at: datetime | None
+    approved_by: str | None
+    settled_by: str | None
+
+
+class DeskPage(BaseModel):
+    """A page of automations, newest first. next_cursor: None on the last one."""
+
+    actions: list[DeskAction]
+    next_cursor: str | None
 
 
 class EventAnswer(BaseModel):
@@ -155,7 +168,9 @@ class EventAnswer(BaseModel):
 
 
 class DecisionAnswer(BaseModel):
-    """A decision. sentence: as a person reads it. inputs: the facts it was made of."""
+    """A decision. sentence: as a person reads it. inputs: the facts it was made of. skill: whom it is for. trials: what rules on trial
+    would have decided.
+    """
 
     id: str
     message_id: str
@@ -166,6 +181,9 @@ class DecisionAnswer(BaseModel):
     sentence: str
     reasons: list[str]
     actions: list[dict[str, Any]]
+    skill: str | None
+    tags: list[str]
+    trials: list[dict[str, Any]]
     inputs: dict[str, Any]
     applied: bool
     provisional: bool
@@ -174,21 +192,9 @@ class DecisionAnswer(BaseModel):
     @classmethod
     def of(cls, decision: ReadDecision) -> Self:
         """With its sentence."""
-        planned = tuple(
-            PlannedAction(action["kind"], action["state"]) for action in decision.actions or () if "kind" in action
-        )
-        sentence = explain(
-            Decision(
-                priority=decision.priority,  # pyright: ignore[reportArgumentType] -- the column holds nothing else
-                queue=decision.queue,  # pyright: ignore[reportArgumentType]
-                rule=decision.rule,
-                reasons=tuple(decision.reasons),
-                actions=planned,
-            )
-        )
-        known: dict[str, Any] = asdict(decision)
+        known = {name: value for name, value in vars(decision).items() if name in cls.model_fields}
         known["actions"] = decision.actions or []
-        return cls(**known, sentence=sentence)
+        return cls(**known, sentence=explain(decision.as_decision()))
 
 
 class ConversationAnswer(BaseModel):
@@ -201,7 +207,7 @@ class ConversationAnswer(BaseModel):
     decision: DecisionAnswer | None
     messages: list[MessageAnswer]
     earlier_cursor: str | None
-    actions: list[ActionAnswer]
+    actions: list[ConversationAction]
     events: list[EventAnswer]
 
 

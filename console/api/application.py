@@ -5,8 +5,9 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import agents, alerts, conversation_work, conversations, decisions, problems, queues
+from console.api import actions, agents, alerts, conversation_work, conversations, decisions, problems, queues
 from console.api.callers import admit
+from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
 from store.db import Database, StoreError
 
@@ -16,6 +17,7 @@ BLUEPRINTS = (
     queues.blueprint,
     conversations.blueprint,
     conversation_work.blueprint,
+    actions.blueprint,
     agents.blueprint,
     alerts.blueprint,
     decisions.blueprint,
@@ -26,22 +28,22 @@ def new_application() -> OpenAPI:
     """An application that describes its API as it is built. Its own pages come from elsewhere."""
     return OpenAPI(
         "console",
-        info=Info(title="Earshot", version="1", description="Work queues, conversations, agents and alerts."),
+        info=Info(title="Earshot", version="1", description="Work queues, conversations, actions, agents and alerts."),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
         validation_error_callback=problems.from_validation,
     )
 
 
-def add_api(app: OpenAPI, database: Database) -> None:
-    """All routes, behind a key; errors as problems."""
+def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> None:
+    """All routes, behind a key; errors as problems. trusted_proxies: see client_address."""
     app.extensions["database"] = database
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     @app.before_request
     def let_in() -> None:
         if request.path.startswith(f"{PREFIX}/") and request.path != DOCUMENT and request.endpoint is not None:
-            admit(database)
+            admit(database, failed_keys=failed_keys, trusted_proxies=trusted_proxies)
             if request.method in {"POST", "PATCH"}:
                 _check_body()
 
@@ -64,6 +66,10 @@ def add_api(app: OpenAPI, database: Database) -> None:
 
 def _check_body() -> None:
     """A body that is not JSON must not count as none."""
-    if request.get_data(cache=True) and request.get_json(silent=True) is None:
+    try:
+        is_none = request.get_json(silent=True) is None
+    except RecursionError:  # thousands of brackets
+        is_none = True
+    if request.get_data(cache=True) and is_none:
         fix = "send a JSON object with Content-Type: application/json, or no body"
         raise problems.Problem(422, "not_json", field="body", fix=fix)

@@ -5,6 +5,8 @@ from typing import cast
 
 from flask import g, request
 
+from console.api.client_address import client_address
+from console.api.failed_keys import FailedKeys
 from console.api.problems import Problem
 from console.metrics import API_REFUSED
 from routing.work_rights import Role, lesser
@@ -33,6 +35,11 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "conversation_work.reopen": _WORKERS,
     "agents.list_all": _READERS,
     "agents.change": _WORKERS,
+    "actions.list_all": _READERS,
+    "actions.read_one": _READERS,
+    "actions.approve": _LEADERS,
+    "actions.reject": _LEADERS,
+    "actions.settle": _LEADERS,
     "alerts.list_all": _READERS,
     "alerts.acknowledge": _WORKERS,
     "alerts.snooze": _WORKERS,
@@ -75,15 +82,25 @@ def _refuse(status: int, code: str, *, reason: str, fix: str, field: str) -> Pro
     return Problem(status, code, fix=fix, field=field)
 
 
-def authenticate(database: Database) -> Caller:
-    """The caller of the request at hand. Raises: Problem (401, 403, 422), StoreError."""
+def authenticate(database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> Caller:
+    """The caller of the request at hand. Raises: Problem (401, 403, 422, 429), StoreError."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given.strip():
         fix = "send Authorization: Bearer KEY; earshot apikey create makes one"
         raise _refuse(401, "no_key", reason="no_key", fix=fix, field="Authorization")
+    given = given.strip()
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    address = client_address(request.remote_addr or "", forwarded, trusted_proxies=trusted_proxies)
+    wait_s = failed_keys.wait_s(address, given)
+    if wait_s:
+        fix = f"too many calls came with keys that are none: try again in {wait_s} seconds"
+        problem = _refuse(429, "too_many_failures", reason="too_many", fix=fix, field="Authorization")
+        problem.retry_after_s = wait_s
+        raise problem
     with database.system_transaction() as conn:
-        key = find_api_key(conn, given.strip())
+        key = find_api_key(conn, given)
         if key is None:
+            failed_keys.note(address, given)
             fix = "the key is unknown, revoked, or its person has no role any more; make one with earshot apikey create"
             raise _refuse(401, "unknown_key", reason="unknown_key", fix=fix, field="Authorization")
         role, user_id = cast("Role", key.role), key.user_id
@@ -91,6 +108,9 @@ def authenticate(database: Database) -> Caller:
             role = lesser(role, cast("Role", key.user_role))
         act_for_tenant(conn, key.tenant_id)
         email = request.headers.get(ACTS_FOR)
+        if email is not None and not email.isprintable():
+            fix = "name a person by e-mail, without control characters"
+            raise _refuse(422, "unknown_person", reason="acts_for", fix=fix, field=ACTS_FOR)
         if email is not None:
             if role not in _LEADERS:
                 fix = "only a supervisor's or admin's key may act for somebody"
@@ -105,9 +125,9 @@ def authenticate(database: Database) -> Caller:
     return Caller(key.tenant_id, key.id, role, user_id)
 
 
-def admit(database: Database) -> None:
+def admit(database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> None:
     """Let the request at hand through or not. Raises: Problem, StoreError."""
-    g.caller = found = authenticate(database)
+    g.caller = found = authenticate(database, failed_keys=failed_keys, trusted_proxies=trusted_proxies)
     if found.role not in MAY_CALL.get(request.endpoint or "", frozenset[Role]()):
         API_REFUSED.labels("role").inc()
         raise Problem(403, "role_may_not", fix=f"the role {found.role} may not do this; ask a supervisor or admin")

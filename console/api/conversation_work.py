@@ -10,6 +10,7 @@ from console.api.callers import Caller, caller
 from console.api.paths import new_blueprint
 from console.api.problems import Problem, not_found
 from console.api.requests import Assignee, ConversationPath, Expected, Snooze, Transfer
+from console.api.tenant_queues import check_queue
 from console.api.writing import do_once
 from routing.work_rights import Deed, may
 from store.agents import find_colleague, lock_agent
@@ -134,6 +135,7 @@ def transfer(path: ConversationPath, body: Transfer) -> Response:
 
     def change(conn: Connection, item: WorkItem, who: Caller) -> None:
         _must_be_open(item)
+        check_queue(conn, who.tenant_id, queue, field="queue")
         put_back(conn, who.tenant_id, item, queue=queue, wants_agent=_is_assigned(conn, who, queue), actor=who.actor)
 
     return _change(path, "transfer", change, expected=body)

@@ -4,7 +4,6 @@ import structlog
 from flask import Response
 
 from console.api.answers import (
-    ActionAnswer,
     ConversationAnswer,
     DecisionAnswer,
     EventAnswer,
@@ -18,16 +17,17 @@ from console.api.cursors import read_moment, read_place, write_cursor
 from console.api.paths import new_blueprint
 from console.api.problems import not_found
 from console.api.requests import ConversationPath, ConversationQuery, MessagesQuery
+from console.api.tenant_queues import check_queue
 from console.api.writing import answer, database
 from console.metrics import API_READS
 from store.conversation_events import Actor, ConversationEvent, add_access, list_conversation_events
 from store.conversation_lists import Filters, list_conversations
 from store.conversation_page import (
     ReadMessage,
-    find_placing_decision,
     list_conversation_actions,
     list_conversation_messages,
 )
+from store.decisions import find_placing_decision
 from store.internal_actions import list_tags
 from store.work_items import get_work_item
 
@@ -43,6 +43,8 @@ def list_all(query: ConversationQuery) -> Response:
     filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state, query.tag)
     after = read_place(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
+        if query.queue:
+            check_queue(conn, who.tenant_id, query.queue, field="queue")
         found = list_conversations(conn, who.tenant_id, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = write_cursor(page[-1].place) if len(found) > query.limit else None
@@ -79,9 +81,7 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],
             earlier_cursor=write_cursor((shown[0].sent_at, shown[0].id)) if len(messages) > query.limit else None,
-            actions=[
-                ActionAnswer(**vars(one)) for one in list_conversation_actions(conn, who.tenant_id, conversation_id)
-            ],
+            actions=list_conversation_actions(conn, who.tenant_id, conversation_id),
             events=[_event(one) for one in list_conversation_events(conn, conversation_id)],
         )
         add_access(conn, who.tenant_id, conversation_id, actor=who.actor, messages=len(shown))

@@ -19,11 +19,16 @@ def write_cursor(place: Sequence[str | datetime]) -> str:
 def _parts(cursor: str, count: int) -> list[str]:
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(parts, list) and len(parts) == count and all(isinstance(part, str) for part in parts):
+        if isinstance(parts, list) and len(parts) == count and all(_is_plain(part) for part in parts):
             return parts
     except (ValueError, binascii.Error):
         pass
     raise _unusable()
+
+
+def _is_plain(part: object) -> bool:
+    """We write ASCII only; a NUL or half a character would be an error of the database's."""
+    return isinstance(part, str) and part.isascii() and part.isprintable()
 
 
 def _unusable() -> Problem:

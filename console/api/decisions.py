@@ -8,7 +8,7 @@ from console.api.paths import new_blueprint
 from console.api.problems import not_found
 from console.api.requests import DecisionPath
 from console.api.writing import answer, database
-from store.conversation_page import find_decision
+from store.decisions import find_decision
 
 blueprint = new_blueprint("decisions", __name__)
 

@@ -36,6 +36,7 @@ PROBLEMS: dict[str | int | HTTPStatus, Any] = {
         ("404", "the tenant has no such thing"),
         ("409", "somebody was faster; the answer says who and when"),
         ("422", "a field is wrong; the answer names it and the fix"),
+        ("429", "too many calls with keys that are none; Retry-After says how many seconds to wait"),
         ("503", "try again"),
     )
 }

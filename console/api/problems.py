@@ -13,6 +13,7 @@ from store.db import StoreError
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
+MAX_TOLD = 20
 # Our own words for what Flask itself refuses.
 _TITLES = {
     400: ("bad_request", "send a well-formed request"),
@@ -29,6 +30,7 @@ class Problem(Exception):
     def __init__(self, status: int, code: str, *, fix: str, field: str | None = None, **more: Any) -> None:
         super().__init__(code)
         self.status, self.code, self.fix, self.field, self.more = status, code, fix, field, more
+        self.retry_after_s: int | None = None
 
     def response(self) -> Response:
         """As it is answered."""
@@ -41,7 +43,10 @@ class Problem(Exception):
             **({"field": self.field} if self.field else {}),
             **self.more,
         }
-        return Response(json.dumps(body, default=str), self.status, content_type=CONTENT_TYPE)
+        response = Response(json.dumps(body, default=str), self.status, content_type=CONTENT_TYPE)
+        if self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
+        return response
 
 
 def not_found(what: str) -> Problem:
@@ -51,9 +56,10 @@ def not_found(what: str) -> Problem:
 
 def from_validation(error: ValidationError) -> Response:
     """What pydantic found, without the values."""
+    # A body of thousands of unknown fields is told of some of them.
     errors = [
         {"field": ".".join(str(part) for part in item["loc"]) or "body", "fix": item["msg"]}
-        for item in error.errors(include_input=False, include_url=False, include_context=False)
+        for item in error.errors(include_input=False, include_url=False, include_context=False)[:MAX_TOLD]
     ]
     first = errors[0]
     return Problem(422, "invalid_request", fix=first["fix"], field=first["field"], errors=errors).response()

@@ -9,11 +9,12 @@ from console.api.answers import ClaimedNext, QueueAnswer, QueueLine, QueueList, 
 from console.api.callers import caller
 from console.api.paths import new_blueprint
 from console.api.requests import Body, QueuePath
+from console.api.tenant_queues import check_queue, list_purposes
 from console.api.writing import answer, database, do_once
-from routing.queues import QUEUES
 from store.agents import lock_agent
 from store.conversation_lists import QueueCount, count_queues
 from store.db import Connection
+from store.tenants import get_tenant_config
 from store.work_items import claim_next, get_work_item
 
 blueprint = new_blueprint("queues", __name__)
@@ -25,8 +26,9 @@ def list_queues() -> Response:
     who = caller()
     with database().tenant_transaction(who.tenant_id) as conn:
         counts = count_queues(conn, who.tenant_id)
-    names = [*QUEUES, *sorted({one.queue for one in counts} - set(QUEUES))]
-    purposes: dict[str, str] = dict(QUEUES.items())
+        purposes = list_purposes(get_tenant_config(conn, who.tenant_id))
+    # Conversations may still stand in a queue that the tenant has since taken out of its file.
+    names = [*purposes, *sorted({one.queue for one in counts} - set(purposes))]
     queues = [_queue(name, purposes.get(name, ""), [one for one in counts if one.queue == name]) for name in names]
     return answer(QueueList(queues=queues).model_dump(mode="json"))
 
@@ -53,9 +55,10 @@ def take_next(path: QueuePath, body: Body) -> Response:
     """By priority, then the one that waits longest. Two who ask at once get different ones; null when nothing is left."""
     del body
     who = caller()
-    user_id = who.person()
 
     def work(conn: Connection) -> ClaimedNext:
+        check_queue(conn, who.tenant_id, path.queue, field="queue")
+        user_id = who.person()
         lock_agent(conn, who.tenant_id, user_id)
         taken = claim_next(conn, who.tenant_id, queue=path.queue, user_id=user_id, actor=who.actor)
         if taken is None:

@@ -3,12 +3,14 @@
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
-from config.assignment import QueueName
-from config.words import Priority
+from config.queues import QueueName
+from config.skills import Skill
+from config.words import ActionState, Priority
 
-Skill = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
+# A NUL is no text to the database; no name or address holds a control character.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 MAX_ID = 2**63 - 1
 
 
@@ -51,6 +53,12 @@ class AlertPath(BaseModel):
     alert_id: UUID
 
 
+class ActionPath(BaseModel):
+    """Which action."""
+
+    action_id: UUID
+
+
 class DecisionPath(BaseModel):
     """Which decision."""
 
@@ -64,7 +72,7 @@ class ConversationQuery(Strict):
     priority: Priority | None = None
     assignee: Annotated[str, StringConstraints(pattern=r"^(me|none|[1-9][0-9]{0,17})$")] | None = None
     state: Literal["open", "snoozed", "resolved"] | None = None
-    tag: str | None = Field(default=None, min_length=1, max_length=64)
+    tag: Text | None = Field(default=None, min_length=1, max_length=64)
     cursor: str | None = Field(default=None, max_length=400)
     limit: int = Field(default=50, ge=1, le=100)
 
@@ -86,7 +94,7 @@ class Assignee(Expected):
     """A person by id or e-mail."""
 
     user_id: int | None = Field(default=None, ge=1, le=MAX_ID)
-    email: str | None = Field(default=None, max_length=320)
+    email: Text | None = Field(default=None, max_length=320)
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
@@ -100,7 +108,7 @@ class Transfer(Expected):
     """To a person, by id or e-mail, or to a queue."""
 
     user_id: int | None = Field(default=None, ge=1, le=MAX_ID)
-    email: str | None = Field(default=None, max_length=320)
+    email: Text | None = Field(default=None, max_length=320)
     queue: QueueName | None = None
 
     @model_validator(mode="after")
@@ -131,6 +139,21 @@ class AgentChange(Body):
     skills: list[Skill] | None = Field(default=None, max_length=50)
     queues: list[QueueName] | None = Field(default=None, max_length=20)
     capacity: int | None = Field(default=None, ge=0, le=1000)
+
+
+class ActionQuery(Strict):
+    """waiting: only those that wait for a person's yes."""
+
+    state: ActionState | None = None
+    waiting: bool = False
+    cursor: str | None = Field(default=None, max_length=400)
+    limit: int = Field(default=50, ge=1, le=100)
+
+
+class Settlement(Strict):
+    """arrived: whether the customer has it."""
+
+    arrived: StrictBool
 
 
 class AlertQuery(Strict):

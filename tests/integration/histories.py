@@ -12,6 +12,7 @@ from store.runs import RunRef, advance, join_burst, lock_run
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message
 from worker import reconcile, steps
 from worker.correction_step import correct
+from worker.provisional_reading import read_provisionally
 
 TEXTS = (
     "I want my money back", "where is my parcel", "thank you, wonderful", "my lawyer will hear of this",
@@ -77,7 +78,7 @@ class Player:
                 with self.deps.database.tenant_transaction(self.tenant_id) as conn:
                     join_burst(conn, run_id=part.run_id, message_id=part.message_id, to_message_id=ref.message_id)
             if kind == "late":
-                reconcile.read_provisionally(self.deps, ref)
+                read_provisionally(self.deps, ref)
             self._finish(ref, None if kind == "failed" else answer)
             self.messages.append(ref.message_id)
         elif kind == "image":

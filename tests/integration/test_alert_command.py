@@ -41,3 +41,22 @@ def test_a_bad_target_is_told_when_the_file_is_checked(tmp_path, earshot):  # no
         file.write_text(f'{ACME}[[alerts]]\nto = "{to}"\n')
         code, _, error = earshot("tenant", "check", str(file))
         assert code == 1 and "alerts.0.to" in error and told in error and "s3cr3t" not in error
+
+
+def test_an_alert_says_where_to_look(desk, earshot, deps, tenant_ids):  # noqa: F811
+    ids = ("01990000-0000-7000-8000-000000000001", "01990000-0000-7000-8000-000000000002")
+    with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
+        new = NewAlert("needs_person", "needs_person:1", conversation_id=ids[0], message_id=ids[1])
+        alert_id = raise_alert(conn, tenant_ids["acme"], new)
+    shown = earshot("alert", "show", alert_id, *TENANT)[1]
+    assert all(one in shown for one in ids)
+
+
+def test_who_is_set_available_is_there_and_a_skill_or_queue_that_is_none_is_told(desk, earshot, owner):  # noqa: F811
+    who = (*TENANT, "--email", AGENT[1])
+    assert earshot("agent", "set", *who, "--presence", "available", "--skill", "b2b")[0] == 0
+    assert owner.execute("SELECT last_seen_at > now() - interval '1 minute' FROM agent").fetchone() == (True,)
+    assert "a skill is lower case" in earshot("agent", "set", *who, "--skill", "Big Deals")[2]
+    assert (
+        'there is no queue "suport"; the nearest is "support"' in earshot("agent", "set", *who, "--queue", "suport")[2]
+    )

@@ -7,12 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from config.tenant_file import parse_tenant_file
+from config.tenant_file import TenantFileError, parse_tenant_file
+from store.alert_deliveries import claim_target, release_target
 from store.alerts import NewAlert, acknowledge_alert, raise_alert, snooze_alert
 from store.tenants import apply_tenant, get_tenant_config
 from tests.conftest import ACME
 from worker.deps import build_deps
-from worker.notify import notify
+from worker.notify import announce, notify
 
 NOW = datetime.now(UTC)
 
@@ -222,3 +223,35 @@ def test_old_alerts_are_not_told_when_the_feature_comes(owner, tenant_ids):
     """What stood there before the migration counts as announced; what comes after does not."""
     owner.execute("INSERT INTO alert (tenant_id, kind, key) VALUES (%s, 'churn', 'x')", (tenant_ids["acme"],))
     assert owner.execute("SELECT announced_at, times_seen FROM alert").fetchone() == (None, 1)
+
+
+def test_two_workers_serve_no_tenant_at_once_so_that_slow_servers_hold_one(open_deps, owner, hook, keyring):
+    two = f'[[alerts]]\nto = "json://127.0.0.1:{hook.server_port}/%s"\nname = "%s"\n'
+    config = parse_tenant_file(ACME + two % ("a", "a") + two % ("b", "b"), source="t", environ={})
+    with open_deps.database.system_transaction() as conn:
+        tenant_id = apply_tenant(conn, config, keyring=keyring)
+    alarm(open_deps, tenant_id)
+    announce(open_deps, now=NOW)
+    with open_deps.database.system_transaction() as conn:
+        first, second = claim_target(conn, limit=9), claim_target(conn, limit=9)
+        assert first and second is None
+        release_target(conn, first[0].id, sent=True)
+        second = claim_target(conn, limit=9)
+    assert second and second[0].name == "b"
+
+
+def test_a_tenant_has_so_many_targets_and_no_more():
+    one = '[[alerts]]\nto = "jsons://hook.example/x"\n'
+    parse_tenant_file(ACME + one * 20, source="t", environ={})
+    with pytest.raises(TenantFileError, match="at most 20"):
+        parse_tenant_file(ACME + one * 21, source="t", environ={})
+
+
+def test_a_digest_begins_with_what_is_critical(open_deps, want, hook, owner):
+    tenant_id = want()
+    for number in range(12):
+        alarm(open_deps, tenant_id, number)
+    alarm(open_deps, tenant_id, kind="sla_breach", severity="critical")
+    rounds(open_deps, owner)
+    ((_, body),) = hook.received
+    assert body["message"].splitlines()[0].startswith("- An answer is overdue")

@@ -226,7 +226,7 @@ def test_a_conversation_is_read_with_labels_reasons_and_record(call, ann, owner,
     assert message["text"] == REFUND and message["label"]["intent"] == "refund_request"
     assert read.json["decision"]["sentence"].startswith("P1, senior queue. Negative")
     assert {action["kind"] for action in read.json["actions"]} >= {"send_refund_form"}
-    assert read.json["conversation"]["skill_wanted"] == "senior" and read.headers["Cache-Control"] == "no-store"
+    assert read.json["conversation"]["skill"] == "senior" and read.headers["Cache-Control"] == "no-store"
     assert owner.execute("SELECT conversation_id::text, by_user_id, messages FROM conversation_access").fetchone() == (
         one,
         ann[0],
@@ -234,6 +234,7 @@ def test_a_conversation_is_read_with_labels_reasons_and_record(call, ann, owner,
     )
     decision = call(ann[1], "GET", f"/decisions/{read.json['decision']['id']}").json
     assert decision["conversation_id"] == one and "inputs" in decision and REFUND not in str(decision)
+    assert decision["skill"] == "senior" and "For an agent with the skill senior." in decision["sentence"]
     listed = call(ann[1], "GET", "/conversations")
     assert REFUND not in listed.text
 
@@ -336,3 +337,24 @@ def test_the_document_describes_the_api_and_pages_keep_their_headers(app):
     page = client.get("/")
     assert page.status_code == 200 and "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert b"earshot_api_refused_total" in client.get("/metrics").data
+
+
+def test_a_queue_of_the_tenants_own_is_worked_like_any_other(call, ann, boss, new_key, owner, acme, tenant_ids):
+    user_id, key = ann
+    own = '{"wholesale": {"about": "Shops that buy from us."}}'
+    owner.execute(
+        "UPDATE tenant SET config = config || jsonb_build_object('queues', %s::jsonb) WHERE id = %s", (own, acme)
+    )
+    queues = {one["queue"]: one["purpose"] for one in call(key, "GET", "/queues").json["queues"]}
+    assert queues["wholesale"] == "Shops that buy from us." and "senior" in queues
+    one = add_conversation(owner, acme)
+    moved = call(boss, "POST", f"/conversations/{one}/transfer", {"queue": "wholesale"})
+    assert (moved.status_code, moved.json["queue"]) == (200, "wholesale")
+    assert [found["id"] for found in call(key, "GET", "/conversations?queue=wholesale").json["conversations"]] == [one]
+    assert call(key, "POST", "/queues/wholesale/claim-next").json["conversation"]["id"] == one
+    assert call(boss, "PATCH", f"/agents/{user_id}", {"queues": ["wholesale"]}).json["queues"] == ["wholesale"]
+    other = new_key("supervisor", tenant_id=tenant_ids["other"])
+    refused = call(other, "GET", "/conversations?queue=wholesale")
+    assert (refused.status_code, refused.json["code"], refused.json["field"]) == (422, "unknown_queue", "queue")
+    assert call(other, "POST", "/queues/wholesale/claim-next").status_code in {403, 422}
+    assert 'the nearest is "wholesale"' in call(key, "GET", "/conversations?queue=wholesail").json["fix"]

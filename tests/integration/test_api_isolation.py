@@ -8,7 +8,7 @@ from console.api.application import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
 from tests.api_page import routes
-from tests.integration.workplace import NOW, add_agent, add_conversation
+from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
 CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
 IDS = ("own", "other", "random", "malformed")
@@ -29,6 +29,11 @@ ROUTES = {
     ("POST", f"{DEED}/reopen"): (None, "workers", "conversation"),
     ("GET", "/api/v1/agents"): (None, "readers", None),
     ("PATCH", "/api/v1/agents/<user_id>"): ({"presence": "away"}, "leaders' or one's own", "agent"),
+    ("GET", "/api/v1/actions"): (None, "readers", None),
+    ("GET", "/api/v1/actions/<action_id>"): (None, "readers", "action"),
+    ("POST", "/api/v1/actions/<action_id>/approve"): (None, "leaders", "action"),
+    ("POST", "/api/v1/actions/<action_id>/reject"): (None, "leaders", "action"),
+    ("POST", "/api/v1/actions/<action_id>/settle"): ({"arrived": True}, "leaders", "action"),
     ("GET", "/api/v1/alerts"): (None, "readers", None),
     ("POST", "/api/v1/alerts/<alert_id>/acknowledge"): (None, "workers", "alert"),
     ("POST", "/api/v1/alerts/<alert_id>/snooze"): ({"hours": 1}, "workers", "alert"),
@@ -44,7 +49,15 @@ def test_every_route_stands_in_the_matrix():
 def world(settings, database, owner, tenant_ids):
     """Two tenants with one of everything each; keys by caller."""
     ids, keys = (
-        {"random": {"conversation": str(uuid4()), "alert": str(uuid4()), "decision": str(uuid4()), "agent": "987654"}},
+        {
+            "random": {
+                "conversation": str(uuid4()),
+                "alert": str(uuid4()),
+                "decision": str(uuid4()),
+                "action": str(uuid4()),
+                "agent": "987654",
+            }
+        },
         {},
     )
     ids["malformed"] = dict.fromkeys(ids["random"], "1;DROP")
@@ -62,8 +75,10 @@ def world(settings, database, owner, tenant_ids):
             (tenant_id, uuid4(), uuid4()),
         ).fetchone()
         person = add_agent(owner, tenant_id, email=f"{slug}@example.com")
+        conversation = add_conversation(owner, tenant_id)
         ids[which] = {
-            "conversation": add_conversation(owner, tenant_id),
+            "conversation": conversation,
+            "action": add_action(owner, tenant_id, conversation),
             "alert": alert,
             "decision": decision,
             "agent": str(person),
@@ -116,11 +131,13 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "user_id"):
+            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id"):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
             )
+            state = "uncertain" if path.endswith("/settle") else "pending"
+            owner.execute("UPDATE action SET state = %s, needs_approval = true, approved_at = NULL", (state,))
             head = {"Authorization": f"Bearer {keys[caller]}"} if keys[caller] else {}
             answer = client.open(filled, method=method, json=given, headers=head)
             got[caller, which] = answer.status_code

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.integration.passes import run_all
+from tests.integration.passes import now, run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
+from worker import analyze_step, steps
 
 REFUND = "This is the third time the parcel is late. I want my money back!"
 PRAISE = "Thank you so much, this is wonderful"
@@ -89,3 +90,54 @@ def test_two_messages_of_one_webhook_in_either_order(deps, receive, owner):
 
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][0][:2] == ("senior", "P1")
+
+
+def state_and_place(owner):
+    return owner.execute(
+        """
+        SELECT c.state, c.queue, c.priority, m.text
+        FROM conversation AS c JOIN message AS m ON m.id = c.routed_message_id ORDER BY c.id DESC LIMIT 1
+        """
+    ).fetchone()
+
+
+def first_answer_runs(owner):
+    """Whether somebody's promise to the newest conversation runs."""
+    return owner.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM sla_clock
+            WHERE conversation_id = (SELECT max(id::text)::uuid FROM conversation) AND kind = 'first_answer' AND ended_at IS NULL
+        )
+        """
+    ).fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ((REFUND, PRAISE), ("open", "senior", "P1", REFUND)),
+        ((PRICE, PRAISE), ("resolved", "auto", "P4", PRAISE)),
+        ((PRAISE, REFUND), ("open", "senior", "P1", REFUND)),
+        ((PRAISE, PRICE), ("open", "sales", "P3", PRICE)),
+    ],
+)
+def test_whichever_of_two_messages_is_read_first_the_conversation_is_open_or_over_alike(
+    deps, receive, owner, texts, expected
+):
+    start = int(datetime.now(UTC).timestamp()) - 60
+    for number, (together, order) in enumerate(itertools.product((False, True), ((0, 1), (1, 0)))):
+        sender = f"90555222000{number}"
+        both = [whatsapp_message(text, sender=sender, timestamp=str(start + place)) for place, text in enumerate(texts)]
+        refs = receive(whatsapp_body(*both))
+        if together:  # both stand in their conversation before either is decided
+            for ref in refs:
+                steps.minimize(deps, ref)
+        for place in order:
+            if not together:
+                steps.minimize(deps, refs[place])
+            analyze_step.analyze(deps, refs[place])
+            steps.persist(deps, refs[place])
+            steps.route(deps, refs[place], now=now())
+        assert state_and_place(owner) == expected, (together, order)
+        assert first_answer_runs(owner) is (expected[0] == "open"), (together, order)

@@ -50,3 +50,21 @@ def test_without_auto_assign_nobody_is_given_anything(deps, owner, tenant_ids, r
     assigning.tick(deps, now=datetime.now(UTC))
     (one,) = owner.execute("SELECT id::text FROM conversation WHERE assignee_id IS NULL").fetchone()
     assert events(owner, one) == []
+
+
+def test_an_action_asks_for_a_skill_or_names_an_agent(deps, settings, keyring, owner, tenant_ids, receive, times):
+    rule = (
+        '[[rules]]\nname = "resellers"\nbecause = "They have people of their own."\nwhen = { intent = ["order_status"] }\n'
+        'then = { queue = "sales", priority = "P3", actions = ["assign"] }\n'
+    )
+    for wish in ('skill = "b2b"', 'assignee = "Bo@acme.example"'):
+        text = ACME + f"[actions.assign]\n{wish}\n{rule}"
+        with deps.database.system_transaction() as conn:
+            apply_tenant(conn, parse_tenant_file(text, source="test", environ={}), keyring=keyring)
+        deps.tenants._cached.clear()
+        (ref,) = receive(
+            whatsapp_body(whatsapp_message(QUESTION, timestamp=next(times), sender=f"9053211122{len(wish)}"))
+        )
+        run_all(deps, ref)
+    rows = owner.execute("SELECT skill_wanted, assignee_hint FROM conversation ORDER BY id").fetchall()
+    assert rows == [("b2b", None), (None, "Bo@acme.example")]

@@ -13,6 +13,7 @@ from tests.integration.passes import now, run_all
 from tests.integration.test_corrections import fix, read_again  # noqa: F401
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message
 from worker import analyze_step, steps
+from worker.correction_step import undo
 
 ANGRY = "This is the third time the parcel is late. I want my money back!"
 ANGRY_TOO = "Terrible service, I am very disappointed"
@@ -110,6 +111,19 @@ def test_a_correction_undoes_it_and_none_begins_it(say, owner, fix):  # noqa: F8
     say(ANGRY, sender="905559998877")
     fix(praise, "sentiment", "negative")
     assert len(alerts(owner)) == 1
+
+
+def test_a_correction_that_is_undone_brings_the_alert_back_and_tells_nobody_again(say, owner, fix, deps, tenant_ids):  # noqa: F811
+    say(ANGRY)
+    second = say(ANGRY_TOO)
+    owner.execute("UPDATE alert SET announced_at = now()")
+    fix(second, "sentiment", "neutral")
+    assert [is_open for *_, is_open in alerts(owner)] == [False]
+    with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
+        tenant = deps.tenants.get(tenant_ids["acme"])
+        undo(conn, tenant_ids["acme"], tenant=tenant, message_id=second.message_id, field="sentiment", by=None)
+    assert [is_open for *_, is_open in alerts(owner)] == [True]
+    assert owner.execute("SELECT count(*) FROM alert WHERE announced_at IS NULL").fetchone() == (0,)
 
 
 def test_a_second_look_begins_none(say, owner, deps):

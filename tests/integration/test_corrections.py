@@ -219,6 +219,19 @@ def test_the_open_conversation_moves_at_once_with_its_reasons_and_nothing_is_fir
     assert owner.execute("SELECT priority FROM conversation").fetchone() != ("P1",)
 
 
+def test_what_a_correction_moves_into_a_queue_that_is_given_out_finds_somebody(deps, analyzed, fix, owner):
+    owner.execute(
+        """UPDATE tenant SET config = jsonb_set(config, '{assignment,auto_assign}', '["support", "senior"]')"""
+    )
+    deps.tenants._cached.clear()
+    ref = analyzed(QUESTION)
+    wants = "SELECT queue, wants_agent, skill_wanted FROM conversation"
+    assert owner.execute(wants).fetchone() == ("sales", False, None)
+    fix(ref, "sentiment", "negative")
+    fix(ref, "intent", "refund_request")
+    assert owner.execute(wants).fetchone() == ("senior", True, "senior")
+
+
 def test_an_older_message_or_a_closed_conversation_is_not_moved(deps, analyzed, fix, owner):
     first = analyzed(QUESTION)
     second = analyzed("Where is my parcel?")

@@ -131,6 +131,12 @@ def test_a_key_that_is_not_one_is_refused_without_being_quoted():
     assert "c2hvcnQ" not in str(caught.value)
 
 
+def test_a_value_that_no_text_can_hold_is_wrong_for_good_and_no_lost_connection(database):
+    with pytest.raises(StoreError, match="unusable_value") as told, database.system_transaction() as conn:
+        conn.execute("SELECT %s::text", ("secret\0",))
+    assert told.value.permanent and "secret" not in str(told.value)
+
+
 def test_a_pool_that_lost_all_its_connections_is_replaced(app_url):
     database = Database(app_url, pool_size=2, wait_s=0.2)
     lost = [database._pool.getconn() for _ in range(2)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
+from config.hours import DAYS
 from store.db import Database
 from store.runs import MAX_CRASHES, list_dead, replay_dead
 from tests.webhooks import whatsapp_body, whatsapp_message, whatsapp_revocation, whatsapp_value
@@ -377,7 +378,9 @@ def test_a_message_that_waits_gets_a_provisional_reading_and_fires_nothing(deps,
     reconcile.tick(deps)
     row = owner.execute("SELECT provisional, analyzer, score <= 0.5 FROM message_analysis").fetchall()
     assert row == [(True, "local-lexicon", True)]
-    assert owner.execute("SELECT queue, provisional FROM routing_decision").fetchall() == [("not_yet_analysed", True)]
+    ((queue, provisional, facts),) = owner.execute("SELECT queue, provisional, inputs FROM routing_decision").fetchall()
+    assert (queue, provisional) == ("not_yet_analysed", True)
+    assert facts["office_open"] is True and facts["weekday"] in DAYS and 0 <= facts["minute"] < 24 * 60
     assert owner.execute("SELECT count(*) FROM action").fetchone() == (0,)
     assert owner.execute("SELECT queue FROM conversation").fetchone() == ("not_yet_analysed",)
     run_all(deps, ref)

@@ -118,3 +118,10 @@ def test_what_an_agent_has_in_hand_keeps_its_queue(deps, owner, acme):
     settle(deps, acme)
     assert places(owner, acme.tenant_id) == [("P1", "support")]
     assert settle(deps, acme).moved == 0
+
+
+def test_what_moves_into_a_queue_that_is_given_out_finds_somebody(deps, owner, acme):
+    acme.play([message("905550000001", 0, COMPLAINT)])
+    set_config(owner, deps, acme.tenant_id, thresholds={"escalate": 0.55}, assignment={"auto_assign": ["senior"]})
+    settle(deps, acme)
+    assert owner.execute("SELECT queue, wants_agent FROM conversation").fetchone() == ("senior", True)

@@ -119,6 +119,48 @@ def test_after_the_window_without_a_template_a_person_is_called(deps, receive, o
     assert alert == [("needs_person", "window_closed")]
 
 
+@pytest.mark.parametrize(("auto_assign", "wanted"), [("[]", False), ('["support"]', True)])
+def test_a_conversation_that_goes_back_to_people_is_on_record_and_is_given_to_somebody(
+    deps, receive, owner, times, auto_assign, wanted
+):
+    configure(owner, "{assignment}", f'{{"auto_assign": {auto_assign}}}')
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    owner.execute(
+        "UPDATE conversation SET queue = 'auto', state = 'resolved', resolved_at = now(), wants_agent = false"
+    )
+    close_window(owner)
+    deliver(deps, ref, [action_id])
+    events = owner.execute("SELECT kind, by_rule, queue FROM conversation_event WHERE kind = 'reopened'").fetchall()
+    assert events == [("reopened", "automation_gave_up", "support")]
+    row = owner.execute("SELECT reopened, wants_agent, wants_agent_since IS NOT NULL FROM conversation").fetchone()
+    assert row == (1, wanted, wanted)
+
+
+def test_one_that_was_open_is_not_opened_again(deps, receive, owner, times):
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    close_window(owner)
+    deliver(deps, ref, [action_id])
+    assert owner.execute("SELECT count(*) FROM conversation_event").fetchone() == (0,)
+    assert owner.execute("SELECT reopened FROM conversation").fetchone() == (0,)
+
+
+def test_while_the_channel_is_broken_inside_sends_wait_instead_of_becoming_doubts(
+    deps, receive, owner, sent, standins, times
+):
+    broken = {"method": "POST", "path": "*/messages", "status": 500, "body": {"error": {"code": 2}}, "times": 100}
+    httpx2.post(f"{standins['graph']}/_script", json={"steps": [broken]})
+    for number in range(12):
+        body = whatsapp_body(whatsapp_message(REFUND, sender=f"9055599900{number:02d}", timestamp=next(times)))
+        (ref,) = receive(body)
+        deliver(deps, ref, run_all(deps, ref))
+    counted = owner.execute(
+        "SELECT state, error_code, max(tries), count(*) FROM action WHERE kind = 'send_refund_form' GROUP BY 1, 2 ORDER BY 1"
+    ).fetchall()
+    assert counted == [("pending", "channel_down", 0, 7), ("uncertain", "graph_2", 1, 5)]
+
+
 def test_thanks_that_can_not_be_said_any_more_call_nobody(deps, receive, owner, times):
     (ref,) = receive(whatsapp_body(whatsapp_message(PRAISE, timestamp=next(times))))
     actions = run_all(deps, ref)

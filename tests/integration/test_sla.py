@@ -10,6 +10,7 @@ from store.work_items import get_work_item, reopen_item, resolve_item, snooze_it
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation
 from worker import reconcile
+from worker.provisional_reading import read_provisionally
 from worker.sla_watch import watch_clocks
 
 URGENT = "This is the third time the parcel is late. I want my money back!"
@@ -76,7 +77,7 @@ def test_praise_that_an_automation_answers_needs_no_clock(deps, receive, owner):
 
 def test_clocks_run_while_the_model_is_away(deps, receive, owner):
     (ref,) = receive(whatsapp_body(whatsapp_message(URGENT, timestamp=ago(1))))
-    reconcile.read_provisionally(deps, ref)
+    read_provisionally(deps, ref)
     assert states(owner)[0] == ("first_answer", "running")
     run_all(deps, ref)
     assert [row[2] for row in clocks(owner)] == ["P1", "P1"]

@@ -9,13 +9,13 @@ import pytest
 from config.assignment import AssignmentConfig
 from config.tenant import TenantConfig
 from store.agents import lock_agent
-from store.assignments import want_agent
+from store.assignments import list_tenants_with_assignments, want_agent
 from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
 from store.merging import merge_customers
-from store.work_items import claim_next, give, lock_work_item, resolve_item, snooze_item
-from tests.integration.workplace import NOW, add_agent, add_conversation, add_person, events, field
+from store.work_items import claim_next, give, lock_work_item, put_back, resolve_item, snooze_item
+from tests.integration.workplace import NOW, add_agent, add_clock, add_conversation, add_person, events, field
 from worker.assigning import run_round
 
 AUTO = TenantConfig(
@@ -82,6 +82,33 @@ def test_sixteen_who_claim_at_once_get_different_conversations(app_url, owner, t
     assert len(every) == 100 and set(every) == mine
     assert all(field(owner, one, "assignee_id") == person for person, got in zip(people, taken) for one in got)
     assert owner.execute("SELECT count(*) FROM conversation_event WHERE kind = 'claimed'").fetchone() == (100,)
+
+
+def test_within_a_priority_what_is_due_first_comes_first(database, owner, acme, assign):
+    none = add_conversation(owner, acme, priority="P2", minutes_ago=900)
+    soon = add_conversation(owner, acme, priority="P2", minutes_ago=5)
+    late = add_conversation(owner, acme, priority="P2", minutes_ago=3)
+    later = add_conversation(owner, acme, priority="P2", minutes_ago=500)
+    answered = add_conversation(owner, acme, priority="P2", minutes_ago=400)
+    paused = add_conversation(owner, acme, priority="P2", minutes_ago=300)
+    less = add_conversation(owner, acme, priority="P3", minutes_ago=300)
+    add_clock(owner, acme, soon, due_in_min=2)
+    add_clock(owner, acme, late, due_in_min=-10, state="breached")
+    add_clock(owner, acme, later, due_in_min=100)
+    add_clock(owner, acme, answered, due_in_min=-50, state="met", ended_at=NOW)
+    add_clock(owner, acme, paused, due_in_min=-40, state="paused")
+    add_clock(owner, acme, less, due_in_min=-600, state="breached")
+    right = [late, soon, later, none, answered, paused, less]
+    user_id = add_agent(owner, acme, capacity=0)
+    got = []
+    for _ in right:
+        with database.tenant_transaction(acme) as conn:
+            got.append(claim_next(conn, acme, queue="support", user_id=user_id, actor=Actor(user_id=user_id)))
+    assert got == right
+    owner.execute("UPDATE conversation SET assignee_id = NULL, wants_agent = true, wants_agent_since = now()")
+    owner.execute("UPDATE agent SET capacity = 1")
+    assert assign() == 1
+    assert owner.execute("SELECT id::text FROM conversation WHERE assignee_id IS NOT NULL").fetchall() == [(late,)]
 
 
 def test_the_next_one_is_by_priority_then_by_who_waits_longest(database, owner, acme):
@@ -162,7 +189,7 @@ def test_a_second_look_takes_no_wish_back_and_an_automation_does(database, owner
     one = wanting(owner, acme)
     for keeps in (True, False):
         with database.tenant_transaction(acme) as conn:
-            want_agent(conn, one, wanted=False, keeps=keeps, skill=None)
+            want_agent(conn, one, wanted=False, keeps=keeps, skill=None, assignee=None)
         assert field(owner, one, "wants_agent") is keeps
 
 
@@ -171,6 +198,41 @@ def test_whom_an_action_names_is_preferred(owner, acme, assign):
     named = add_agent(owner, acme, email="named@example.com", queues=["sales"])
     one = wanting(owner, acme, assignee_hint="Named@example.com")
     assert assign() == 1 and field(owner, one, "assignee_id") == named
+
+
+def test_a_name_counts_for_one_assignment_and_a_transfer_ends_it(database, owner, acme, assign):
+    named = add_agent(owner, acme, email="named@example.com")
+    other = add_agent(owner, acme)
+    one = wanting(owner, acme, assignee_hint="named@example.com")
+    assign()
+    assert (field(owner, one, "assignee_id"), field(owner, one, "assignee_hint")) == (named, None)
+    with database.tenant_transaction(acme) as conn:
+        item = lock_work_item(conn, acme, one)
+        put_back(conn, acme, item, queue="sales", wants_agent=True, actor=Actor(user_id=named))
+    assign()
+    assert field(owner, one, "assignee_id") == other
+
+
+def test_a_second_look_keeps_the_name_and_a_later_matter_forgets_it(database, owner, acme):
+    one = wanting(owner, acme)
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee="named@example.com")
+        want_agent(conn, one, wanted=False, keeps=True, skill=None, assignee=None)
+    assert field(owner, one, "assignee_hint") == "named@example.com"
+    owner.execute("UPDATE conversation SET wants_agent = false")
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee=None)
+    assert field(owner, one, "assignee_hint") is None
+
+
+def test_a_second_look_keeps_the_skill_that_was_asked_for(database, owner, acme):
+    one = wanting(owner, acme, skill_wanted="b2b")
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=False, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "b2b"
+    with database.tenant_transaction(acme) as conn:
+        want_agent(conn, one, wanted=True, keeps=True, skill="senior", assignee=None)
+    assert field(owner, one, "skill_wanted") == "senior"
 
 
 def test_only_people_who_are_there_are_given_anything(owner, acme, tenant_ids, assign):
@@ -322,6 +384,31 @@ def test_an_open_conversation_wakes_the_sleeping_one_it_is_merged_with(database,
     with database.tenant_transaction(acme) as conn:
         merge_customers(conn, acme, *customers)
     assert field(owner, older, "snoozed_until") is None
+
+
+@pytest.mark.parametrize(
+    ("work", "found"),
+    [
+        ({"wants_agent": True}, True),
+        ({"snoozed_until": NOW - timedelta(minutes=1)}, True),
+        ({"assignee_id": 1}, True),
+        ({"snoozed_until": NOW + timedelta(hours=1)}, False),
+        ({"state": "resolved", "assignee_id": 1}, False),
+        ({}, False),
+    ],
+    ids=["wanted", "slept enough", "given", "sleeps on", "over", "lies in a queue"],
+)
+def test_only_tenants_with_something_to_give_out_are_visited(database, owner, acme, work, found):
+    add_conversation(owner, acme, **work)
+    with database.system_transaction() as conn:
+        assert list_tenants_with_assignments(conn) == ([acme] if found else [])
+
+
+def test_a_tenant_whose_people_are_at_work_is_visited_to_see_who_vanishes(database, owner, acme, tenant_ids):
+    add_agent(owner, acme)
+    add_agent(owner, tenant_ids["other"], presence="offline")
+    with database.system_transaction() as conn:
+        assert list_tenants_with_assignments(conn) == [acme]
 
 
 def test_the_log_can_only_grow(database, owner, acme):

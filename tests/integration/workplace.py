@@ -59,3 +59,35 @@ def events(owner, conversation_id):
         "SELECT kind FROM conversation_event WHERE conversation_id = %s ORDER BY id", (conversation_id,)
     ).fetchall()
     return [kind for (kind,) in rows]
+
+
+def add_action(owner, tenant_id, conversation_id, *, state="pending", needs_approval=True, kind="send_refund_form"):
+    """An automation of a conversation, as it stands; returns the id."""
+    (action_id,) = owner.execute(
+        """
+        INSERT INTO action (
+            tenant_id, conversation_id, customer_id, message_id, channel, kind, idempotency_key, state, needs_approval, next_at
+        )
+        SELECT %s, id, customer_id, uuidv7(), 'whatsapp', %s, uuidv7()::text, %s, %s, now() + interval '1 day'
+        FROM conversation
+        WHERE id = %s
+        RETURNING id::text
+        """,
+        (tenant_id, kind, state, needs_approval, conversation_id),
+    ).fetchone()
+    return action_id
+
+
+def add_clock(owner, acme, conversation_id, *, due_in_min, **columns):
+    """A running promise to a conversation's customer."""
+    (clock_id,) = owner.execute(
+        """
+        INSERT INTO sla_clock (tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min,
+                               counts, due_at, warn_at, state)
+        VALUES (%s, %s, uuidv7(), 'first_answer', now(), clock_timestamp(), 'P2', 'support', 15, 'always', %s, now(), 'running')
+        RETURNING id
+        """,
+        (acme, conversation_id, NOW + timedelta(minutes=due_in_min)),
+    ).fetchone()
+    for name, given in columns.items():
+        owner.execute(f"UPDATE sla_clock SET {name} = %s WHERE id = %s", (given, clock_id))

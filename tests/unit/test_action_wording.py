@@ -108,7 +108,10 @@ def test_a_name_that_holds_a_variable_is_not_filled_in_again():
 @pytest.mark.parametrize(
     ("shown", "name"),
     [("  Ada   Lovelace ", "Ada Lovelace"), ("Şule", "Şule"), ("🙂", None), ("", None), (None, None),
-     ("win at www.evil.example", None), ("https://evil.example", None), ("@ada", None), ("+90 5551112233", None), ("A" * 61, None)],
+     ("win at www.evil.example", None), ("https://evil.example", None), ("@ada", None), ("+90 5551112233", None), ("A" * 61, None),
+     ("evil.com", "evil. com"), ("M.Ali Yılmaz", "M. Ali Yılmaz"), ("J. R. Smith", "J. R. Smith"), ("evil\uff0ecom", "evil\uff0e com"),
+     ("t\u200c.me", "t\u200c. me"), ("\uff20ada", None), ("\uff41\uff0f\uff42", None), ("Ada\u202egnp.moc", "Adagnp. moc"),
+     ("a\u200bb", "ab"), ("علی\u200cرضا", "علی\u200cرضا")],
 )  # fmt: skip
 def test_what_is_no_name_is_not_used_as_one(shown, name):
     assert presentable_name(shown) == name

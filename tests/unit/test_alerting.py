@@ -38,6 +38,34 @@ def test_parameters_that_name_files_or_times_are_not_let_through(query):
     assert "passwd" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "workflow://host/workflow/signature?format=text;template=/etc/passwd",
+        "jsons://hook.example/x?+X-Key=1;redirect=yes",
+        "jsons://hook.example/x?method=post;rto=99999",
+        "mailtos://user:pass@mail.example?to=a@b.example;pgp=yes;pgpkey=/etc/passwd",
+        "jsons://hook.example/x?method=post&;%20redirect=yes",
+    ],
+)
+def test_a_semicolon_hides_no_parameter(url):
+    with pytest.raises(ValueError, match="not let through") as told:
+        check_target(url)
+    assert "passwd" not in str(told.value)
+
+
+def test_a_service_that_would_read_a_file_or_follow_redirects_is_not_opened(monkeypatch, tmp_path):
+    """Should a parameter pass the check after all, what the library has made of it counts."""
+    from channels import alert_services
+
+    file = tmp_path / "card.json"
+    file.write_text('{"type": "message"}')
+    monkeypatch.setattr(alert_services, "check_target", lambda _url: "jsons")
+    with pytest.raises(AlertSendError, match="refused"):
+        open_service(f"workflow://host.example/{'W' * 32}/{'S' * 40}?template={file}")
+    assert open_service("jsons://hook.example/x?redirect=yes").redirects is False
+
+
 def test_a_header_is_for_plain_webhooks_only():
     assert check_target("jsons://hook.example/x?+X-Key=1") == "jsons"
     with pytest.raises(ValueError, match="not let through"):
@@ -127,3 +155,18 @@ def test_severities_are_ordered():
     assert (
         is_at_least("critical", "warning") and is_at_least("warning", "warning") and not is_at_least("info", "warning")
     )
+
+
+def test_a_late_answer_is_told_with_where_since_when_and_until_when():
+    details = {
+        "clock": "first_answer", "priority": "P1", "queue": "customer_success",
+        "started_at": "2026-11-29T01:35:00+00:00", "due_at": "2026-11-29T01:45:42+00:00",
+    }  # fmt: skip
+    waits = "A P1 conversation in the customer success queue waits for its first answer since Sun 01:35; "
+    assert sentence("sla_breach", details) == waits + "it was due at Sun 01:45 UTC"
+    assert sentence("sla_warning", details) == waits + "it is due at Sun 01:45 UTC"
+    assert sentence("sla_breach", {"summed": True, "queue": "senior"}) == "An answer is overdue (queue senior)"
+
+
+def test_an_agent_who_vanished_is_told_with_how_much_they_had():
+    assert sentence("agent_vanished", {"user_id": 7, "conversations": 3}).endswith("(user 7, 3 conversations)")

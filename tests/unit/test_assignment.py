@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.assignment import Candidate, Wanted, choose_agent, skill_wanted
+from routing.assignment import Candidate, Wanted, choose_agent, default_skill
 from routing.work_rights import lesser, may
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -55,9 +55,9 @@ def test_whom_the_tenant_names_gets_it_if_they_have_room():
 
 
 def test_what_a_decision_without_a_skill_asks_for():
-    assert skill_wanted(queue="senior", priority="P2") == "senior"
-    assert skill_wanted(queue="support", priority="P1") == "senior"
-    assert skill_wanted(queue="support", priority="P2") is None
+    assert default_skill(queue="senior", priority="P2") == "senior"
+    assert default_skill(queue="support", priority="P1") == "senior"
+    assert default_skill(queue="support", priority="P2") is None
 
 
 CANDIDATES = st.lists(

@@ -16,8 +16,11 @@ OPEN = {"permanent": True, "uncertain": True}
     ("status", "codes", "expected"),
     [
         (400, (131047, 1545041), CLOSED),
-        (400, (131056, 130429, 80007, 4, 17, 32, 613, 131000, 131016, 131057, 1, 2), LATER),
-        (503, (131000, 131016, 131057, 1, 2, "131016"), LATER),
+        (400, (131056, 130429, 80007, 4, 17, 32, 613, 131016, 131057), LATER),
+        (503, (131016, 131057, "131016", 130429, 4), LATER),
+        (500, (131000, 1, 2, "2"), OPEN),
+        (503, (131000, 1, 2), OPEN),
+        (400, (131000, 1, 2), OPEN),
         (400, (0, 3, 10, 190, 200, 299, 368, 131031, 131042, 131045, 130497, 131048, 131064), BLOCKED),
         (400, (100, 131008, 131009, 131026, 131049, 131050, 130472, 131062, 131063, 132000, 99999), REFUSED),
         (500, (100, 131026, 132001), REFUSED),
@@ -34,6 +37,20 @@ def test_the_error_table_of_the_graph_api(status, codes, expected):
         error = error_from(status, {"code": code})
         assert {name: getattr(error, name) for name in expected} == expected, code
         assert (error.retry_after_s is None) == error.permanent
+
+
+@pytest.mark.parametrize("code", [1, 2, 131000, 99999, None])
+def test_what_has_no_effect_is_never_in_doubt_and_may_be_asked_again(code):
+    error = error_from(500, {"code": code}, has_effect=False)
+    assert (error.uncertain, error.permanent, error.channel_down) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "down"),
+    [(500, None, True), (503, 131016, True), (500, 2, True), (400, 131056, False), (429, 4, False), (400, 100, False)],
+)
+def test_a_channel_that_is_broken_inside_is_told_from_one_that_refuses(status, code, down):
+    assert error_from(status, {"code": code}).channel_down is down
 
 
 @pytest.mark.parametrize("subcode", [2534022, 2018278, "2534022"])

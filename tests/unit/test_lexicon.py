@@ -104,3 +104,34 @@ def test_a_tenants_own_words_are_heard_beside_ours():
     assert floor_hits("TÜKETİCİ hakkım", own=own) == ("legal_threat",)
     assert floor_hits("tüketiciler", own=own) == ()
     assert floor_hits("my lawyer", own=own) == ("legal_threat",)
+
+
+@pytest.mark.parametrize(
+    ("written", "group"),
+    [
+        ("There is a gas  leak", "safety"),
+        ("There is a gas\nleak", "safety"),
+        ("electric\u00a0shock!", "safety"),
+        ("ＬＡＷＹＥＲ", "legal_threat"),
+        ("my 𝐥𝐚𝐰𝐲𝐞𝐫", "legal_threat"),
+        ("my l\u200ba\u200bw\u200by\u200be\u200br", "legal_threat"),
+        ("my law\u00adyer", "legal_threat"),
+        ("kis\u0327isel verileri koruma kurulu", "legal_threat"),
+        ("محاـــمي", "legal_threat"),
+        ("YANGIN ÇIKTI", "safety"),
+        ("YANGIN VAR", "safety"),
+        ("MY CHILD IS INJURED", "safety"),
+    ],
+)
+def test_no_way_of_writing_hides_a_word_of_the_floor(written, group):
+    assert floor_hits(written) == (group,)
+
+
+@pytest.mark.parametrize("phrase", ["EMERGENCY  EXIT", "Lawyer\nfriendly", "POISON IVY", "poison ivy"])
+def test_an_everyday_phrase_stays_harmless_however_it_is_written(phrase):
+    assert floor_hits(phrase) == ()
+
+
+def test_a_tenants_own_words_are_found_in_capitals_and_over_line_breaks():
+    own = (("urgent", ("sızıntı var", "spill  in aisle")),)
+    assert floor_hits("SIZINTI VAR", own=own) == floor_hits("a Spill in\naisle 3", own=own) == ("urgent",)

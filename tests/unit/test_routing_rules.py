@@ -371,3 +371,14 @@ class TestMessagesWithoutWords:
         decision = decide(RoutingFacts(outcome="no_text", surface="dm", message_type="audio"), policy)
 
         assert decision.rule == "no_text"
+
+
+@pytest.mark.parametrize(("skill", "kept"), [("b2b", "b2b"), ("senior", None)])
+def test_below_the_threshold_a_rule_still_asks_for_its_skill_unless_it_is_the_seniors(skill, kept):
+    own = Rule(
+        name="own", because="Test.", when=RuleWhen(sentiment=("negative",)),
+        then=RuleThen(queue="senior", priority="P1", actions=("escalate_to_human",), skill=skill),
+    )  # fmt: skip
+    decision = decide(facts("negative", "complaint", score=0.6), replace(POLICY, rules=(own, *POLICY.rules)))
+
+    assert (decision.queue, decision.priority, decision.skill) == ("support", "P2", kept)

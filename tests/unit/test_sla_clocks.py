@@ -187,7 +187,6 @@ def test_a_tenant_may_switch_clocks_off(table):
     [
         ({"P1": {"first_answer_min": -1}}, "P1.first_answer_min"),
         ({"P5": {}}, "P5"),
-        ({"queue": {"seniors": {}}}, "queue.seniors"),
         ({"P1": {"first_answer_min": 60, "resolution_min": 30}}, "nobody resolves before"),
         ({"P1": {"first_answer_min": 10, "warn_before_min": 10}}, "warn from the start"),
         ({"P1": {"counts": "sometimes"}}, "counts"),

@@ -14,7 +14,7 @@ from routing.conditions import PlaybookRule
 from routing.facts import RoutingFacts, RoutingPolicy
 from routing.playbooks import policy_for
 from routing.policy_snapshot import count_unknown, policy_from_json, policy_to_json, take_snapshot
-from routing.replay import replay, verdict_of
+from routing.replay import replay
 from routing.rules import decide
 from routing.stored_facts import StoredInputsError, facts_from_json, facts_to_json
 
@@ -155,12 +155,24 @@ def test_a_policy_with_a_value_this_version_does_not_know_is_refused_without_quo
 def test_replay_says_nothing_of_the_same_and_shows_what_differs():
     policy = policy_for(tenant())
     facts = RoutingFacts("analyzed", "dm", sentiment="negative", score=0.9, intent="refund_request")
-    stored = verdict_of(decide(facts, policy))
+    stored = decide(facts, policy)
     assert replay(stored, facts, policy) == ()
     calm = policy_for(tenant(thresholds={"escalate": 0.95}))
     changed = {one.part: (one.stored, one.now) for one in replay(stored, facts, calm)}
     assert changed["priority"] == ("P1", "P2") and changed["queue"] == ("senior", "support")
     assert changed["actions"][0].startswith("escalate_to_human (pending)")
+
+
+def test_replay_compares_skill_tags_and_what_rules_on_trial_would_have_decided():
+    trial = {**OWN_RULE, "name": "on_trial", "dry_run": True, "when": {}}
+    policy = policy_for(tenant(rules=[trial]))
+    facts = RoutingFacts("analyzed", "dm", sentiment="negative", score=0.9, intent="refund_request")
+    made = decide(facts, policy)
+    stored = replace(made, skill="vip", tags=("late",), trials=())
+    changed = {one.part: (one.stored, one.now) for one in replay(stored, facts, policy)}
+    assert changed["skill"] == ("vip", "senior") and changed["tags"] == ("late", "none")
+    assert changed["dry_run"][0] == "none" and '"on_trial" would have decided' in changed["dry_run"][1]
+    assert replay(replace(made, actions=()), facts, policy, has_actions=False) == ()
 
 
 def test_a_playbook_rule_stays_one():

@@ -222,3 +222,118 @@ def test_two_rules_of_one_name_are_told():
     )
 
     assert "is a name that another rule of yours has" in problem(twice)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[actions.follow_up]\nenabled = true\ntexts = { en = "env:LEAK" }\n',
+        '[actions.follow_up]\nenabled = true\ntexts = { to = "env:LEAK" }\n',
+        '[actions.follow_up]\nurl = "env:LEAK"\n',
+        '[[rules]]\nname = "x"\nbecause = "env:LEAK"\n',
+        '[topics]\nsecret = "env:LEAK"\n',
+    ],
+)
+def test_the_environment_is_read_into_secrets_only(more):
+    with pytest.raises(TenantFileError, match="may not be read from the environment") as told:
+        parse(ACME + more, LEAK="https://LEAKED")
+    assert "LEAKED" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["EARSHOT_KEYS", "DATABASE_URL", "ANTHROPIC_API_KEY", "SECRET_KEY_FILE", "REDIS_PASSWORD"]
+)
+def test_no_file_asks_for_what_is_earshots_own(name):
+    with pytest.raises(TenantFileError, match="Earshot's own") as told:
+        parse(ACME.replace('"acme-secret"', f'"env:{name}"', 1), **{name: "LEAKED"})
+    assert "LEAKED" not in str(told.value)
+
+
+def test_every_secret_of_a_tenant_may_stand_in_the_environment():
+    text = (
+        ACME.replace('"acme-secret"', '["env:ONE", "env:TWO"]', 1).replace('"acme-verify"', '"env:THREE"', 1)
+        + '[actions.webhook]\nsecret = "env:FOUR"\n[[alerts]]\nto = "env:HOOK"\n'
+    )
+    config = parse(text, ONE="a" * 30, TWO="b" * 30, THREE="c", FOUR="d" * 30, HOOK="jsons://hook.example/x")
+    assert config.alerts[0].service == "jsons"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["slug = " + "[" * 50_000 + "]" * 50_000, ".".join("a" * 3_000) + " = 1", ACME + "[automation]\nmax_per_customer_per_day = " + "9" * 5_000],
+    ids=["brackets", "dots", "digits"],
+)  # fmt: skip
+def test_a_file_that_is_deep_or_endless_is_refused_in_words(text):
+    with pytest.raises(TenantFileError, match="nested too deeply"):
+        parse(text)
+
+
+@pytest.mark.parametrize("key", ["daily_usd", "monthly_usd"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e400"])
+def test_a_budget_without_an_end_is_no_budget(key, value):
+    with pytest.raises(TenantFileError, match=f"budget.{key}"):
+        parse(f"{ACME}[budget]\n{key} = {value}\n")
+
+
+OWN_QUEUE = ACME + '[queues.wholesale]\nabout = "Shops that buy from us."\n'
+
+
+def test_a_queue_of_the_tenants_own_has_its_own_targets_and_may_be_given_out_by_itself():
+    config = parse(
+        OWN_QUEUE + '[assignment]\nauto_assign = ["wholesale"]\n[sla.queue.wholesale.P2]\nfirst_answer_min = 7\n'
+    )
+
+    assert config.assignment.auto_assign == ("wholesale",)
+    assert config.sla.target_of("wholesale", "P2").first_answer_min == 7
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            '[assignment]\nauto_assign = ["support", "wholesail"]\n',
+            'assignment.auto_assign: there is no queue "wholesail"',
+        ),
+        ("[sla.queue.wholesail.P1]\nfirst_answer_min = 5\n", 'sla.queue.wholesail: there is no queue "wholesail"'),
+    ],
+)
+def test_a_queue_that_nobody_has_is_told_wherever_it_is_named(lines, told):
+    line = len(OWN_QUEUE.splitlines()) + (2 if "auto_assign" in lines else 1)
+
+    assert problem(OWN_QUEUE + lines) == f'acme.toml:{line}: {told}; the nearest is "wholesale"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("[sla.P1]\nfirst_anser_min = 5\n", "acme.toml:6: sla.P1.first_anser_min"),
+        ('[actions.follow_up]\nenabled = true\nurl = "https://10.0.0.5/x"\n', "acme.toml:7: actions.follow_up.url"),
+        ('[actions.follow_up.texts]\nen = "Hello {custmer_name}"\n', "acme.toml:6: actions.follow_up.texts.en"),
+    ],
+)
+def test_what_stands_in_a_table_of_a_table_is_told_with_its_line(lines, place):
+    head = 'slug = "acme"\nname = "Acme"\n[hours]\ntime_zone = "UTC"\n'
+
+    assert problem(head + lines).startswith(f"{place}: ")
+
+
+def test_one_word_where_a_list_belongs_is_told_with_how_lists_are_written():
+    told = problem(rules('when = { intent = "complaint" }', 'then = { queue = "sales", priority = "P2" }'))
+
+    assert told.startswith('acme.toml:9: rules.0.when.intent: rule "own": takes a list; put the value in brackets')
+
+
+def test_a_skill_has_one_word_and_the_old_ones_are_told_what_it_is():
+    then = 'then = { queue = "sales", priority = "P2", skill_wanted = "b2b" }'
+
+    assert 'rules.0.then: rule "own": skill_wanted is called skill; write skill = ' in problem(rules("when = {}", then))
+    assert "actions.assign.assignee: is no e-mail of an agent; for anybody with a skill write skill = " in problem(
+        ACME + '[actions.assign]\nassignee = "b2b"\n'
+    )
+    assert "actions.tag.skill: is for [actions.assign] only" in problem(ACME + '[actions.tag]\nskill = "b2b"\n')
+
+
+def test_an_assignment_names_an_agent_or_a_skill():
+    config = parse(ACME + '[actions.assign]\nassignee = "bo@acme.example"\nskill = "vip-sales"\n')
+
+    assert (config.actions["assign"].assignee, config.actions["assign"].skill) == ("bo@acme.example", "vip-sales")

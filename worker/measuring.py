@@ -1,0 +1,35 @@
+"""What an on-call person looks at: gauges of what waits, read from rows."""
+
+from routing.queues import QUEUES
+from store.backlog import count_actions, count_deliveries, count_old_doubts, count_unassigned
+from worker.deps import Deps
+from worker.metrics import (
+    ACTION_OVERDUE_SECONDS,
+    ACTIONS_OPEN,
+    ALERT_UNTOLD_SECONDS,
+    DELIVERIES_OPEN,
+    DOUBTS_TO_SETTLE,
+    UNASSIGNED,
+    UNASSIGNED_OLDEST_SECONDS,
+)
+
+# A tenant's own queues are one: their names are the tenant's business.
+OTHER = "other"
+
+
+def measure(deps: Deps) -> None:
+    """One look. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        actions, deliveries = count_actions(conn), count_deliveries(conn)
+        doubts, unassigned = count_old_doubts(conn), count_unassigned(conn)
+    for state in ("pending", "awaiting_approval", "sending", "uncertain"):
+        ACTIONS_OPEN.labels(state).set(getattr(actions, state))
+    DOUBTS_TO_SETTLE.set(doubts)
+    ACTION_OVERDUE_SECONDS.set(actions.overdue_s)
+    for state in ("waiting", "retrying", "failed"):
+        DELIVERIES_OPEN.labels(state).set(getattr(deliveries, state))
+    ALERT_UNTOLD_SECONDS.set(max(deliveries.oldest_s, deliveries.untold_s))
+    for queue in (*QUEUES, OTHER):
+        of_queue = [one for one in unassigned if (one.queue if one.queue in QUEUES else OTHER) == queue]
+        UNASSIGNED.labels(queue).set(sum(one.conversations for one in of_queue))
+        UNASSIGNED_OLDEST_SECONDS.labels(queue).set(max((one.oldest_s for one in of_queue), default=0.0))
