@@ -18,10 +18,9 @@ from config.topics import find_twin
 
 ENV_PREFIX = "env:"
 # Whoever writes a tenant's file is not always whoever runs Earshot: `texts = { en = "env:…" }` would tell any variable of the
-# machine to any customer. Secrets are never shown, and go to the service they belong to.
-_SECRETS = re.compile(
-    r"channels\[\d+\]\.(app_secret(\[\d+\])?|verify_token|access_token)|crm\.(token|client_secret|refresh_token)"
-    r"|alerts\[\d+\]\.to|actions\.\w+\.secret"
+# machine to any customer. So what is written to customers, agents or the model is written in the file itself.
+_WORDING = re.compile(
+    r"(actions\.\w+\.(texts|template)|topics|queues|floor|names)\b.*|rules\[\d+\]\.(because|name)|name"
 )
 _OWN_VARIABLES = frozenset(
     name + suffix
@@ -44,8 +43,8 @@ def _resolve_env(value: Any, environ: Mapping[str, str], *, path: str) -> Any:
         return [_resolve_env(item, environ, path=f"{path}[{number}]") for number, item in enumerate(value)]
     if isinstance(value, str) and value.startswith(ENV_PREFIX):
         name = value.removeprefix(ENV_PREFIX)
-        if not _SECRETS.fullmatch(path):
-            message = f"{path} may not be read from the environment: only secrets and the addresses of alerts may"
+        if _WORDING.fullmatch(path):
+            message = f"{path} may not be read from the environment: it is shown to people; write it in the file"
             raise TenantFileError(message)
         if name.upper() in _OWN_VARIABLES:
             message = f"{path} asks for {name}, which is Earshot's own; a tenant's secrets have variables of their own"
@@ -161,7 +160,7 @@ def _toml_problem(error: tomllib.TOMLDecodeError, *, source: str, text: str) -> 
 
 
 def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> TenantConfig:
-    """A checked TenantConfig from TOML text; `env:NAME` in place of a secret is read from `environ`.
+    """A checked TenantConfig from TOML text; `env:NAME` in place of a text is read from `environ`.
 
     Raises: TenantFileError with one line per problem: file, line, key, and what to do. No value is quoted.
     """

@@ -229,12 +229,11 @@ def test_two_rules_of_one_name_are_told():
     [
         '[actions.follow_up]\nenabled = true\ntexts = { en = "env:LEAK" }\n',
         '[actions.follow_up]\nenabled = true\ntexts = { to = "env:LEAK" }\n',
-        '[actions.follow_up]\nurl = "env:LEAK"\n',
         '[[rules]]\nname = "x"\nbecause = "env:LEAK"\n',
         '[topics]\nsecret = "env:LEAK"\n',
     ],
 )
-def test_the_environment_is_read_into_secrets_only(more):
+def test_nothing_of_the_environment_is_told_to_people(more):
     with pytest.raises(TenantFileError, match="may not be read from the environment") as told:
         parse(ACME + more, LEAK="https://LEAKED")
     assert "LEAKED" not in str(told.value)
