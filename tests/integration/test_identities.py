@@ -235,7 +235,7 @@ def test_words_of_nobody_are_judged_and_stand_in_a_queue_each_as_somebody_of_its
     assert owner.execute("SELECT DISTINCT queue, state FROM conversation").fetchall() == [("senior", "open")]
     owner.execute("UPDATE crm_state SET next_at = now()")
     flush_crm(deps, tenant_id=owner.execute("SELECT tenant_id FROM message").fetchone()[0])
-    assert owner.execute("SELECT DISTINCT error_code FROM crm_state").fetchall() == [("not_linked",)]
+    assert owner.execute("SELECT DISTINCT outcome FROM crm_search").fetchall() == [("nobody",)]
 
 
 def test_a_notice_that_comes_again_later_takes_nothing_from_the_numbers_new_owner(customers):
