@@ -43,7 +43,8 @@ def retract(client: CrmClient, events: Sequence[EmittedEvent]) -> dict[str, Outc
         of_kind = [event for event in events if event.kind == kind]
         there = _look_for(client, kind, [event for event in of_kind if event.event_id is None])
         ids = {event.key: event.event_id or there[event.key].event_id for event in of_kind if _is_known(event, there)}
-        outcomes |= {event.key: there.get(event.key) or Outcome(event.key) for event in of_kind if event.key not in ids}
+        # Not there, or gone with its contact.
+        outcomes |= {event.key: Outcome(event.key) for event in of_kind if event.key not in ids}
         keys = list(ids)
         for start in range(0, len(keys), BATCH):
             batch = keys[start : start + BATCH]

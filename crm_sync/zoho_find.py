@@ -119,7 +119,7 @@ def _is_exact(phone: str, written: str) -> bool:
     digits = re.sub(r"\D", "", written)
     if written.lstrip().startswith(("+", "00")):
         return digits.removeprefix("00") == phone
-    return digits == phone or phone.endswith(digits.removeprefix("0"))
+    return bool(digits) and (digits == phone or phone.endswith(digits.removeprefix("0")))
 
 
 def spellings(phone: str) -> set[str]:

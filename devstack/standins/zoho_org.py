@@ -25,10 +25,6 @@ class Record:
     tags: list[str] = field(default_factory=list[str])
     versions: list[tuple[float, dict[str, Any]]] = field(default_factory=list[tuple[float, dict[str, Any]]])
 
-    def remember(self) -> None:
-        """Keep the present values for the index."""
-        self.versions.append((time.monotonic(), dict(self.values)))
-
     def indexed(self, *, lag_s: float) -> dict[str, Any] | None:
         """The values that search knows; None while it does not know the record."""
         seen = [values for at, values in self.versions if at + lag_s <= time.monotonic()]
@@ -50,6 +46,8 @@ class Org:
     new_id: Callable[[], str]
     records: dict[str, dict[str, Record]] = field(default_factory=lambda: {module: {} for module in MODULES})
     fields: dict[str, Fields] = field(init=False)
+    # Record by unique value: (module, field, value in lower case) to id.
+    keys: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
 
     def __post_init__(self) -> None:
         """Fields get ids as records do."""
@@ -64,32 +62,30 @@ class Org:
 
     def find_unique(self, module: str, name: str, value: Any) -> Record | None:
         """The record that has this value of a unique field."""
-        wanted = str(value).lower()
-        return next(
-            (one for one in self.records[module].values() if str(one.values.get(name) or "").lower() == wanted), None
-        )
+        return self.records[module].get(self.keys.get((module, name, str(value).lower()), ""))
 
     def insert(self, module: str, values: dict[str, Any]) -> Record:
         """A new record. Raises: Refused."""
-        kept = self._checked(module, values, record=None, checked_uniques=self.fields[module].unique_names())
+        kept = self._checked(module, values, record=None)
         for name in self.fields[module].mandatory:
             if not kept.get(name):
                 raise missing(name)
         now = moment()
         record = Record(self.new_id(), {name: one for name, one in kept.items() if one is not None}, now, now)
-        record.remember()
         self.records[module][record.id] = record
+        self._remember(module, record, before={})
         return record
 
     def update(self, module: str, record: Record, values: dict[str, Any]) -> Record:
         """Raises: Refused, and nothing is changed then."""
-        kept = self._checked(module, values, record=record, checked_uniques=self.fields[module].unique_names())
+        kept = self._checked(module, values, record=record)
         for name in self.fields[module].mandatory:
             if name in kept and not kept[name]:
                 raise missing(name)
+        before = record.values
         record.values = {name: one for name, one in (record.values | kept).items() if one is not None}
         record.updated_at = moment()
-        record.remember()
+        self._remember(module, record, before=before)
         return record
 
     def upsert(self, module: str, values: dict[str, Any], check_fields: list[str]) -> tuple[Record, str, str | None]:
@@ -103,8 +99,7 @@ class Org:
 
     def delete(self, module: str, record_id: str) -> None:
         """With its notes. Raises: Refused when it is not there."""
-        self.get(module, record_id)
-        del self.records[module][record_id]
+        self._forget(module, self.get(module, record_id))
         if module == "Contacts":
             for note in [one for one in self.records["Notes"].values() if one.values["Parent_Id"]["id"] == record_id]:
                 del self.records["Notes"][note.id]
@@ -116,14 +111,25 @@ class Org:
             for one in self.records[module].values():
                 if (one.values.get(name) or {}).get("id") == loser:
                     one.values[name] = {"id": winner}
+        self._forget("Contacts", gone)
+        before = kept.values
         kept.values = gone.values | kept.values
         kept.tags += [tag for tag in gone.tags if tag not in kept.tags]
-        kept.remember()
-        del self.records["Contacts"][loser]
+        self._remember("Contacts", kept, before=before)
 
-    def _checked(
-        self, module: str, values: dict[str, Any], *, record: Record | None, checked_uniques: list[str]
-    ) -> dict[str, Any]:
+    def _remember(self, module: str, record: Record, *, before: dict[str, Any]) -> None:
+        record.versions.append((time.monotonic(), dict(record.values)))
+        for name in self.fields[module].unique_names():
+            self.keys.pop((module, name, str(before.get(name)).lower()), None)
+            if record.values.get(name):
+                self.keys[module, name, str(record.values[name]).lower()] = record.id
+
+    def _forget(self, module: str, record: Record) -> None:
+        del self.records[module][record.id]
+        for name in self.fields[module].unique_names():
+            self.keys.pop((module, name, str(record.values.get(name)).lower()), None)
+
+    def _checked(self, module: str, values: dict[str, Any], *, record: Record | None) -> dict[str, Any]:
         """Names that the module lacks are passed over in silence, as Zoho does."""
         fields = self.fields[module]
         kept = {name: value for name, value in values.items() if name in fields.known}
@@ -131,7 +137,7 @@ class Org:
             fields.check(name, value)
             if value and fields.known[name]["data_type"] == "lookup":
                 self.get(fields.known[name]["lookup"]["module"]["api_name"], value["id"], name=name)
-        for name in checked_uniques:
+        for name in fields.unique_names():
             owner = self.find_unique(module, name, kept[name]) if kept.get(name) else None
             if owner is not None and owner is not record:
                 raise Refused(400, "DUPLICATE_DATA", "duplicate data", api_name=name, id=owner.id)
