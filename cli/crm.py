@@ -9,7 +9,6 @@ from cli.main import add_data_argument
 from config.settings import SettingsError, load_settings
 from crm_sync.base import CrmError
 from crm_sync.registry import build_crm
-from devstack.providers import STANDIN_OF
 from store.db import act_for_tenant
 from store.tenants import find_crm_connection, find_tenant_id, mark_crm_provisioned
 
@@ -30,8 +29,9 @@ def run(options: argparse.Namespace) -> int:
     """Check or provision one tenant's CRM."""
     installation = find_installation(options.data)
     overrides: dict[str, str] = {"database_url": installation.database_url, "redis_url": "redis://unused"}
-    standins = installation.stack.get("standins", {})
-    overrides |= {name.lower(): standins[standin] for name, standin in STANDIN_OF.items() if standin in standins}
+    standin = installation.stack.get("standins", {}).get("hubspot")
+    if standin:
+        overrides["hubspot_api_url"] = standin
     with installation.system_transaction() as conn:
         tenant_id = find_tenant_id(conn, options.tenant)
         if tenant_id is None:

@@ -237,12 +237,16 @@ def test_without_the_right_an_administrator_gets_a_list(zoho: Zoho, portal: Zoho
     assert f"Contacts.earshot_last_summary: Multi-Line (Small); {where}" in report.missing
 
 
-def test_a_full_module_takes_what_fits_and_reports_the_rest(zoho: Zoho, portal: ZohoPortal) -> None:
-    others = [{"field_label": f"own_{number}", "data_type": "text"} for number in range(4)]
-    portal.post("settings/fields", {"fields": others}, module="Contacts")
+@pytest.mark.parametrize(("own", "created"), [(4, 6), (10, 0)])
+def test_a_full_module_takes_what_fits_and_reports_the_rest(
+    zoho: Zoho, portal: ZohoPortal, own: int, created: int
+) -> None:
+    for number in range(own):
+        others = [{"field_label": f"own_{number}", "data_type": "text"}]
+        portal.post("settings/fields", {"fields": others}, module="Contacts")
     report = zoho.provision()
-    assert len(report.created) == 6
-    assert len(report.missing) == 3
+    assert len(report.created) == created
+    assert len(report.missing) == len(FIELDS) - created
     assert all(line.endswith("(limit_exceeded)") for line in report.missing)
 
 
@@ -749,3 +753,105 @@ def test_the_accounts_server_may_be_down(portal: ZohoPortal, zoho: Zoho) -> None
     with pytest.raises(CrmError, match="^token_answer_not_json$") as caught:
         zoho.check()
     assert not caught.value.connection_broken
+
+
+def refusal(code: str, **details: Any) -> dict[str, Any]:
+    return {"code": code, "details": details, "message": f"about +{PHONE}", "status": "error"}
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_fields_refused_as_a_whole_are_listed_with_the_reason(zoho: Zoho, portal: ZohoPortal, status: int) -> None:
+    body = refusal("NO_PERMISSION") if status == 403 else refusal("LIMIT_EXCEEDED", limit=0)
+    portal.script(method="POST", path=FIELDS_PATH, status=status, body=body, times=20)
+    report = zoho.provision()
+    assert len(report.missing) == len(FIELDS)
+    assert all(line.endswith(f"({body['code'].lower()})") for line in report.missing)
+
+
+def test_trouble_while_making_fields_is_raised(zoho: Zoho, portal: ZohoPortal) -> None:
+    portal.script(method="POST", path=FIELDS_PATH, status=500, body=refusal("INTERNAL_ERROR"))
+    with pytest.raises(CrmError, match="^http_500$"):
+        zoho.provision()
+
+
+def test_an_account_that_shows_no_fields_is_not_believed(zoho: Zoho, portal: ZohoPortal) -> None:
+    portal.script(method="GET", path=FIELDS_PATH, status=200, body={"fields": []})
+    with pytest.raises(CrmError, match="^answer_incomplete$"):
+        zoho.provision()
+
+
+def test_a_customer_id_that_is_not_unique_is_reported_and_not_used(zoho: Zoho, portal: ZohoPortal) -> None:
+    key = {"field_label": "earshot_customer_id", "data_type": "text"}
+    portal.post("settings/fields", {"fields": [key]}, module="Contacts")
+    [line] = zoho.provision().missing
+    assert line.endswith(
+        "do not allow duplicate values; Setup > Customization > Modules and Fields > Contacts (not_unique)"
+    )
+    record_id = portal.add_contact(phone="+1")
+    assert zoho.write([write_of(record_id)])[0].error is None
+    assert "earshot_customer_id" not in portal.card(record_id)
+
+
+def test_tags_that_never_were_are_no_obstacle_and_trouble_with_tags_is_raised(
+    zoho: Zoho, portal: ZohoPortal, contact: str
+) -> None:
+    clear = [StateWrite("customer-1", contact, None)]
+    portal.script(
+        path="/crm/v8/Contacts/actions/remove_tags", status=400, body=refusal("INVALID_DATA", api_name="name")
+    )
+    assert zoho.write(clear)[0].error is None
+    portal.script(path="/crm/v8/Contacts/actions/remove_tags", status=500, body=refusal("INTERNAL_ERROR"))
+    with pytest.raises(CrmError, match="^http_500$"):
+        zoho.write(clear)
+
+
+def test_a_search_that_zoho_refuses_is_its_customers_alone(zoho: Zoho, portal: ZohoPortal) -> None:
+    search = "/crm/v8/Contacts/search"
+    both = refusal("INVALID_QUERY", reason=f"+{PHONE}")
+    # Together, then the first alone, then the second; then the first by its digits.
+    for status, body in ((400, both), (204, None), (400, both), (204, None)):
+        portal.script(path=search, status=status, body=body)
+    found = zoho.find([customer(1, "905550000000"), customer(2, PHONE)])
+    assert [one.error and one.error.code for one in found] == [None, "invalid_query"]
+
+
+def test_a_search_by_digits_that_zoho_refuses_is_its_customers_alone(zoho: Zoho, portal: ZohoPortal) -> None:
+    search = "/crm/v8/Contacts/search"
+    portal.script(path=search, status=204)
+    portal.script(path=search, status=400, body=refusal("INVALID_DATA", param_name="phone"))
+    found = zoho.find([customer(1, "99"), customer(2, PHONE)])
+    assert [one.error and one.error.code for one in found] == ["invalid_data", None]
+    portal.script(path=search, status=204)
+    portal.script(path=search, status=500, body=refusal("INTERNAL_ERROR"))
+    with pytest.raises(CrmError, match="^http_500$"):
+        zoho.find([customer(1, PHONE)])
+
+
+def test_a_limit_while_a_note_is_written_is_raised_as_it_is(zoho: Zoho, portal: ZohoPortal, contact: str) -> None:
+    portal.script(method="POST", path="/crm/v8/Notes", status=429, body=refusal("TOO_MANY_REQUESTS"))
+    with pytest.raises(CrmError, match="^rate_limit_concurrency$") as caught:
+        zoho.emit([replace(NOTE, record_id=contact, may_exist=False)])
+    assert not caught.value.uncertain
+
+
+def test_trouble_while_looking_for_a_note_is_raised(zoho: Zoho, portal: ZohoPortal, contact: str) -> None:
+    portal.script(path=f"/crm/v8/Contacts/{contact}/Notes", status=500, body=refusal("INTERNAL_ERROR"))
+    with pytest.raises(CrmError, match="^http_500$"):
+        zoho.emit([replace(NOTE, record_id=contact)])
+    assert portal.all_events() == 0
+
+
+def test_a_note_that_may_not_be_deleted_is_said_so(zoho: Zoho, portal: ZohoPortal, contact: str) -> None:
+    body = {"data": [refusal("NO_PERMISSION", id="1")]}
+    portal.script(method="DELETE", path="/crm/v8/Notes", status=400, body=body)
+    [outcome] = zoho.retract([EmittedEvent(NOTE.key, contact, "note", "1")])
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.permanent) == ("no_permission", True)
+
+
+def test_values_of_any_kind_are_read_as_text(zoho: Zoho, portal: ZohoPortal) -> None:
+    record = {"id": "1", "A": True, "B": ["x", {"name": "y", "id": "2"}], "C": 1.5, "D": [], "E": ""}
+    portal.script(path="/crm/v8/coql", status=200, body={"data": [record]})
+    assert zoho.read_fields(["1"], ("A", "B", "C", "D", "E")) == {
+        "1": {"A": "true", "B": "x; y", "C": "1.5", "D": None, "E": None}
+    }
