@@ -32,12 +32,11 @@ from crm_sync.zoho_answers import DUPLICATE, SCOPE_MISMATCH, CreditsLeft, change
 from crm_sync.zoho_events import emit, retract
 from crm_sync.zoho_fields import API, BATCH, CONTACTS, CUSTOMER_KEY, FIELDS, contact_of, credits_of, label_values
 from crm_sync.zoho_find import by_customer_key, find
+from crm_sync.zoho_known_fields import SHARED
 from crm_sync.zoho_provision import provision, read_fields, usable_names
 from crm_sync.zoho_queries import ask, one_of
 from crm_sync.zoho_tags import change_tags
 
-# An administrator may delete a field of ours, and Zoho passes over the values of fields that it lacks without a word.
-FIELDS_KNOWN_S = 300.0
 _COLUMN = re.compile(r"[A-Za-z]\w{0,63}(\.[A-Za-z]\w{0,63})?")
 _PROBES: dict[str, tuple[str, dict[str, str]]] = {
     "ZohoCRM.settings.fields.READ": (f"{API}/settings/fields", {"module": "Contacts"}),
@@ -49,7 +48,10 @@ _PROBES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 class Zoho:
-    """One account. dc: its data centre. default_region: the tenant's country, to read numbers that lack a country code."""
+    """One account. dc: its data centre. default_region: the tenant's country, to read numbers that lack a country code.
+
+    account: a text that is this account's alone.
+    """
 
     kind = "zoho"
     # Edition Standard. The edition Free has a tenth of it, and Zoho tells what is left once half is used.
@@ -62,6 +64,7 @@ class Zoho:
         *,
         tokens: TokenSource,
         dc: str,
+        account: str,
         base_url: str | None = None,
         send_summary: bool = True,
         default_region: str | None = None,
@@ -71,8 +74,7 @@ class Zoho:
     ) -> None:
         self._send_summary = send_summary
         self._default_region = default_region
-        self._usable: tuple[float, frozenset[str]] | None = None
-        self._provision_tried = False
+        self._account = account
         credits_left = CreditsLeft()
         self._client = CrmClient(
             base_url,
@@ -109,7 +111,7 @@ class Zoho:
 
     def provision(self, *, dry_run: bool = False) -> ProvisionReport:
         """Create our fields where they are missing. What Earshot may not make is reported, ready to be made by hand."""
-        self._usable = None
+        SHARED.forget(self._account)
         return provision(self._client, dry_run=dry_run)
 
     def find(self, customers: list[CustomerRef]) -> list[Found]:
@@ -172,15 +174,13 @@ class Zoho:
 
     def _usable_fields(self) -> frozenset[str]:
         """Those of our fields that labels can be written to, made first where they may be."""
-        now = time.monotonic()
-        if self._usable and now < self._usable[0]:
-            return self._usable[1]
-        usable = usable_names(read_fields(self._client))
-        if len(usable) < len(FIELDS) and not self._provision_tried:
-            self._provision_tried = True
-            provision(self._client)
+        usable = SHARED.find(self._account)
+        if usable is None:
             usable = usable_names(read_fields(self._client))
-        self._usable = (now + FIELDS_KNOWN_S, usable)
+            if len(usable) < len(FIELDS):
+                provision(self._client)
+                usable = usable_names(read_fields(self._client))
+            SHARED.keep(self._account, usable)
         return usable
 
     def _create(self, customers: Sequence[CustomerRef]) -> list[Found]:

@@ -17,8 +17,8 @@ from crm_sync.zoho_answers import has_more, rows
 from crm_sync.zoho_fields import CONTACTS, CUSTOMER_KEY
 from crm_sync.zoho_queries import MAX_VALUES, ask, one_of
 
-# Each has up to a dozen spellings in two criteria, and an address holds a few thousand characters.
-SEARCH_CUSTOMERS = 4
+# Each has up to a dozen spellings in two criteria; addresses of requests and lists of values have their limits.
+SEARCH_CUSTOMERS = 3
 _PHONES = ("Mobile", "Phone", "Home_Phone", "Other_Phone")
 _EMAILS = ("Email", "Secondary_Email")
 _SHOWN = ",".join(["id", *_PHONES, *_EMAILS])

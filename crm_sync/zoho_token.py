@@ -1,5 +1,6 @@
 """Access tokens of Zoho: where each data centre gives them, and what its refusals mean."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -19,6 +20,12 @@ def data_centre(credentials: Mapping[str, str]) -> str:
     if dc not in DATA_CENTRES:
         raise CrmError("data_centre_unknown:use_" + "_or_".join(DATA_CENTRES), permanent=False, connection_broken=True)
     return dc
+
+
+def account_of(credentials: Mapping[str, str]) -> str:
+    """What tells the account of these credentials from others, without telling them. Raises: KeyError where one is missing."""
+    parts = [credentials[name] for name in ("dc", "client_id", "refresh_token")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def fetch_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:

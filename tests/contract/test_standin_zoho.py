@@ -92,6 +92,14 @@ def test_a_refresh_token_gives_access_for_an_hour_and_the_address_of_the_api(acc
     assert (answer["expires_in"], answer["token_type"], answer["api_domain"]) == (3600, "Bearer", standins["zoho"])
 
 
+def test_what_was_received_shows_no_credentials(account):
+    account.token(client_secret="very-secret")
+    received = account.http.get("/_received").text
+    assert "client_secret=[redacted]" in received
+    assert "very-secret" not in received
+    assert account.refresh_token not in received
+
+
 def test_the_eleventh_token_within_ten_minutes_is_refused(account):
     assert [account.token().status_code for _ in range(9)] == [200] * 9
     refused = account.token()

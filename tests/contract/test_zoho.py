@@ -16,6 +16,7 @@ from crm_sync.registry import build_crm, fetch_token
 from crm_sync.zoho import Zoho
 from crm_sync.zoho_fields import FIELDS, MAX_NOTE_CHARS, MAX_SUMMARY_CHARS, note_of, reference, task_of
 from crm_sync.zoho_find import spellings
+from crm_sync.zoho_known_fields import KnownFields
 from crm_sync.zoho_queries import quoted
 from crm_sync.zoho_token import DATA_CENTRES, accounts_url
 from tests.crm_portals.zoho import ZohoPortal
@@ -279,6 +280,25 @@ def test_a_deleted_field_is_made_again_by_the_next_connection(
     assert portal.card(contact)["earshot_topics"] == "shipping; refund"
 
 
+def test_workers_of_one_account_read_its_fields_once_in_a_while(
+    zoho: Zoho, portal: ZohoPortal, contact: str, settings: Settings
+) -> None:
+    portal.http.delete("/_received")
+    for _ in range(3):
+        build_crm("zoho", portal.credentials, settings=settings).write([write_of(contact)])
+    assert paths(portal, "GET") == [FIELDS_PATH]
+
+
+def test_fields_are_known_for_five_minutes_each_accounts_own() -> None:
+    now = [0.0]
+    known = KnownFields(clock=lambda: now[0])
+    known.keep("one", frozenset({"a"}))
+    now[0] = 299.0
+    assert (known.find("one"), known.find("two")) == (frozenset({"a"}), None)
+    now[0] = 300.0
+    assert known.find("one") is None
+
+
 # Without fields
 
 
@@ -515,7 +535,7 @@ def test_a_flood_of_duplicates_hides_nobody(zoho: Zoho, portal: ZohoPortal) -> N
 def test_criteria_stay_within_zohos_limits(zoho: Zoho, portal: ZohoPortal) -> None:
     zoho.find([customer(number, f"521551234{number:04}", emails=(f"{number}@example.com",)) for number in range(20)])
     searches = [one["path"] for one in portal.requests() if "criteria=" in one["path"]]
-    assert len(searches) == 5
+    assert len(searches) == 7
     assert all(len(path) < 6000 for path in searches)
 
 
