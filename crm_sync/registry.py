@@ -46,8 +46,31 @@ def _hubspot(connecting: Connecting) -> Crm:
     )
 
 
+def _zoho(connecting: Connecting) -> Crm:
+    from crm_sync.zoho import Zoho
+    from crm_sync.zoho_token import account_of, data_centre
+
+    return Zoho(
+        tokens=connecting.tokens,
+        dc=data_centre(connecting.credentials),
+        account=account_of(connecting.credentials),
+        base_url=connecting.settings.zoho_api_url,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
+    )
+
+
+def _zoho_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.zoho_token import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 ADAPTERS: dict[str, Adapter] = {
     "hubspot": Adapter(_hubspot),
+    "zoho": Adapter(_zoho, _zoho_token),
 }
 
 

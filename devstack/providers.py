@@ -14,8 +14,10 @@ STANDIN_OF = {
     "GRAPH_API_URL": "graph",
     "INSTAGRAM_API_URL": "graph",
     "HUBSPOT_API_URL": "hubspot",
+    "ZOHO_API_URL": "zoho",
+    "ZOHO_ACCOUNTS_URL": "zoho",
 }
-STANDINS = ("anthropic", "graph", "hubspot")
+STANDINS = ("anthropic", "graph", "hubspot", "zoho")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,21 @@ DOCUMENTS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }
 
+# Zoho's documents describe what these requests send by what is answered, down to ids and times that do not exist yet. What a
+# request must hold is said by its reference: by document and schema.
+_REQUIRED_OF_REQUESTS = {
+    "zoho_v8_fields.json": {
+        "fields": ["field_label", "data_type"],
+        "textarea": ["type"],
+        "pick_list_values": ["display_value", "actual_value"],
+    },
+    "zoho_v8_notes.json": {"Note": ["Note_Content", "Parent_Id"], "modules__Minified_Module": ["api_name"]},
+    "zoho_v8_tags.json": {"Tag": ["name"], "Existing_Tag": ["name"]},
+}
+
+# Needed for deleting, but Zoho's document wants it of a list too.
+_OPTIONAL_PARAMETERS = {"zoho_v8_notes.json": ("ids",)}
+
 
 class _Received:
     """A line of `/_received`, as openapi-core wants a request."""
@@ -72,6 +87,11 @@ def _document(name: str) -> OpenAPI:
     document = json.loads((Path(FOLDER) / name).read_text(encoding="utf-8"))
     # Paths are compared from the first slash; credentials are redacted in what a stand-in shows.
     document["servers"] = [{"url": ""}]
+    schemas = document.get("components", {}).get("schemas", {})
+    for schema, parts in _REQUIRED_OF_REQUESTS.get(name, {}).items():
+        schemas[schema]["required"] = parts
+    for parameter in _OPTIONAL_PARAMETERS.get(name, ()):
+        document["components"]["parameters"][parameter]["required"] = False
     return OpenAPI.from_dict(_without_security(document))
 
 
