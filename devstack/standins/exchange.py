@@ -48,8 +48,16 @@ class Request:
             "method": self.method,
             "path": self.path + ("?" + urlencode(query, safe="[],:") if query else ""),
             "headers": {name: REDACTED if name in SECRET_HEADERS else value for name, value in self.headers.items()},
-            "body": self.body.decode(errors="replace"),
+            "body": self._body_without_secrets(),
         }
+
+    def _body_without_secrets(self) -> str:
+        """A form is how access tokens are asked for, with the secrets in it."""
+        text = self.body.decode(errors="replace")
+        if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return text
+        form = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in form], safe="[]")
 
 
 @dataclass(frozen=True)
