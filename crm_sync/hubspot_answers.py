@@ -11,7 +11,7 @@ from typing import Any
 
 from crm_sync.base import FIELD_MISSING, RECORD_NOT_FOUND, CrmError
 from crm_sync.client import as_object, as_objects, rate_limited, safe_code
-from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY
+from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY, FIELDS
 from crm_sync.metering import Usage
 
 MISSING_SCOPES = "missing_scopes"
@@ -20,7 +20,8 @@ VALUE_TAKEN = "value_taken:"
 # HubSpot sends no Retry-After with a 429, but names the limit. The daily one comes back at the portal's midnight.
 _LIMIT_WAITS_S = {"secondly": 1.0, "ten_secondly_rolling": 10.0, "daily": 3600.0}
 _PERMANENT_CATEGORIES = {"validation_error", "conflict", "bad_request", "invalid_parameter"}
-_OUR_FIELD = re.compile(r"\bearshot_[a-z0-9_]{1,60}\b")
+# Our very names: a message may quote a customer, and a code holds none of that.
+_OUR_FIELD = re.compile(rf"\b(?:{'|'.join(sorted({one['name'] for listed in FIELDS.values() for one in listed}))})\b")
 _SCOPE = re.compile(r"[a-z][a-z0-9._-]{2,80}")
 
 

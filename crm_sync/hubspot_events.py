@@ -75,12 +75,14 @@ class Events:
         if new:
             made = self._records.upsert(object_type, key_property=EVENT_KEY, properties=new)
             results |= dict(zip(new, made, strict=True))
-        return [self._link(object_type, event, results[event.key]) for event in events]
+        # Upsert can't hang them on their contacts. What a batch does not link is linked alone, to learn why.
+        contacts = {result["id"]: event.record_id for event in events if isinstance(result := results[event.key], dict)}
+        linked = self._records.link_many(object_type, contacts) if contacts else set[str]()
+        return [self._link(object_type, event, results[event.key], linked) for event in events]
 
-    def _link(self, object_type: str, event: CrmEvent, result: Result) -> Outcome:
-        """Hang it on its contact, which upsert can't do."""
-        if isinstance(result, CrmError):
-            return Outcome(event.key, result)
+    def _link(self, object_type: str, event: CrmEvent, result: Result, linked: set[str]) -> Outcome:
+        if isinstance(result, CrmError) or result["id"] in linked:
+            return _outcome(event.key, result)
         try:
             self._records.link(object_type, result["id"], contact_id=event.record_id)
         except CrmError as error:

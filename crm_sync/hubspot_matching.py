@@ -29,7 +29,9 @@ def searches(customers: Sequence[CustomerRef]) -> list[dict[str, Any]]:
 
 def match(customer: CustomerRef, contacts: dict[str, dict[str, Any]], *, region: str | None) -> Found:
     """Search gives candidates: only a contact that really bears the number or the address counts."""
-    marks = {record_id: _matched_on(customer, properties, region) for record_id, properties in contacts.items()}
+    marks: dict[str, MatchedOn | None] = {
+        record_id: _matched_on(customer, properties, region) for record_id, properties in contacts.items()
+    }
     candidates = [Candidate(record_id, mark) for record_id, mark in marks.items() if mark is not None]
     return Found(customer.customer_id, tuple(candidates))
 

@@ -95,6 +95,18 @@ class Records:
         path = f"{OBJECTS}/{object_type}/{object_id}/associations/default/contacts/{contact_id}"
         self._client.request("PUT", path, idempotent=True)
 
+    def link_many(self, object_type: str, contacts: Mapping[str, str]) -> set[str]:
+        """Hang notes or tasks on contacts: contact by id of the note. Returns those that hang there now, at most BATCH."""
+        inputs = [{"from": {"id": one}, "to": {"id": contact_id}} for one, contact_id in contacts.items()]
+        path = f"{_ASSOCIATIONS}/{object_type}/contacts/batch/associate/default"
+        try:
+            answer = self._client.post(path, {"inputs": inputs}, idempotent=True)
+        except CrmError as error:
+            if not error.permanent:
+                raise
+            return set()
+        return {str(as_object(one.get("from")).get("id")) for one in as_objects(answer.get("results"))}
+
     def linked(self, contact_ids: Sequence[str], object_type: str) -> dict[str, list[str]]:
         """Ids of the notes or tasks by contact; a contact that has none, or is gone, is left out."""
         found: dict[str, list[str]] = {}

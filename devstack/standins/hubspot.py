@@ -72,7 +72,8 @@ class HubSpot(CrmStandIn):
         portal = self._portals.of(account)
         if match := _PROPERTIES.match(request.path):
             if request.method != "GET" and not self.conditions.may_provision:
-                raise missing_scope(f"crm.schemas.{match[1]}.write")
+                # Notes and tasks go with the contacts' scopes.
+                raise missing_scope(f"crm.schemas.{'companies' if match[1] == 'companies' else 'contacts'}.write")
             properties = portal.properties[known_kind(match[1])]
             status, body = answer_properties(properties, request.method, match[2] or "", request.json_object())
             return Answer(body, status)

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from devstack.standins.exchange import Answer
-from devstack.standins.hubspot_errors import invalid, no_such_path
+from devstack.standins.hubspot_errors import Refused, invalid, no_such_path
 from devstack.standins.hubspot_portal import KINDS, Portal
 
 _BATCH = re.compile(r"^/crm/associations/2026-09/([a-z]+)/([a-z]+)/batch/(read|associate/default)$")
@@ -24,6 +24,8 @@ LINK_TYPES = {
     ("companies", "tasks"): (191,),
 }
 PAGE = 500
+# A record as the end of a link: type and id.
+_End = tuple[str, str]
 MAX_INPUTS = 1000
 
 
@@ -82,10 +84,22 @@ def answer_link_batch(portal: Portal, method: str, path: str, body: dict[str, An
     try:
         if match[3] == "read":
             return _read(portal, kind, other_kind, inputs)
-        made = [_link(portal, (kind, one["from"]["id"]), (other_kind, one["to"]["id"])) for one in inputs]
+        return _make(portal, [((kind, str(one["from"]["id"])), (other_kind, str(one["to"]["id"]))) for one in inputs])
     except (KeyError, TypeError):
         raise invalid("Some required fields were not set") from None
-    return Answer({"status": "COMPLETE", "results": made})
+
+
+def _make(portal: Portal, pairs: list[tuple[_End, _End]]) -> Answer:
+    """What can't be linked is an error beside the results."""
+    results: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    for one, other in pairs:
+        try:
+            results.append(_link(portal, one, other))
+        except Refused as refused:
+            errors.append(refused.item())
+    answer: dict[str, Any] = {"status": "COMPLETE", "results": results}
+    return Answer({**answer, "numErrors": len(errors), "errors": errors}, 207) if errors else Answer(answer)
 
 
 def _read(portal: Portal, kind: str, other_kind: str, inputs: list[dict[str, Any]]) -> Answer:
@@ -115,9 +129,9 @@ def _listed(portal: Portal, kind: str, object_id: str, other_kind: str) -> list[
     return [{"toObjectId": one, "associationTypes": types} for one in portal.linked(kind, object_id, other_kind)]
 
 
-def _link(portal: Portal, one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]:
+def _link(portal: Portal, one: _End, other: _End) -> dict[str, Any]:
     (kind, object_id), (other_kind, other_id) = one, other
-    portal.link(kind, str(object_id), known_kind(other_kind), str(other_id))
+    portal.link(kind, object_id, known_kind(other_kind), other_id)
     spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": _type_between(kind, other_kind)}
     return {"from": {"id": object_id}, "to": {"id": other_id}, "associationSpec": spec}
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import zlib
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,7 +32,7 @@ class Tokens:
         if not conditions.refresh_tokens_work:
             return _refuse("BAD_REFRESH_TOKEN", "missing or invalid refresh token", "invalid_grant")
         life_s = LIFE_S if conditions.token_life_s is None else conditions.token_life_s
-        value = f"access-{next(self._numbers)}-of-{hash(form['refresh_token']) & 0xFFFFFFFF:08x}"
+        value = f"access-{next(self._numbers)}-of-{zlib.crc32(form['refresh_token'].encode()):08x}"
         self._given[value] = (form["refresh_token"], time.monotonic() + life_s)
         body: dict[str, Any] = {
             "token_type": "bearer",

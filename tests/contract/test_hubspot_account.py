@@ -370,6 +370,21 @@ def test_events_tell_their_id_and_are_taken_back_by_id_or_by_key(portal, hubspot
     assert hubspot.retract([]) == []
 
 
+def test_a_hundred_notes_fit_into_ten_seconds(portal, hubspot, contact):
+    gone = replace(NOTE, key="gone", record_id="999999")
+    notes = [replace(NOTE, key=f"k{number}", record_id=contact) for number in range(99)]
+    outcomes = hubspot.emit([*notes, gone])
+    assert codes(outcomes) == [None] * 99 + ["record_not_found"]
+    assert len([one for one in portal.requests() if "/properties/" not in one["path"]]) <= 5
+    assert len(portal.post("/crm/associations/2026-09/contacts/notes/batch/read", {"inputs": [{"id": contact}]})["results"][0]["to"]) == 99  # fmt: skip
+
+
+def test_words_of_a_customer_are_in_no_code(portal, hubspot, contact):
+    message = 'Property "earshot_905551112233" does not exist'
+    portal.script(path="/crm/objects/2026-09/contacts/batch/update", status=400, body={"category": "VALIDATION_ERROR", "message": message})  # fmt: skip
+    assert codes(hubspot.write([write_of(contact)])) == ["validation_error"]
+
+
 def test_an_event_that_was_never_tried_is_written_without_looking_for_it(portal, hubspot, contact):
     assert codes(hubspot.emit([replace(NOTE, record_id=contact, may_exist=False)])) == [None]
     assert asked(portal, "/notes/batch/read") == 0
