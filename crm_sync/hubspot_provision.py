@@ -18,7 +18,7 @@ _PLACES = {"contacts": "Contact properties", "notes": "Note properties", "tasks"
 
 @dataclass(frozen=True)
 class _Survey:
-    """What became of the properties of one object type. missing: why, by name; unusable: those that can't be written."""
+    """What became of the properties of one object type. missing: why, by name; unusable: known not to take our values."""
 
     created: tuple[str, ...]
     present: tuple[str, ...]
@@ -80,8 +80,10 @@ def _survey(client: CrmClient, object_type: str, *, dry_run: bool) -> _Survey:
     names = [str(one["name"]) for one in FIELDS[object_type]]
     reasons: dict[str, str] = {}
     before: dict[str, dict[str, Any]] = {}
+    is_known = False
     try:
         before = after = _properties(client, object_type)
+        is_known = True
         if not dry_run and not set(before).issuperset(names):
             absent = [one for one in FIELDS[object_type] if one["name"] not in before]
             reasons = _create(client, object_type, absent)
@@ -93,11 +95,13 @@ def _survey(client: CrmClient, object_type: str, *, dry_run: bool) -> _Survey:
         reasons = dict.fromkeys(names, error.code)
     wrong = {one["name"]: why for one in FIELDS[object_type] if (why := _difference(one, after.get(one["name"], {})))}
     not_there = {name: reasons.get(name, "not_created") for name in names if name not in after}
+    unusable = {*not_there, *(name for name, why in wrong.items() if not why.startswith("option_missing"))}
     return _Survey(
         created=tuple(name for name in names if name in after and name not in before),
         present=tuple(name for name in names if name in before and name not in wrong),
         missing=not_there | wrong,
-        unusable=frozenset(not_there) | {name for name, why in wrong.items() if not why.startswith("option_missing")},
+        # Who may not look may still write: the administrator may have made them all.
+        unusable=frozenset(unusable if is_known else ()),
     )
 
 
@@ -123,7 +127,7 @@ def _how_to_make(object_type: str, wanted: dict[str, Any]) -> str:
     kind = widget.get(wanted["fieldType"], wanted["fieldType"])
     options = "".join(f', option "{one["value"]}"' for one in wanted.get("options", ()))
     unique = ", unique values required" if wanted.get("hasUniqueValue") else ""
-    where = f"Settings > Data Management > Properties > {_PLACES[object_type]} > Create property"
+    where = f"Settings > Properties > {_PLACES[object_type]} > Create property"
     return f'{where}, group "{GROUP["label"]}", label "{wanted["label"]}", {kind}{options}{unique}'
 
 

@@ -39,9 +39,10 @@ class Records:
     ) -> list[dict[str, Any]]:
         """Those that are there, by id or by a unique property, in any order. This is no search: it sees what was just written."""
         found: list[dict[str, Any]] = []
-        for start in range(0, len(ids), BATCH):
+        once = list(dict.fromkeys(ids))
+        for start in range(0, len(once), BATCH):
             request: dict[str, Any] = {
-                "inputs": [{"id": one} for one in ids[start : start + BATCH]],
+                "inputs": [{"id": one} for one in once[start : start + BATCH]],
                 "properties": properties,
                 "propertiesWithHistory": [],
             }

@@ -123,6 +123,18 @@ def test_without_rights_every_label_says_so_and_nobody_is_asked_again_at_each_wr
     assert asked(portal, "/batch/update") == 1
 
 
+def test_properties_that_may_not_be_looked_at_are_written_all_the_same(portal, connect, contact):
+    detail = {"context": {"requiredGranularScopes": ["crm.schemas.contacts.read"]}}
+    body = {"category": "MISSING_SCOPES", "errors": [detail]}
+    portal.script(method="GET", path="/crm/properties/", times=3, status=403, body=body)
+    hubspot = connect(portal)
+    assert hubspot.provision().present == ()
+    assert codes(hubspot.write([write_of(contact)])) == [None]
+    [note] = hubspot.emit([replace(NOTE, record_id=contact)])
+    assert "Earshot " not in portal.events(contact)[0]
+    assert note.error is None
+
+
 def test_without_rights_the_report_is_a_checklist(portal, hubspot):
     portal.conditions(may_provision=False)
     report = hubspot.provision()
