@@ -14,9 +14,6 @@ class HighValue(TenantPart):
     is_one_of: tuple[str, ...] = Field(min_length=1)
 
 
-_APP = ("client_id", "client_secret", "refresh_token")
-
-
 class CrmConfig(TenantPart):
     """The tenant's CRM and its credentials."""
 
@@ -40,8 +37,6 @@ class CrmConfig(TenantPart):
             "salesforce": ("domain", "client_id", "client_secret"),
             "zoho": ("dc", "client_id", "client_secret", "refresh_token"),
         }[self.kind]
-        if self.kind == "hubspot" and self.token is None and any(getattr(self, name) is not None for name in _APP):
-            needed = _APP
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
             message = f'kind = "{self.kind}" needs {", ".join(missing)}'
