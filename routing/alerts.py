@@ -37,6 +37,7 @@ KINDS: Mapping[str, AlertKind] = {
     "webhooks_disabled": AlertKind("critical", None, "Webhooks of a channel account are switched off"),
     "token_dead": AlertKind("critical", None, "A channel account's token is dead"),
     "token_expiring": AlertKind("warning", None, "A channel account's token expires soon"),
+    "crm_paused": AlertKind("critical", None, "The CRM gets nothing until its connection is repaired"),
     "sends_blocked": AlertKind("critical", None, "Sending is blocked for a channel account"),
 }
 DIGEST_LINES = 10

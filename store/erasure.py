@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from channels.base import MessageErasure
+from store.crm_events import forget_events
 from store.db import Connection
 from store.edits import look_again
 from store.examples import forget_examples
@@ -63,6 +64,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
     _forget_words(conn, ids)
     forget_examples(conn, tenant_id, ids)
     forget_answers(conn, ids)
+    forget_events(conn, ids)
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     started = _judge_bursts_anew(conn, tenant_id, erased)

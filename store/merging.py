@@ -1,5 +1,6 @@
 """Two customers that turned out to be one person: everything of the younger record moves to the older one."""
 
+from store.crm_searches import look_again
 from store.db import Connection
 from store.sla_clocks import move_clocks
 from store.work_merging import merge_work
@@ -135,13 +136,18 @@ def _merge_crm_rows(conn: Connection, tenant_id: int, *, keep: str, gone: str) -
         """,
         (keep, gone, keep),
     )
+    conn.execute("UPDATE crm_write SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     dirty = conn.execute("DELETE FROM crm_state WHERE customer_id = %s", (gone,)).rowcount
     if dirty:
         conn.execute(
             """
-            INSERT INTO crm_state AS s (customer_id, tenant_id, next_at)
-            VALUES (%s, %s, now())
-            ON CONFLICT (customer_id) DO UPDATE SET version = s.version + 1, next_at = now()
+            INSERT INTO crm_state AS s (customer_id, tenant_id, next_at, because)
+            VALUES (%s, %s, now(), 'merge')
+            ON CONFLICT (customer_id) DO UPDATE SET
+                version = s.version + 1, next_at = now(), because = 'merge', is_bulk = false, written_hash = NULL
             """,
             (keep, tenant_id),
         )
+    # Linked by now, or looked for with the marks of both. A card that nobody has any more is cleared (crm_forget_customer).
+    conn.execute("DELETE FROM crm_search WHERE customer_id = ANY(%s::uuid[])", ([keep, gone],))
+    look_again(conn, tenant_id, keep)

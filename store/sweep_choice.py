@@ -11,7 +11,8 @@ CACHE_WARM_MIN = 55
 
 
 def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customers: int) -> list[tuple[str, str]]:
-    """(message_id, customer_id) of what a sweep judges: customers who are high-value first, then those who write most.
+    """(message_id, customer_id) of what a sweep judges: high-value customers first, then by what the CRM
+    says they are worth, then those who write most.
 
     Inbound, with words, done with triage; not erased, not from history, not judged with a later message of its burst.
     The order: customer by customer, oldest message first.
@@ -20,9 +21,11 @@ def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customer
         """
         SELECT id::text, customer_id::text
         FROM (
-            SELECT id, customer_id, sent_at, dense_rank() OVER (ORDER BY high_value DESC, messages DESC, customer_id) AS place
+            SELECT id, customer_id, sent_at,
+                   dense_rank() OVER (ORDER BY high_value DESC, crm_value DESC NULLS LAST, messages DESC, customer_id) AS place
             FROM (
-                SELECT m.id, m.customer_id, m.sent_at, u.high_value, count(*) OVER (PARTITION BY m.customer_id) AS messages
+                SELECT m.id, m.customer_id, m.sent_at, u.high_value, u.crm_value,
+                       count(*) OVER (PARTITION BY m.customer_id) AS messages
                 FROM message AS m JOIN customer AS u ON u.id = m.customer_id
                 WHERE m.tenant_id = %s
                   -- A message is stored after it is sent: ids are a bound that an index knows.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from store.crm import mark_dirty
+from store.crm_connections import has_crm
+from store.crm_states import mark_dirty
 from store.db import Connection
 from store.runs import LEASE_S
-from store.tenants import has_crm
 
 SweepState = Literal["running", "paused", "done", "cancelled"]
 RING_AGAIN_S = 10.0
@@ -348,7 +348,7 @@ def mark_customers(conn: Connection, tenant_id: int, customer_ids: Sequence[str]
     """Have the labels of these customers written anew, where there is a CRM."""
     if has_crm(conn, tenant_id):
         for customer_id in customer_ids:
-            mark_dirty(conn, tenant_id, customer_id)
+            mark_dirty(conn, tenant_id, customer_id, because="sweep")
 
 
 def note_labels(conn: Connection, sweep_id: str) -> None:

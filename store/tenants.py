@@ -2,21 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
 from config.channel_account import ChannelConfig
-from config.crm import CrmConfig
 from config.tenant import TenantConfig
 from store.action_secrets import apply_action_secrets
 from store.alert_targets import apply_targets
 from store.channel_health import watch_account
+from store.crm_connections import apply_connection
 from store.db import Connection, StoreError
 from store.secrets import Keyring
-
-CRM_CREDENTIAL_FIELDS = {"token", "domain", "dc", "client_id", "client_secret", "refresh_token"}
 
 
 @dataclass(frozen=True)
@@ -29,19 +26,6 @@ class TenantRow:
     industry: str
     channels: int
     crm: str | None
-
-
-@dataclass(frozen=True)
-class CrmConnection:
-    """A tenant's CRM: which kind, its credentials, what it may do, and why it is paused (None: it is not)."""
-
-    kind: str
-    credentials: dict[str, str] = field(repr=False)
-    create_contacts: bool
-    send_summary: bool
-    high_value: dict[str, Any] | None
-    provisioned: bool
-    paused_because: str | None
 
 
 def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) -> int:
@@ -62,7 +46,7 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
     assert row is not None
     tenant_id: int = row[0]
     _apply_channels(conn, tenant_id, config.channels, keyring=keyring)
-    _apply_crm(conn, tenant_id, config.crm, keyring=keyring)
+    apply_connection(conn, tenant_id, config.crm, keyring=keyring)
     apply_action_secrets(conn, tenant_id, config, keyring=keyring)
     apply_targets(conn, tenant_id, config.alerts, keyring=keyring)
     return tenant_id
@@ -129,32 +113,6 @@ def _apply_channels(conn: Connection, tenant_id: int, channels: tuple[ChannelCon
     )
 
 
-def _apply_crm(conn: Connection, tenant_id: int, crm: CrmConfig | None, *, keyring: Keyring) -> None:
-    if crm is None:
-        conn.execute("DELETE FROM crm_connection WHERE tenant_id = %s", (tenant_id,))
-        return
-    credentials: dict[str, str] = {}
-    for name in sorted(CRM_CREDENTIAL_FIELDS):
-        value = getattr(crm, name)
-        if value is not None:
-            credentials[name] = value if isinstance(value, str) else value.get_secret_value()
-    sealed = keyring.encrypt(
-        json.dumps(credentials).encode(), tenant_id=tenant_id, table="crm_connection", column="credentials"
-    )
-    settings = crm.model_dump(mode="json", exclude={"kind", *CRM_CREDENTIAL_FIELDS})
-    # New credentials lift a pause: the admin has just acted.
-    conn.execute(
-        """
-        INSERT INTO crm_connection (tenant_id, kind, credentials, config)
-        VALUES (%s, %s, %s, %s)
-        ON CONFLICT (tenant_id) DO UPDATE SET
-            kind = EXCLUDED.kind, credentials = EXCLUDED.credentials, config = EXCLUDED.config,
-            provisioned_at = NULL, paused_because = NULL, paused_at = NULL
-        """,
-        (tenant_id, crm.kind, sealed, Jsonb(settings)),
-    )
-
-
 def list_tenants(conn: Connection) -> list[TenantRow]:
     """All tenants by slug. Needs the system scope."""
     rows = conn.execute(
@@ -182,46 +140,3 @@ def get_tenant_config(conn: Connection, tenant_id: int) -> TenantConfig:
         message = "no_such_tenant"
         raise StoreError(message, permanent=True)
     return TenantConfig.model_validate(row[0])
-
-
-def find_crm_connection(conn: Connection, tenant_id: int, *, keyring: Keyring) -> CrmConnection | None:
-    """The tenant's CRM connection with its credentials, or None when it has none."""
-    row = conn.execute(
-        "SELECT kind, credentials, config, provisioned_at IS NOT NULL, paused_because FROM crm_connection WHERE tenant_id = %s",
-        (tenant_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    kind, sealed, settings, provisioned, paused_because = row
-    opened = keyring.decrypt(sealed, tenant_id=tenant_id, table="crm_connection", column="credentials")
-    return CrmConnection(
-        kind=kind,
-        credentials=json.loads(opened),
-        create_contacts=bool(settings.get("create_contacts", False)),
-        send_summary=bool(settings.get("send_summary", True)),
-        high_value=settings.get("high_value"),
-        provisioned=provisioned,
-        paused_because=paused_because,
-    )
-
-
-def mark_crm_provisioned(conn: Connection, tenant_id: int) -> None:
-    """Our fields exist at the CRM."""
-    conn.execute("UPDATE crm_connection SET provisioned_at = now() WHERE tenant_id = %s", (tenant_id,))
-
-
-def pause_crm(conn: Connection, tenant_id: int, *, because: str) -> None:
-    """Stop calling a CRM whose credentials or scopes don't work. Nothing is lost: rows stay dirty until it is lifted."""
-    conn.execute(
-        """
-        UPDATE crm_connection
-        SET paused_because = %s, paused_at = now()
-        WHERE tenant_id = %s AND paused_because IS NULL
-        """,
-        (because, tenant_id),
-    )
-
-
-def has_crm(conn: Connection, tenant_id: int) -> bool:
-    """Whether the tenant has a CRM connection, paused or not."""
-    return conn.execute("SELECT FROM crm_connection WHERE tenant_id = %s", (tenant_id,)).fetchone() is not None

@@ -121,6 +121,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"queue": "maintenance"},
         },
+        "watch_crms": {
+            "task": "earshot.watch_crms",
+            "schedule": 300.0,
+            "options": {"queue": "maintenance", "expires": 300},
+        },
         # By the hour, not by the month: whenever beat was away, the month's sweep is made once, at the next tick.
         "plan_sweeps": {"task": "earshot.plan_sweeps", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "ring_sweeps": {

@@ -18,7 +18,8 @@ from store.corrections import (
     get_correctable,
     undo_correction,
 )
-from store.crm import mark_dirty
+from store.crm_connections import has_crm
+from store.crm_states import mark_dirty
 from store.customers import lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
@@ -26,7 +27,6 @@ from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.sla_clocks import recompute_clocks
-from store.tenants import has_crm
 from worker.churn_step import review_mood
 from worker.routing_step import build_facts, is_newest, takes_over
 from worker.survey_step import with_known_answer
@@ -103,7 +103,7 @@ def _take_effect(
     if label is None:
         return Corrected(correction_id, None, None, moved=False)
     if message.customer_id and has_crm(conn, tenant_id):
-        mark_dirty(conn, tenant_id, message.customer_id)
+        mark_dirty(conn, tenant_id, message.customer_id, because="correction")
     decision, moved = _decide_anew(conn, tenant_id, tenant=tenant, message_id=message.id, label=label)
     if message.customer_id:
         now = datetime.now(UTC)

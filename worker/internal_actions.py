@@ -7,12 +7,12 @@ from config.tenant import TenantConfig
 from config.words import ActionKind
 from routing.rules import Decision
 from store.agent_tasks import NewTask, add_task
-from store.crm import NewEvent, add_event
+from store.crm_connections import has_crm
+from store.crm_events import NewEvent, add_event
 from store.customers import Conversation
 from store.db import Connection
 from store.internal_actions import add_tags, note_escalation, notify_people, wish_assignee
 from store.runs import RunRef
-from store.tenants import has_crm
 
 
 def carry_out(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from store.crm_connections import renew_turns
 from store.db import Database, StoreError
 from store.runs import LEASE_S, renew_leases
 from store.sweeps import renew_sweep_leases
@@ -51,6 +52,8 @@ class LeaseKeeper:
                 # On its own: a sweep's row may be locked for a moment, and live messages must not wait for it.
                 with self._database.system_transaction() as conn:
                     renew_sweep_leases(conn, tokens)
+                with self._database.system_transaction() as conn:
+                    renew_turns(conn, tokens)
             except StoreError as error:
                 # The lease may run out; then another worker calls once more and this one's answer is refused.
                 log.warning("lease_renewal_failed", code=error.code, leases=len(tokens))

@@ -21,6 +21,15 @@ SLA_OPEN_CLOCKS = Gauge(
     "earshot_sla_open_clocks", "Clocks that have not stopped; breached: late and unanswered", ["kind", "state"]
 )
 SLA_ALERTS = Counter("earshot_sla_alerts_total", "Clocks that were told to people as nearly late or late", ["kind"])
+CRM_WRITES = Counter(
+    "earshot_crm_writes_total", "Cards, notes and tasks by what became of them", ["crm", "what", "outcome"]
+)
+CRM_TROUBLE = Counter("earshot_crm_trouble_total", "Times that a whole CRM did not work", ["crm", "outcome"])
+CRM_DIRTY = Gauge("earshot_crm_waiting", "Cards, events and searches that are due and wait", ["what"])
+CRM_OLDEST_SECONDS = Gauge(
+    "earshot_crm_oldest_waiting_age_seconds", "Age of the card that waits longest, paused CRMs left out"
+)
+CRM_PAUSED = Gauge("earshot_crm_paused_connections", "Connections that wait for an administrator")
 
 
 def serve(*, host: str, port: int) -> None:

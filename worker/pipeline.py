@@ -46,6 +46,11 @@ def ring_action(*, tenant_id: int, action_id: str) -> None:
     ).apply_async()
 
 
+def ring_crm_task(name: str, *, tenant_id: int) -> None:
+    """Have something else than a flush done with one tenant's CRM. Raises: kombu OperationalError."""
+    app.signature(name, kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()
+
+
 def ring_crm(*, tenant_id: int) -> None:
     """Ask a worker to write what is due at one tenant's CRM."""
     app.signature("earshot.flush_crm", kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()

@@ -13,7 +13,9 @@ from routing.playbooks import policy_for
 from routing.rules import RoutingFacts, decide
 from store.actions import alert_about_sends, doubt_interrupted_sends, take_due_actions
 from store.analyses import NewAnalysis, add_analysis
-from store.crm import list_tenants_with_work, mark_counts_dirty
+from store.crm_connections import list_tenants_with_work
+from store.crm_report import measure_waiting
+from store.crm_states import mark_counts_dirty, prune_writes
 from store.customers import lock_conversation, place_conversation
 from store.db import Connection, StoreError
 from store.decisions import add_decision
@@ -37,7 +39,15 @@ from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
 from worker.app import app
 from worker.deps import Deps
-from worker.metrics import OLDEST_RUN_SECONDS, OPEN_RUNS, QUEUE_DEPTH, RUNG_AGAIN
+from worker.metrics import (
+    CRM_DIRTY,
+    CRM_OLDEST_SECONDS,
+    CRM_PAUSED,
+    OLDEST_RUN_SECONDS,
+    OPEN_RUNS,
+    QUEUE_DEPTH,
+    RUNG_AGAIN,
+)
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.roles import ROLES
 from worker.routing_step import takes_over
@@ -57,6 +67,8 @@ NOTICE_ROUNDS = 25
 # Lives in the broker: when it is gone, so are the queues.
 # An entry that lives an hour costs twice a plain prompt and is read for a tenth: under 0.75 messages an hour it does not pay.
 QUIET_BELOW_PER_DAY = 18.0
+# What was written to a card when and why: as long as somebody may ask.
+CRM_WRITES_KEPT_DAYS = 90
 BROKER_MARK = "earshot:queues-alive"
 
 
@@ -102,6 +114,16 @@ def _measure(conn: Connection) -> None:
     for state in (*RUN_STATES, "dead"):
         OPEN_RUNS.labels(state).set(open_runs.get(state, 0))
     OLDEST_RUN_SECONDS.set(oldest_s)
+    _measure_crms(conn)
+
+
+def _measure_crms(conn: Connection) -> None:
+    waiting = measure_waiting(conn)
+    CRM_DIRTY.labels("card").set(waiting.cards)
+    CRM_DIRTY.labels("event").set(waiting.events)
+    CRM_DIRTY.labels("search").set(waiting.searches)
+    CRM_OLDEST_SECONDS.set(waiting.oldest_card_s)
+    CRM_PAUSED.set(waiting.paused)
 
 
 def _count_waiting_or_notice_loss(deps: Deps) -> int:
@@ -248,6 +270,7 @@ def judge_quiet_tenants(deps: Deps) -> None:
 
 
 def refresh_negative_counts(deps: Deps) -> None:
-    """Cards that show negatives are computed again. Raises: StoreError."""
+    """Cards that show negatives are computed again; old records of what was written go. Raises: StoreError."""
     with deps.database.system_transaction() as conn:
         mark_counts_dirty(conn)
+        prune_writes(conn, older_than_days=CRM_WRITES_KEPT_DAYS)

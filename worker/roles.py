@@ -11,11 +11,13 @@ class RoleSpec:
     concurrency: int
 
 
-# Short database-only stages; the stage that waits for the model; everything that leaves by other doors, and upkeep.
+# Short database-only stages; the stage that waits for the model; replies and upkeep; CRMs, of which one that hangs must
+# hold up neither a reply nor another tenant's CRM.
 ROLES = {
     "stages": RoleSpec(queues=("minimize", "persist", "route", "crm_sync"), concurrency=6),
     "analyze": RoleSpec(queues=("analyze", "sweep"), concurrency=100),
-    "delivery": RoleSpec(queues=("actions", "crm_flush", "maintenance"), concurrency=16),
+    "delivery": RoleSpec(queues=("actions", "maintenance"), concurrency=16),
+    "crm": RoleSpec(queues=("crm_flush",), concurrency=32),
 }
 
 

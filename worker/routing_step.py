@@ -13,7 +13,8 @@ from routing.playbooks import policy_for
 from routing.rules import Decision, RoutingFacts, decide
 from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
 from store.analyses import StoredAnalysis
-from store.crm import NewEvent, add_event
+from store.crm_connections import has_crm
+from store.crm_events import NewEvent, add_event
 from store.customers import Conversation, close_conversation, lock_conversation, place_conversation
 from store.db import Connection
 from store.decisions import add_decision
@@ -22,7 +23,6 @@ from store.internal_actions import add_tags, find_escalation
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, Outcome, RunRef, has_newer_run
 from store.sla_clocks import recompute_clocks
-from store.tenants import has_crm
 from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
 from worker.internal_actions import carry_out

@@ -12,7 +12,8 @@ from analysis.regions import region_of
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
 from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
-from store.crm import mark_dirty
+from store.crm_connections import has_crm
+from store.crm_states import Because, mark_dirty
 from store.customers import (
     find_or_add_conversation,
     list_identities,
@@ -32,7 +33,6 @@ from store.runs import (
     lock_run,
 )
 from store.sla_clocks import recompute_clocks
-from store.tenants import has_crm
 from worker.bursts import gather_burst
 from worker.deps import Deps
 from worker.routing_step import decide_and_store
@@ -178,6 +178,15 @@ def route(deps: Deps, ref: RunRef, *, now: datetime) -> Routed:
     return Routed(Next.GO_ON, tuple(action_ids))
 
 
+# Why a card changes, by the kind of run that brought a new label.
+CARD_CHANGES: dict[str, Because] = {
+    "initial": "message",
+    "place": "message",
+    "reanalyze": "reanalyze",
+    "sweep": "sweep",
+}
+
+
 def crm_sync(deps: Deps, ref: RunRef) -> Next:
     """Record what the CRM must say (delivered later, in batches) and close the run."""
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
@@ -188,7 +197,7 @@ def crm_sync(deps: Deps, ref: RunRef) -> Next:
         assert run is not None
         message = get_message(conn, ref.message_id)
         if run.outcome == "analyzed" and message.customer_id and has_crm(conn, ref.tenant_id):
-            mark_dirty(conn, ref.tenant_id, message.customer_id)
+            mark_dirty(conn, ref.tenant_id, message.customer_id, because=CARD_CHANGES[run.kind])
         finish(conn, ref, kind=run.kind, outcome=run.outcome)
     return Next.GO_ON
 

@@ -14,6 +14,8 @@ from worker import (
     analyze_step,
     assigning,
     audits,
+    crm_values,
+    crm_watch,
     delivery,
     fusion,
     notify,
@@ -163,6 +165,24 @@ def deliver_action(*, tenant_id: int, action_id: str, **_: Any) -> None:
         lambda: delivery.deliver_action(deps(), tenant_id=tenant_id, action_id=action_id, now=datetime.now(UTC)),
         name="deliver_action",
     )
+
+
+@app.task(name="earshot.read_crm_values", queue="crm_flush")
+def read_crm_values(*, tenant_id: int, **_: Any) -> None:
+    """Read what one tenant's CRM says its customers are worth."""
+    _quietly(lambda: crm_values.read_stale_values(deps(), tenant_id=tenant_id), name="read_crm_values")
+
+
+@app.task(name="earshot.watch_crms", queue="maintenance")
+def watch_crms(**_: Any) -> None:
+    """Try paused connections again, and have stale values read."""
+    _quietly(lambda: crm_watch.watch(deps()), name="watch_crms")
+
+
+@app.task(name="earshot.check_crm", queue="crm_flush")
+def check_crm(*, tenant_id: int, **_: Any) -> None:
+    """Whether a paused connection works again."""
+    _quietly(lambda: crm_watch.check(deps(), tenant_id=tenant_id), name="check_crm")
 
 
 @app.task(name="earshot.flush_crm", queue="crm_flush")

@@ -8,7 +8,7 @@ import pytest
 
 from store.analyses import NewAnalysis, add_analysis
 from store.corrections import CorrectionError, list_corrections
-from store.crm import compute_labels
+from store.crm_labels import compute_labels
 from store.effective_labels import find_effective_label
 from store.runs import RunRef
 from tests.integration.passes import now, run_all

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from store.crm import compute_labels
+from store.crm_labels import compute_labels
 from store.merging import merge_customers
 from store.runs import RunRef
 from store.survey_invitations import plan_csat_invite

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from store.crm import compute_labels
+from store.crm_labels import compute_labels
 from store.sweeps import approve_sweep, cancel_sweep, pause_sweep, resume_sweep
 from tests.integration.passes import run_all
 from tests.integration.sweeps.sweeping import (

@@ -1,0 +1,111 @@
+"""Customers whom no CRM record is known of: looked for apart from writing, and shown to a person where it is not clear."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from crm_sync.base import Candidate
+from store.db import Connection
+
+# waiting: not looked for yet. nobody: no record. ambiguous: a person must pick. refused: the CRM refused the search.
+SearchOutcome = Literal["waiting", "nobody", "ambiguous", "refused"]
+
+
+def look_for(conn: Connection, tenant_id: int, customer_id: str, *, is_urgent: bool) -> None:
+    """Have the customer looked for unless the record is known. An urgent one is looked for at once, and before others."""
+    conn.execute(
+        """
+        INSERT INTO crm_search AS s (customer_id, tenant_id, is_urgent)
+        SELECT %(customer)s, %(tenant)s, %(urgent)s
+        WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+        ON CONFLICT (customer_id) DO UPDATE SET
+            is_urgent = s.is_urgent OR EXCLUDED.is_urgent,
+            next_at = CASE WHEN EXCLUDED.is_urgent AND NOT s.is_urgent THEN now() ELSE s.next_at END
+        """,
+        {"customer": customer_id, "tenant": tenant_id, "urgent": is_urgent},
+    )
+
+
+def look_again(conn: Connection, tenant_id: int, customer_id: str) -> None:
+    """The record is gone, or another mark of the customer became known: look now."""
+    conn.execute(
+        """
+        INSERT INTO crm_search AS s (customer_id, tenant_id)
+        SELECT %(customer)s, %(tenant)s WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+        ON CONFLICT (customer_id) DO UPDATE SET next_at = now(), tries = 0
+        """,
+        {"customer": customer_id, "tenant": tenant_id},
+    )
+
+
+@dataclass(frozen=True)
+class DueSearch:
+    """A customer to look for."""
+
+    customer_id: str
+    tries: int
+
+
+def list_due_searches(conn: Connection, tenant_id: int, *, limit: int) -> list[DueSearch]:
+    """Urgent ones first, then the longest waiting."""
+    rows = conn.execute(
+        """
+        SELECT customer_id::text, tries
+        FROM crm_search
+        WHERE tenant_id = %s AND next_at <= now()
+        ORDER BY is_urgent DESC, next_at
+        LIMIT %s
+        """,
+        (tenant_id, limit),
+    ).fetchall()
+    return [DueSearch(*row) for row in rows]
+
+
+def settle_search(
+    conn: Connection, customer_id: str, *, outcome: SearchOutcome, candidates: Sequence[Candidate] = (), seconds: float
+) -> None:
+    """Nobody was linked; looked for again after so long. candidates: of whom a person may pick."""
+    conn.execute(
+        """
+        UPDATE crm_search
+        SET outcome = %s, candidates = %s, tries = tries + 1, is_urgent = false, next_at = now() + make_interval(secs => %s)
+        WHERE customer_id = %s
+        """,
+        (outcome, Jsonb([asdict(one) for one in candidates]), seconds, customer_id),
+    )
+
+
+@dataclass(frozen=True)
+class OpenSearch:
+    """A customer without a record, as an agent sees it. candidates: [{"record_id", "matched_on"}]."""
+
+    customer_id: str
+    outcome: str
+    candidates: list[dict[str, Any]]
+    next_at: datetime
+
+
+def find_search(conn: Connection, customer_id: str) -> OpenSearch | None:
+    """How the search for this customer stands; None when there is none."""
+    row = conn.execute(
+        "SELECT customer_id::text, outcome, candidates, next_at FROM crm_search WHERE customer_id = %s", (customer_id,)
+    ).fetchone()
+    return OpenSearch(*row) if row else None
+
+
+def list_ambiguous(conn: Connection, tenant_id: int, *, limit: int) -> list[OpenSearch]:
+    """Customers of whom a person must say which record is theirs."""
+    rows = conn.execute(
+        """
+        SELECT customer_id::text, outcome, candidates, next_at
+        FROM crm_search
+        WHERE tenant_id = %s AND outcome = 'ambiguous'
+        ORDER BY customer_id
+        LIMIT %s
+        """,
+        (tenant_id, limit),
+    ).fetchall()
+    return [OpenSearch(*row) for row in rows]

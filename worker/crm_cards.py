@@ -1,0 +1,129 @@
+"""Labels onto CRM cards, in batches as large as the CRM takes; a card that says the same already is left alone."""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from crm_sync.base import RECORD_NOT_FOUND, CrmError, Outcome, StateWrite
+from crm_sync.labels import CustomerLabels, field_values
+from store.crm_labels import compute_labels
+from store.crm_links import follow_merge, unlink_customer
+from store.crm_searches import look_again
+from store.crm_states import (
+    DirtyState,
+    WrittenState,
+    list_dirty_states,
+    postpone_state,
+    settle_clean,
+    settle_states,
+)
+from store.db import Connection
+from worker.crm_session import CrmSession
+from worker.metrics import CRM_WRITES
+
+# A CRM that takes one record at a time still gets a worthwhile round.
+MIN_BATCH = 100
+# A card that the CRM refuses for what stands on it: a person there must act first.
+REFUSED_RETRY_S = 6 * 3600.0
+MAX_RETRY_S = 900.0
+CLEARED = "cleared"
+
+
+def labels_hash(labels: CustomerLabels | None) -> str:
+    """Equal for labels that look the same on the card, so that an unchanged one is not written again."""
+    if labels is None:
+        return CLEARED
+    shown = {key: value for key, value in asdict(labels).items() if key != "last_analyzed_at"}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def write_cards(session: CrmSession) -> int:
+    """Write one batch. Returns how many cards were dealt with. Raises: CrmError when the CRM as a whole doesn't work; StoreError."""
+    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+        limit = max(session.crm.capabilities.batch_update, MIN_BATCH)
+        states = list_dirty_states(conn, session.tenant_id, limit=limit)
+        if not states:
+            return 0
+        writes = _leave_out_what_stands(conn, session, states)
+    if not writes:
+        return len(states)
+    session.meter.is_bulk = all(state.is_bulk for state, _ in writes.values())
+    try:
+        outcomes = session.crm.write([write for _, write in writes.values()])
+    except CrmError as error:
+        if not session.meter.is_bulk or error.code != "budget_used":
+            raise
+        # Bulk has used up its part of the day; live cards have theirs.
+        outcomes = [Outcome(customer_id, error) for customer_id in writes]
+    finally:
+        session.meter.is_bulk = False
+    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+        _settle(conn, session, writes, outcomes)
+    return len(states)
+
+
+def _leave_out_what_stands(
+    conn: Connection, session: CrmSession, states: list[DirtyState]
+) -> dict[str, tuple[DirtyState, StateWrite]]:
+    labels = compute_labels(
+        conn, [state.customer_id for state in states], with_summary=session.connection.settings.send_summary
+    )
+    writes: dict[str, tuple[DirtyState, StateWrite]] = {}
+    unchanged: list[WrittenState] = []
+    for state in states:
+        wanted = labels.get(state.customer_id)
+        if wanted is None and state.written_hash is None:
+            settle_clean(conn, state.customer_id, version=state.version)
+        elif labels_hash(wanted) == state.written_hash:
+            unchanged.append(_written(state, wanted, record_id=state.record_id, has_changed=False))
+        else:
+            writes[state.customer_id] = (state, StateWrite(state.customer_id, state.record_id, wanted))
+    settle_states(conn, session.tenant_id, unchanged)
+    return writes
+
+
+def _written(state: DirtyState, labels: CustomerLabels | None, *, record_id: str, has_changed: bool) -> WrittenState:
+    values = field_values(labels, with_summary=False) if has_changed else None
+    return WrittenState(
+        customer_id=state.customer_id,
+        record_id=record_id,
+        version=state.version,
+        because=state.because,
+        written_hash=labels_hash(labels),
+        negative_30d=labels.negative_30d if labels else 0,
+        fields=values,
+    )
+
+
+def _settle(
+    conn: Connection,
+    session: CrmSession,
+    writes: dict[str, tuple[DirtyState, StateWrite]],
+    outcomes: list[Outcome],
+) -> None:
+    written: list[WrittenState] = []
+    for outcome in outcomes:
+        state, write = writes[outcome.ref]
+        if outcome.error is None:
+            record_id = outcome.record_id or write.record_id
+            if record_id != write.record_id:
+                follow_merge(conn, state.customer_id, record_id=record_id)
+            written.append(_written(state, write.labels, record_id=record_id, has_changed=True))
+            continue
+        if outcome.error.code == RECORD_NOT_FOUND:
+            # Merged or deleted there: look for the customer again.
+            unlink_customer(conn, state.customer_id)
+            look_again(conn, session.tenant_id, state.customer_id)
+        else:
+            wait_s = _retry_s(state.tries, outcome.error)
+            postpone_state(conn, state.customer_id, seconds=wait_s, error_code=outcome.error.code)
+    settle_states(conn, session.tenant_id, written)
+    kind = session.connection.kind
+    CRM_WRITES.labels(kind, "card", "written").inc(len(written))
+    CRM_WRITES.labels(kind, "card", "not_written").inc(len(outcomes) - len(written))
+
+
+def _retry_s(tries: int, error: CrmError) -> float:
+    if error.permanent:
+        return REFUSED_RETRY_S
+    return error.retry_after_s or min(2.0 * 2 ** min(tries, 10), MAX_RETRY_S)

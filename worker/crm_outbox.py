@@ -1,0 +1,62 @@
+"""Notes and tasks into the CRM, urgent ones first, each once by its key."""
+
+from crm_sync.base import RECORD_NOT_FOUND, CrmError, CrmEvent, Outcome
+from store.crm_events import DueEvent, postpone_event, settle_event, take_due_events
+from store.crm_links import unlink_customer
+from store.crm_searches import look_for
+from store.db import Connection
+from worker.crm_session import CrmSession
+from worker.metrics import CRM_WRITES
+
+BATCH = 100
+MAX_TRIES = 20
+MAX_RETRY_S = 900.0
+
+
+def deliver_events(session: CrmSession) -> int:
+    """Deliver one batch. Returns how many events were dealt with. Raises: CrmError when the CRM as a whole doesn't work."""
+    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+        events = {event.key: event for event in take_due_events(conn, session.tenant_id, limit=BATCH)}
+    if not events:
+        return 0
+    outcomes = session.crm.emit([_crm_event(event) for event in events.values()])
+    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+        for outcome in outcomes:
+            _settle(conn, session, events[outcome.ref], outcome)
+    return len(events)
+
+
+def _crm_event(event: DueEvent) -> CrmEvent:
+    return CrmEvent(
+        key=event.key,
+        record_id=event.record_id,
+        kind="note" if event.kind == "note" else "task",
+        subject=event.subject,
+        body=event.body,
+        due_at=event.due_at,
+        high_priority=event.high_priority,
+        may_exist=event.tries > 1,
+    )
+
+
+def _settle(conn: Connection, session: CrmSession, event: DueEvent, outcome: Outcome) -> None:
+    error = outcome.error
+    kind = session.connection.kind
+    if error is None:
+        settle_event(conn, event.id, state="sent", remote_id=outcome.event_id)
+        CRM_WRITES.labels(kind, event.kind, "written").inc()
+        return
+    CRM_WRITES.labels(kind, event.kind, "not_written").inc()
+    if error.code == RECORD_NOT_FOUND and event.tries < MAX_TRIES:
+        # The card is gone, the person may have another: looked for at once, and the event waits for the link.
+        unlink_customer(conn, event.customer_id)
+        look_for(conn, session.tenant_id, event.customer_id, is_urgent=True)
+        postpone_event(conn, event.id, seconds=1.0, error_code=error.code)
+    elif error.permanent or event.tries >= MAX_TRIES:
+        settle_event(conn, event.id, state="failed", error_code=error.code)
+    else:
+        postpone_event(conn, event.id, seconds=_retry_s(event.tries, error), error_code=error.code)
+
+
+def _retry_s(tries: int, error: CrmError) -> float:
+    return error.retry_after_s or min(2.0 * 2 ** min(tries, 10), MAX_RETRY_S)
