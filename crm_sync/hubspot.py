@@ -4,6 +4,7 @@ The token is a service key, or comes of an app's refresh token, with the scopes 
 Earshot make its properties, crm.schemas.contacts.read and .write; to read companies, crm.objects.companies.read.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -96,7 +97,7 @@ class HubSpot:
             sleep=sleep,
         )
         self._records = Records(self._client)
-        self._fields = OwnFields(self._client)
+        self._fields = OwnFields(self._client, portal=lambda: f"{base_url} {_digest(tokens.current())}")
         self._events = Events(self._records, self._fields)
 
     def check(self) -> Account:
@@ -241,6 +242,10 @@ class HubSpot:
             # All of ours goes, whatever the tenant sends now: it may have sent summaries before.
             return field_values(None) | {CUSTOMER_KEY: ""}
         return field_values(write.labels, with_summary=self._send_summary) | {CUSTOMER_KEY: write.customer_id}
+
+
+def _digest(token: AccessToken) -> str:
+    return hashlib.sha256(token.value.encode()).hexdigest()
 
 
 def _written(record_id: str, result: Result) -> Outcome:

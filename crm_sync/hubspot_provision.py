@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from crm_sync.base import CrmError, ProvisionReport
@@ -26,27 +27,43 @@ class _Survey:
     unusable: frozenset[str]
 
 
-class OwnFields:
-    """Our properties in one portal, and which of them it lacks as far as this process knows."""
+@dataclass(frozen=True)
+class _Lacking:
+    """What a portal would not have made, by object type, and until when (monotonic) it is not asked again."""
 
-    def __init__(self, client: CrmClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+    absent: dict[str, frozenset[str]]
+    until: float
+
+
+# By portal, for the whole process: an adapter lives for one flush only, and asking costs more requests than writing.
+LACKING: dict[str, _Lacking] = {}
+
+
+class OwnFields:
+    """Our properties in one portal, and which of them it lacks as far as this process knows.
+
+    portal: what tells it from others, asked for when it is first needed.
+    """
+
+    def __init__(
+        self, client: CrmClient, *, portal: Callable[[], str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._portal = cache(portal)
         self._clock = clock
-        self._absent: dict[str, frozenset[str]] = {}
-        self._ask_again_at: float | None = None
+        self._has_asked = False
 
     def absent(self, object_type: str) -> frozenset[str]:
         """Properties that the portal was found to lack lately, and would not have made."""
-        self._forget_what_is_old()
-        return self._absent.get(object_type, frozenset())
+        lacking = self._lacking()
+        return lacking.absent.get(object_type, frozenset()) if lacking else frozenset()
 
     def make(self) -> bool:
         """Make what is missing, because a call showed that something is. False: that was tried a short while ago.
 
         Raises: CrmError when HubSpot can't be asked.
         """
-        self._forget_what_is_old()
-        if self._ask_again_at is not None:
+        if self._has_asked or self._lacking():
             return False
         self.provision()
         return True
@@ -58,8 +75,7 @@ class OwnFields:
         """
         surveys = {object_type: _survey(self._client, object_type, dry_run=dry_run) for object_type in FIELDS}
         if not dry_run:
-            self._absent = {object_type: survey.unusable for object_type, survey in surveys.items()}
-            self._ask_again_at = self._clock() + ASK_AGAIN_S
+            self._remember(surveys)
         return ProvisionReport(
             created=tuple(f"{kind}.{name}" for kind, survey in surveys.items() for name in survey.created),
             present=tuple(f"{kind}.{name}" for kind, survey in surveys.items() for name in survey.present),
@@ -71,9 +87,17 @@ class OwnFields:
             ),
         )
 
-    def _forget_what_is_old(self) -> None:
-        if self._ask_again_at is not None and self._clock() >= self._ask_again_at:
-            self._absent, self._ask_again_at = {}, None
+    def _lacking(self) -> _Lacking | None:
+        lacking = LACKING.get(self._portal())
+        return lacking if lacking and self._clock() < lacking.until else None
+
+    def _remember(self, surveys: dict[str, _Survey]) -> None:
+        self._has_asked = True
+        if any(survey.missing for survey in surveys.values()):
+            absent = {object_type: survey.unusable for object_type, survey in surveys.items()}
+            LACKING[self._portal()] = _Lacking(absent, self._clock() + ASK_AGAIN_S)
+        else:
+            LACKING.pop(self._portal(), None)
 
 
 def _survey(client: CrmClient, object_type: str, *, dry_run: bool) -> _Survey:

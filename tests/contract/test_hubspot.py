@@ -14,6 +14,7 @@ from crm_sync.base import CrmError, CrmEvent, CustomerRef, StateWrite
 from crm_sync.client import CrmClient
 from crm_sync.hubspot import HubSpot
 from crm_sync.hubspot_fields import FIELDS, MAX_TEXT_CHARS, as_html, event_properties
+from crm_sync.hubspot_provision import LACKING
 from crm_sync.labels import CustomerLabels
 from crm_sync.tokens import ConstantToken
 
@@ -99,6 +100,11 @@ def server() -> Server:
 @pytest.fixture
 def url(server: Server, running: Callable[[type[BaseHTTPRequestHandler]], str]) -> str:
     return running(_handler_of(server))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known_of_any_portal() -> None:
+    LACKING.clear()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from config.settings import Settings, load_settings
 from crm_sync.base import CrmError, CrmEvent, CustomerRef, EmittedEvent, StateWrite
 from crm_sync.hubspot import HubSpot
+from crm_sync.hubspot_provision import ASK_AGAIN_S, OwnFields
 from crm_sync.labels import FIELDS, CustomerLabels
 from crm_sync.metering import Usage
 from crm_sync.registry import build_crm, has_constant_token
@@ -112,10 +113,11 @@ def test_a_check_names_every_scope_that_labels_need(portal, hubspot):
     assert caught.value.connection_broken
 
 
-def test_without_rights_every_label_says_so_and_nobody_is_asked_again_at_each_write(portal, hubspot):
+def test_without_rights_every_label_says_so_and_nobody_is_asked_again_at_each_write(portal, connect):
     portal.conditions(may_provision=False)
     first, second = portal.add_contact(phone=f"+{PHONE}"), portal.add_contact(firstname="B")
     for _ in range(3):
+        hubspot = connect(portal)  # as each flush does
         outcomes = hubspot.write([write_of(first), write_of(second, 2)])
         assert codes(outcomes) == ["field_missing:earshot_sentiment"] * 2
         assert all(one.error and one.error.permanent for one in outcomes)
@@ -133,6 +135,31 @@ def test_properties_that_may_not_be_looked_at_are_written_all_the_same(portal, c
     [note] = hubspot.emit([replace(NOTE, record_id=contact)])
     assert "Earshot " not in portal.events(contact)[0]
     assert note.error is None
+
+
+def test_rights_that_are_given_later_are_used_once_we_are_told_to_provision(portal, connect):
+    portal.conditions(may_provision=False)
+    contact = portal.add_contact(phone=f"+{PHONE}")
+    assert codes(connect(portal).write([write_of(contact)])) == ["field_missing:earshot_sentiment"]
+    portal.conditions(may_provision=True)
+    assert codes(connect(portal).write([write_of(contact)])) == ["field_missing:earshot_sentiment"]
+    connect(portal).provision()
+    assert codes(connect(portal).write([write_of(contact)])) == [None]
+
+
+def test_rights_that_are_given_later_are_noticed_after_a_while(portal, hubspot):
+    now = [0.0]
+    client = hubspot._client
+    fields = OwnFields(client, portal=lambda: portal.account, clock=lambda: now[0])
+    portal.conditions(may_provision=False)
+    assert fields.make()
+    assert "earshot_label" in fields.absent("contacts")
+    portal.conditions(may_provision=True)
+    assert not fields.make()
+    now[0] = ASK_AGAIN_S
+    assert not fields.absent("contacts")
+    assert OwnFields(client, portal=lambda: portal.account, clock=lambda: now[0]).make()
+    assert not hubspot.provision(dry_run=True).missing
 
 
 def test_without_rights_the_report_is_a_checklist(portal, hubspot):
