@@ -5,19 +5,23 @@ Error shapes: HubSpot's error-handling reference and API specifications, version
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crm_sync.base import FIELD_MISSING, RECORD_NOT_FOUND, CrmError
 from crm_sync.client import as_object, as_objects, rate_limited, safe_code
-from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY
+from crm_sync.hubspot_fields import CUSTOMER_KEY, EVENT_KEY, FIELDS
+from crm_sync.metering import Usage
 
 MISSING_SCOPES = "missing_scopes"
+# Another record has this value of a unique property; the property's name follows.
+VALUE_TAKEN = "value_taken:"
 # HubSpot sends no Retry-After with a 429, but names the limit. The daily one comes back at the portal's midnight.
 _LIMIT_WAITS_S = {"secondly": 1.0, "ten_secondly_rolling": 10.0, "daily": 3600.0}
 _PERMANENT_CATEGORIES = {"validation_error", "conflict", "bad_request", "invalid_parameter"}
-_OUR_FIELD = re.compile(r"\bearshot_[a-z0-9_]{1,60}\b")
+# Our very names: a message may quote a customer, and a code holds none of that.
+_OUR_FIELD = re.compile(rf"\b(?:{'|'.join(sorted({one['name'] for listed in FIELDS.values() for one in listed}))})\b")
 _SCOPE = re.compile(r"[a-z][a-z0-9._-]{2,80}")
 
 
@@ -41,12 +45,27 @@ def read_refusal(status: int, body: dict[str, Any], retry_after_s: float | None)
         code = ":".join([MISSING_SCOPES, *_scopes(body)])
         return CrmError(code, permanent=False, connection_broken=True)
     if status == 401 and category:
-        return CrmError(category, permanent=False, connection_broken=True)
-    if status == 400 and (name := _missing_field(body)):
-        return CrmError(FIELD_MISSING + name, permanent=True)
-    if status in {400, 409, 422} and category:
-        return CrmError(category, permanent=True)
+        # Run out or revoked: HubSpot does not tell them apart reliably, so that a newer token may work.
+        return CrmError(category, permanent=False, connection_broken=True, token_refused=True)
+    if status in {400, 409, 422} and (category or _field_error(body)):
+        return _field_error(body) or CrmError(_with_field(category, body), permanent=True)
     return None
+
+
+def read_usage(headers: Mapping[str, str]) -> Usage | None:
+    """What HubSpot says is left. Searches say nothing, and apps that a user installed nothing of the day."""
+    window_ms = _number(headers.get("X-HubSpot-RateLimit-Interval-Milliseconds"))
+    usage = Usage(
+        day_limit=_number(headers.get("X-HubSpot-RateLimit-Daily")),
+        day_left=_number(headers.get("X-HubSpot-RateLimit-Daily-Remaining")),
+        window_left=_number(headers.get("X-HubSpot-RateLimit-Remaining")),
+        window_ends_in_s=None if window_ms is None else window_ms / 1000,
+    )
+    return None if usage == Usage() else usage
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value and re.fullmatch(r"\d{1,12}", value) else None
 
 
 def records(answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -87,11 +106,12 @@ def _failure_of(one: Sent, failures: Iterable[tuple[set[str], CrmError]]) -> Crm
 
 def _item_error(error: dict[str, Any]) -> CrmError:
     category = safe_code(error.get("category"))
-    if name := _missing_field(error):
-        return CrmError(FIELD_MISSING + name, permanent=True)
+    if about_field := _field_error(error):
+        return about_field
     if category == "object_not_found":
         return CrmError(RECORD_NOT_FOUND, permanent=True)
-    return CrmError(category or "refused", permanent=category in _PERMANENT_CATEGORIES)
+    code = _with_field(category, error) if category else "refused"
+    return CrmError(code, permanent=category in _PERMANENT_CATEGORIES)
 
 
 def _names_of(result: dict[str, Any]) -> set[str]:
@@ -115,13 +135,25 @@ def _words(context: object) -> set[str]:
     }
 
 
-def _missing_field(error: dict[str, Any]) -> str | None:
-    """The name of the property that the portal lacks, or has without uniqueness, when that is what the error says."""
-    text = json.dumps([error.get("category"), error.get("message"), error.get("errors"), error.get("context")])
-    if not re.search(r"PROPERTY_DOESNT_EXIST|does not exist|(non-|not a )unique", text):
-        return None
+def _field_error(error: dict[str, Any]) -> CrmError | None:
+    """The portal lacks one of our properties, or has it without uniqueness, or another record has our value of it."""
+    text = _text(error)
     match = _OUR_FIELD.search(text)
-    return match[0] if match else None
+    if match and re.search(r"PROPERTY_DOESNT_EXIST|does not exist|(non-|not a )unique", text):
+        return CrmError(FIELD_MISSING + match[0], permanent=True)
+    if match and "CONFLICTING_UNIQUE_VALUE" in text:
+        return CrmError(VALUE_TAKEN + match[0], permanent=True)
+    return None
+
+
+def _with_field(category: str, error: dict[str, Any]) -> str:
+    """The category, and which of our properties it is about if it is one: "validation_error:earshot_sentiment"."""
+    match = _OUR_FIELD.search(_text(error))
+    return f"{category}:{match[0]}" if match else category
+
+
+def _text(error: dict[str, Any]) -> str:
+    return json.dumps([error.get("category"), error.get("message"), error.get("errors"), error.get("context")])
 
 
 def _scopes(body: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """What Earshot keeps in HubSpot: its properties, and a note or task as HubSpot wants it written."""
 
+import hashlib
 import html
 import re
 from typing import Any
@@ -12,6 +13,7 @@ BATCH = 100
 GROUP = {"name": "earshot", "label": "Earshot"}
 CUSTOMER_KEY = "earshot_customer_id"
 EVENT_KEY = "earshot_event_key"
+BODY_PROPERTIES = {"notes": "hs_note_body", "tasks": "hs_task_body"}
 # HubSpot's own limit for a text is 65,536 characters.
 MAX_TEXT_CHARS = 65_000
 
@@ -48,20 +50,28 @@ FIELDS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def as_html(text: str) -> str:
-    """The text as HTML that shows it literally, at most MAX_TEXT_CHARS long and never cut inside an entity or a tag."""
+def as_html(text: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """The text as HTML that shows it literally, at most max_chars long and never cut inside an entity or a tag."""
     markup = html.escape(text, quote=False).replace("\n", "<br>")
-    return re.sub(r"(&[a-z]*|<[a-z]*)$", "", markup[:MAX_TEXT_CHARS])
+    return re.sub(r"(&[a-z]*|<[a-z]*)$", "", markup[:max_chars])
 
 
-def event_properties(event: CrmEvent) -> dict[str, str]:
-    """A new note or task; the subject of a note is its first line."""
-    properties = {EVENT_KEY: event.key, "hs_timestamp": timestamp(event.due_at)}
+def event_reference(key: str) -> str:
+    """What stands in a note or task without our unique property, to find it again by: "Earshot 3f2a9c41b07d"."""
+    return f"Earshot {hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def event_properties(event: CrmEvent, *, referenced: bool = False) -> dict[str, str]:
+    """A new note or task; the subject of a note is its first line. referenced: for a portal without our unique property."""
+    properties = {"hs_timestamp": timestamp(event.due_at)} | ({} if referenced else {EVENT_KEY: event.key})
+    ending = f"<br>{event_reference(event.key)}" if referenced else ""
+    text = f"{event.subject}\n{event.body}" if event.kind == "note" else event.body
+    body = as_html(text, max_chars=MAX_TEXT_CHARS - len(ending)) + ending
     if event.kind == "note":
-        return properties | {"hs_note_body": as_html(f"{event.subject}\n{event.body}")}
+        return properties | {"hs_note_body": body}
     return properties | {
         "hs_task_subject": event.subject[:MAX_TEXT_CHARS],
-        "hs_task_body": as_html(event.body),
+        "hs_task_body": body,
         "hs_task_type": "TODO",
         "hs_task_status": "NOT_STARTED",
         "hs_task_priority": "HIGH" if event.high_priority else "MEDIUM",

@@ -7,6 +7,7 @@ WhatsApp ids invalid, and a customer who wrote to us does exist.
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 import phonenumbers
 
@@ -48,22 +49,39 @@ def written_match_key(written: str, *, region: str | None) -> str | None:
     region: the tenant's country ("TR"), for numbers without a country code. None: such numbers have no key, because the
     same national number exists in many countries and a wrong match puts one customer's labels on another's card.
     """
-    international = re.sub(r"^\s*00", "+", written)
-    if international.lstrip().startswith("+"):
-        return _key_of(_parse(international, region=None)) or match_key(international)
-    national = _parse(written, region=region) if region else None
-    if national is not None and phonenumbers.is_valid_number(national):
-        return _key_of(national)
-    digits = re.sub(r"\D", "", written)
-    if len(digits) >= _MIN_FULL_DIGITS and not digits.startswith("0"):
-        return match_key(digits)
-    return _key_of(national)
+    full = _written_digits(written, region=region)
+    return match_key(full) if full else None
 
 
 def is_written_among(customer: Iterable[str], written: Iterable[str | None], *, region: str | None) -> bool:
     """Whether one of the customer's numbers (digits with country code) is one of those that stand on a CRM record."""
     keys = {match_key(number) for number in customer} - {None}
     return any(written_match_key(one, region=region) in keys for one in written if one)
+
+
+def spelled_among(
+    customer: Iterable[str], written: Iterable[str | None], *, region: str | None
+) -> Literal["phone", "phone_variant"] | None:
+    """How one of the customer's numbers stands on a CRM record: as it is, or only as another country rule spells it."""
+    numbers, listed = list(customer), [one for one in written if one]
+    if not is_written_among(numbers, listed, region=region):
+        return None
+    exact = {re.sub(r"\D", "", number) for number in numbers}
+    return "phone" if any(_written_digits(one, region=region) in exact for one in listed) else "phone_variant"
+
+
+def _written_digits(written: str, *, region: str | None) -> str | None:
+    """The number with its country code, spelled as it was typed; None when its country can't be told."""
+    international = re.sub(r"^\s*00", "+", written)
+    if international.lstrip().startswith("+"):
+        return _digits_of(_parse(international, region=None)) or re.sub(r"\D", "", international)
+    national = _parse(written, region=region) if region else None
+    if national is not None and phonenumbers.is_valid_number(national):
+        return _digits_of(national)
+    digits = re.sub(r"\D", "", written)
+    if len(digits) >= _MIN_FULL_DIGITS and not digits.startswith("0"):
+        return digits
+    return _digits_of(national)
 
 
 def _parse(number: str, *, region: str | None) -> phonenumbers.PhoneNumber | None:
@@ -73,7 +91,7 @@ def _parse(number: str, *, region: str | None) -> phonenumbers.PhoneNumber | Non
         return None
 
 
-def _key_of(number: phonenumbers.PhoneNumber | None) -> str | None:
+def _digits_of(number: phonenumbers.PhoneNumber | None) -> str | None:
     if number is None:
         return None
-    return match_key(f"{number.country_code}{phonenumbers.national_significant_number(number)}")
+    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"

@@ -36,6 +36,9 @@ class Adapter:
 def _hubspot(connecting: Connecting) -> Crm:
     from crm_sync.hubspot import HubSpot
 
+    if "token" not in connecting.credentials:
+        for name in ("client_id", "client_secret", "refresh_token"):
+            connecting.credentials[name]  # names what is missing
     return HubSpot(
         tokens=connecting.tokens,
         base_url=connecting.settings.hubspot_api_url,
@@ -68,8 +71,14 @@ def _zoho_token(credentials: Mapping[str, str], settings: Settings) -> AccessTok
     return fetch_token(credentials, settings)
 
 
+def _hubspot_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.hubspot import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 ADAPTERS: dict[str, Adapter] = {
-    "hubspot": Adapter(_hubspot),
+    "hubspot": Adapter(_hubspot, _hubspot_token),
     "zoho": Adapter(_zoho, _zoho_token),
 }
 

@@ -24,6 +24,7 @@ FOLDER = os.environ.get("CRM_SPECIFICATIONS", "")
 DOCUMENTS: dict[str, list[tuple[str, str, str]]] = {
     "hubspot": [
         (r"^/crm/objects/2026-09/[^/]+/[^/]+/associations/default/", "hubspot_2026-09_associations.json", ""),
+        (r"^/crm/associations/2026-09/.*/associate/default$", "hubspot_2026-09_associations.json", ""),
         (r"^/crm/objects/2026-09/contacts", "hubspot_2026-09_contacts.json", ""),
         (r"^/crm/objects/2026-09/companies", "hubspot_2026-09_companies.json", ""),
         (r"^/crm/objects/2026-09/notes", "hubspot_2026-09_notes.json", ""),

@@ -52,12 +52,12 @@ class Request:
         }
 
     def _body_without_secrets(self) -> str:
-        """Tokens are asked for with forms."""
+        """A form is how access tokens are asked for, with the secrets in it."""
         text = self.body.decode(errors="replace")
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return text
-        form = dict(parse_qsl(text, keep_blank_values=True))
-        return urlencode({name: REDACTED if _is_secret(name) else value for name, value in form.items()}, safe="[]")
+        form = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in form], safe="[]")
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,28 @@ from typing import Any
 
 from devstack.standins.exchange import Answer
 from devstack.standins.hubspot_errors import Refused, invalid, not_found
-from devstack.standins.hubspot_portal import CONTACT_LINK_TYPES, Portal
+from devstack.standins.hubspot_links import link_target
+from devstack.standins.hubspot_portal import Portal
 
 MAX_INPUTS = 100
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch call. names: the properties to show, for reading only."""
+    """A batch call. names and archived: the properties to show and whether of archived records, for reading only."""
 
     portal: Portal
     kind: str
     id_property: str | None
     names: list[str] | None = None
+    archived: bool = False
 
     def read(self, item: dict[str, Any]) -> dict[str, Any]:
+        if self.archived:
+            record = self.portal.archived[self.kind].get(str(item["id"]))
+            if record is None:
+                raise not_found(self.kind, str(item["id"]))
+            return record.shown(self.names)
         return self.portal.get(self.kind, str(item["id"]), id_property=self.id_property).shown(self.names)
 
     def create(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -46,12 +53,12 @@ class _Batch:
         return {}
 
 
-def answer_batch(portal: Portal, kind: str, verb: str, body: dict[str, Any]) -> Answer:
+def answer_batch(portal: Portal, kind: str, verb: str, body: dict[str, Any], *, archived: bool = False) -> Answer:
     """One call of `batch/{verb}`. Raises: Refused when none of it is done."""
     batch = _Batch(portal, kind, body.get("idProperty"))
     verbs = {
         "create": batch.create, "update": batch.update, "upsert": batch.upsert, "archive": batch.archive,
-        "read": replace(batch, names=body.get("properties")).read,
+        "read": replace(batch, names=portal.known_names(kind, body.get("properties")), archived=archived).read,
     }  # fmt: skip
     if verb not in verbs:
         raise Refused(404, "OBJECT_NOT_FOUND", "resource not found")
@@ -77,22 +84,8 @@ def answer_batch(portal: Portal, kind: str, verb: str, body: dict[str, Any]) -> 
 
 def create_record(portal: Portal, kind: str, item: dict[str, Any]) -> dict[str, Any]:
     """A new record with its links. Raises: Refused."""
-    links = [_link_target(portal, kind, one) for one in item.get("associations") or []]
+    links = [link_target(portal, kind, one) for one in item.get("associations") or []]
     return portal.create(kind, item.get("properties") or {}, links).shown()
-
-
-def _link_target(portal: Portal, kind: str, association: Any) -> tuple[str, str]:
-    """(type, id) of what a new note or task is hung on. Raises: Refused."""
-    try:
-        contact_id = str(association["to"]["id"])
-        types = [(one["associationCategory"], one["associationTypeId"]) for one in association["types"]]
-    except (KeyError, TypeError):
-        raise invalid("an association needs to.id and types") from None
-    if ("HUBSPOT_DEFINED", CONTACT_LINK_TYPES.get(kind)) not in types:
-        raise invalid(f"associations of {kind} must have one of the types {CONTACT_LINK_TYPES}")
-    if portal.find("contacts", contact_id) is None:
-        raise invalid("One or more associations are not valid", context={"ids": [contact_id]})
-    return "contacts", contact_id
 
 
 def _checked_inputs(verb: str, body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -95,3 +95,13 @@ def wrong_values(values: Sequence[WrongValue]) -> Refused:
     ]
     errors = [{"message": one.message, "code": one.code, "context": {"propertyName": [one.name]}} for one in values]
     return Refused(400, "VALIDATION_ERROR", f"Property values were not valid: {json.dumps(listed)}", errors=errors)
+
+
+def missing_scope(scope: str) -> Refused:
+    """A right that the credential lacks."""
+    detail = {
+        "message": "One or more of the following scopes are required.",
+        "context": {"requiredGranularScopes": [scope]},
+    }
+    message = "This app hasn't been granted all required scopes to make this call."
+    return Refused(403, "MISSING_SCOPES", message, errors=[detail])

@@ -15,19 +15,23 @@ BUILT_IN_GROUP = "built_in"
 _TEXTS = {
     "contacts": (
         "email", "firstname", "lastname", "phone", "mobilephone", "company", "lifecyclestage", "hs_lead_status",
-        "hubspot_owner_id", "hs_calculated_phone_number", "hs_calculated_mobile_number",
+        "hubspot_owner_id", "associatedcompanyid", "hs_additional_emails", "hs_merged_object_ids",
+        "hs_calculated_phone_number", "hs_calculated_mobile_number",
         "hs_searchable_calculated_phone_number", "hs_searchable_calculated_mobile_number",
     ),
+    "companies": ("name", "domain", "phone", "industry", "type", "lifecyclestage", "hubspot_owner_id"),
     "notes": ("hs_note_body", "hubspot_owner_id"),
     "tasks": ("hs_task_subject", "hs_task_body", "hubspot_owner_id"),
 }  # fmt: skip
+_NUMBERS = ("annualrevenue", "numberofemployees")
 _CHOICES = {
     "hs_task_type": ("TODO", "CALL", "EMAIL"),
     "hs_task_status": ("NOT_STARTED", "IN_PROGRESS", "WAITING", "COMPLETED", "DEFERRED"),
     "hs_task_priority": ("NONE", "LOW", "MEDIUM", "HIGH"),
 }
-_REQUIRED = {"contacts": (), "notes": ("hs_timestamp",), "tasks": ("hs_timestamp",)}
+_REQUIRED = {"contacts": (), "companies": (), "notes": ("hs_timestamp",), "tasks": ("hs_timestamp",)}
 _MAX_UNIQUE = 10
+MAX_TEXT_CHARS = 65_536
 
 
 class Properties:
@@ -129,6 +133,10 @@ class Properties:
 
 def _wrong_text(definition: dict[str, Any], value: str) -> WrongValue | None:
     name, kind = definition["name"], definition["type"]
+    if len(value) > MAX_TEXT_CHARS:
+        return WrongValue(
+            name, "PROPERTY_VALUE_TOO_LONG", f"{name} has {len(value)} of at most {MAX_TEXT_CHARS} characters"
+        )
     if kind in {"enumeration", "bool"}:
         options = [option["value"] for option in definition["options"]] if kind == "enumeration" else ["true", "false"]
         chosen = value.split(";") if definition["fieldType"] == "checkbox" else [value]
@@ -159,13 +167,14 @@ def _built_in(kind: str) -> list[dict[str, Any]]:
     texts = [_definition(name, "string", "text") for name in _TEXTS[kind]]
     choices = [_definition(name, "enumeration", "select", options) for name, options in _CHOICES.items()]
     moment = [_definition("hs_timestamp", "datetime", "date")]
-    return texts + ([] if kind == "contacts" else moment) + (choices if kind == "tasks" else [])
+    numbers = [_definition(name, "number", "number") for name in _NUMBERS]
+    return texts + {"contacts": [], "companies": numbers, "notes": moment, "tasks": [*moment, *choices]}[kind]
 
 
 def _definition(name: str, kind: str, widget: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
     listed = [{"label": one, "value": one, "displayOrder": order, "hidden": False} for order, one in enumerate(options)]
     definition = {"name": name, "label": name, "type": kind, "fieldType": widget, "groupName": BUILT_IN_GROUP}
-    calculated = "calculated" in name
+    calculated = "calculated" in name or name in {"hs_additional_emails", "hs_merged_object_ids"}
     return _complete(
         {**definition, "options": listed, "hasUniqueValue": name == "email"}, built_in=True, read_only=calculated
     )

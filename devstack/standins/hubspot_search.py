@@ -1,6 +1,7 @@
 """HubSpot's search: groups of filters, joined by OR; the filters of one group by AND."""
 
 import re
+import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,16 +24,20 @@ _OPERATORS: dict[str, Callable[[str, dict[str, Any]], bool]] = {
 }
 
 
-def search(portal: Portal, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """One page of what fits, oldest first. Raises: Refused."""
+def search(portal: Portal, kind: str, body: dict[str, Any], *, lag_s: float = 0.0) -> dict[str, Any]:
+    """One page of what fits, oldest first, as the records stood lag_s ago. Raises: Refused."""
     groups = _checked_groups(portal, kind, body)
-    hits = [record for record in portal.records[kind].values() if _fits(record, groups)]
+    records = list(portal.records[kind].values())
+    if lag_s > 0:
+        moment = time.monotonic() - lag_s
+        records = [earlier for record in records if (earlier := record.as_of(moment))]
+    hits = [record for record in records if _fits(record, groups)]
     for sort in reversed(body["sorts"]):
         hits.sort(
             key=partial(_sort_key, sort), reverse=isinstance(sort, dict) and sort.get("direction") == "DESCENDING"
         )
     start = int(body["after"] or 0)
-    return page(hits, start=start, limit=body["limit"], names=body["properties"], total=True)
+    return page(hits, start=start, limit=body["limit"], names=portal.known_names(kind, body["properties"]), total=True)
 
 
 def page(

@@ -14,6 +14,7 @@ from crm_sync.base import CrmError, CrmEvent, CustomerRef, StateWrite
 from crm_sync.client import CrmClient
 from crm_sync.hubspot import HubSpot
 from crm_sync.hubspot_fields import FIELDS, MAX_TEXT_CHARS, as_html, event_properties
+from crm_sync.hubspot_provision import LACKING
 from crm_sync.labels import CustomerLabels
 from crm_sync.tokens import ConstantToken
 
@@ -101,6 +102,11 @@ def url(server: Server, running: Callable[[type[BaseHTTPRequestHandler]], str]) 
     return running(_handler_of(server))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_known_of_any_portal() -> None:
+    LACKING.clear()
+
+
 @pytest.fixture
 def waits() -> list[float]:
     return []
@@ -155,7 +161,9 @@ def test_without_the_schema_scope_fields_are_reported_and_the_rest_is_made(serve
     assert report.present == ("contacts.earshot_score",)
     assert report.created == ("notes.earshot_event_key", "tasks.earshot_event_key")
     assert len(report.missing) == len(FIELDS["contacts"]) - 1
-    assert "contacts.earshot_label (missing_scopes:crm.schemas.contacts.write)" in report.missing
+    [label] = [one for one in report.missing if one.startswith("contacts.earshot_label: ")]
+    assert "Contact properties > Create property" in label
+    assert label.endswith("(missing_scopes:crm.schemas.contacts.write)")
 
 
 def test_one_property_too_many_does_not_stop_the_others(server: Server, hubspot: HubSpot) -> None:
@@ -248,9 +256,10 @@ def test_a_missing_property_is_provisioned_once_and_then_named(server: Server, h
     server.on("/batch/update", (400, {"category": "VALIDATION_ERROR", "message": message}))
     for kind in FIELDS:
         server.on(f"2026-09/{kind}", (200, {"results": [{"name": one["name"]} for one in FIELDS[kind]]}))
-    with pytest.raises(CrmError, match="^field_missing:earshot_label$") as caught:
-        hubspot.write(writes_of("51", "52"))
-    assert caught.value.permanent
+    outcomes = hubspot.write(writes_of("51", "52"))
+    assert [one.error and (one.error.code, one.error.permanent) for one in outcomes] == [
+        ("field_missing:earshot_label", True)
+    ] * 2
     assert len(server.bodies("/batch/update")) == 2
 
 
@@ -262,7 +271,8 @@ def test_labels_are_sent_as_texts_and_only_in_our_fields(server: Server, hubspot
     assert sent["id"] == "51"
     assert "idProperty" not in sent
     assert all(name.startswith("earshot_") and isinstance(value, str) for name, value in sent["properties"].items())
-    assert set(sent["properties"]) < {one["name"] for one in FIELDS["contacts"]}
+    assert sent["properties"]["earshot_customer_id"] == "customer-51"
+    assert set(sent["properties"]) <= {one["name"] for one in FIELDS["contacts"]}
 
 
 def test_a_tenant_that_sends_no_summaries_sends_none(server: Server, url: str) -> None:
@@ -448,6 +458,30 @@ def test_an_urgent_task_is_due_in_time_and_of_high_priority() -> None:
 def test_a_name_that_is_no_valid_unicode_can_be_sent(server: Server, hubspot: HubSpot) -> None:
     server.on("/contacts/batch/upsert", (200, {"results": [{"id": "51", "properties": {"earshot_customer_id": "c1"}}]}))
     assert hubspot.create([CustomerRef("c1", display_name="\ud83d broken")])[0].match.record_id == "51"
+
+
+def test_ten_thousand_customers_are_written_with_a_hundred_requests(
+    running: Callable[[type[BaseHTTPRequestHandler]], str],
+) -> None:
+    written: list[int] = []
+
+    class Updating(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            inputs = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["inputs"]
+            written.append(len(inputs))
+            results = [{"id": one["id"], "objectWriteTraceId": one["objectWriteTraceId"]} for one in inputs]
+            body = json.dumps({"status": "COMPLETE", "results": results}).encode()
+            self.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    hubspot = HubSpot(tokens=ConstantToken("t"), base_url=running(Updating))
+    outcomes = hubspot.write(writes_of(*(str(number) for number in range(10_000))))
+    assert [one.ref for one in outcomes] == [f"customer-{number}" for number in range(10_000)]
+    assert not any(one.error for one in outcomes)
+    assert written == [100] * 100
 
 
 @pytest.mark.parametrize(("idempotent", "uncertain"), [(True, False), (False, True)])

@@ -13,9 +13,12 @@ class HubSpotPortal:
     writes = "/crm/objects/2026-09/contacts/batch/update"
     emits = "/crm/objects/2026-09/notes/batch/upsert"
 
-    def __init__(self, url: str) -> None:
-        self.credentials = {"token": f"{SECRET}-{next(numbers)}"}
-        headers = {"Authorization": f"Bearer {self.credentials['token']}", **BY_THE_TEST}
+    def __init__(self, url: str, *, as_app: bool = False) -> None:
+        secret = f"{SECRET}-{next(numbers)}"
+        app = {"client_id": "earshot-app", "client_secret": "app-secret", "refresh_token": secret}
+        self.credentials = app if as_app else {"token": secret}
+        # The stand-in knows the account of an app by its refresh token, too.
+        headers = {"Authorization": f"Bearer {secret}", **BY_THE_TEST}
         self._http = httpx2.Client(base_url=url, headers=headers, trust_env=False)
 
     def _get(self, path: str) -> Any:
@@ -46,10 +49,33 @@ class HubSpotPortal:
     def script(self, **step: Any) -> None:
         self._http.post("/_script", json={"steps": [step]}).raise_for_status()
 
+    def add(self, object_type: str, **properties: str) -> str:
+        body = {"properties": properties, "associations": []}
+        return self.post(f"/crm/objects/2026-09/{object_type}", body)["id"]
+
+    def post(self, path: str, body: Any) -> Any:
+        answer = self._http.post(path, json=body).raise_for_status()
+        return answer.json() if answer.content else {}
+
+    def put(self, path: str) -> None:
+        self._http.put(f"/crm/objects/2026-09/{path}").raise_for_status()
+
+    def delete(self, path: str) -> None:
+        self._http.delete(path).raise_for_status()
+
+    def conditions(self, **conditions: Any) -> None:
+        self.post("/_conditions", conditions)
+
+    @property
+    def account(self) -> str:
+        """The credential that names the account."""
+        return self.credentials.get("token") or self.credentials["refresh_token"]
+
     def requests(self) -> list[dict[str, Any]]:
         return adapter_requests(self._http.get("/_received").text)
 
     def reset(self) -> None:
+        self._http.delete("/_conditions")
         self._http.delete("/_script")
         self._http.delete("/_received")
         self._http.close()
