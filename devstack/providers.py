@@ -14,8 +14,10 @@ STANDIN_OF = {
     "GRAPH_API_URL": "graph",
     "INSTAGRAM_API_URL": "graph",
     "HUBSPOT_API_URL": "hubspot",
+    "PIPEDRIVE_API_URL": "pipedrive",
+    "PIPEDRIVE_OAUTH_URL": "pipedrive",
 }
-STANDINS = ("anthropic", "graph", "hubspot")
+STANDINS = ("anthropic", "graph", "hubspot", "pipedrive")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-SECRET_HEADERS = ("authorization", "x-api-key", "cookie")
+SECRET_HEADERS = ("authorization", "x-api-key", "x-api-token", "cookie")
 REDACTED = "[redacted]"
 
 StartResponse = Callable[..., Any]
@@ -48,8 +48,16 @@ class Request:
             "method": self.method,
             "path": self.path + ("?" + urlencode(query, safe="[],:") if query else ""),
             "headers": {name: REDACTED if name in SECRET_HEADERS else value for name, value in self.headers.items()},
-            "body": self.body.decode(errors="replace"),
+            "body": self._body_without_secrets(),
         }
+
+    def _body_without_secrets(self) -> str:
+        """Forms go to token endpoints: their secrets are not shown."""
+        body = self.body.decode(errors="replace")
+        if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return body
+        fields = parse_qsl(body, keep_blank_values=True)
+        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in fields], safe="[]")
 
 
 @dataclass(frozen=True)
