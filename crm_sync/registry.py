@@ -46,8 +46,29 @@ def _hubspot(connecting: Connecting) -> Crm:
     )
 
 
+def _pipedrive(connecting: Connecting) -> Crm:
+    from crm_sync.pipedrive import Pipedrive, base_url
+
+    return Pipedrive(
+        tokens=connecting.tokens,
+        base_url=base_url(connecting.credentials, connecting.settings),
+        is_app="token" not in connecting.credentials,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
+    )
+
+
+def _pipedrive_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.pipedrive import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 ADAPTERS: dict[str, Adapter] = {
     "hubspot": Adapter(_hubspot),
+    "pipedrive": Adapter(_pipedrive, _pipedrive_token),
 }
 
 

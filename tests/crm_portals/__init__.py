@@ -3,8 +3,12 @@
 from collections.abc import Callable
 
 from tests.crm_portals.hubspot import HubSpotPortal
+from tests.crm_portals.pipedrive import PipedrivePortal
 from tests.crm_portals.portal import SECRET, Portal
 
-PORTALS: dict[str, Callable[[str], Portal]] = {"hubspot": HubSpotPortal}
+PORTALS: dict[str, Callable[[str], Portal]] = {
+    "hubspot": HubSpotPortal,
+    "pipedrive": PipedrivePortal,
+}
 
 __all__ = ["PORTALS", "SECRET", "Portal"]
