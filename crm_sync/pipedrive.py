@@ -123,7 +123,7 @@ class Pipedrive:
         for ask in (
             self._fields.reread,
             lambda: self._api.newest_persons(limit=1),
-            lambda: next(self._api.activities_of("0"), None),
+            self._api.any_activity,
             lambda: self._api.search("earshot", where="email", exact=True),
         ):
             try:

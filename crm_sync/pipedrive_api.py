@@ -134,6 +134,10 @@ class PipedriveApi:
         params = {"person_id": record_id, "sort_by": "add_time", "sort_direction": "desc"}
         return self._pages("/api/v2/activities", params, cost=10, scope=ACTIVITIES, pages=MAX_PAGES)
 
+    def any_activity(self) -> None:
+        """Only whether activities may be read."""
+        list_of(data_of(self._get("/api/v2/activities", {"limit": "1"}, cost=10, scope=ACTIVITIES), idempotent=True))
+
     def add_activity(self, activity: dict[str, Any]) -> dict[str, Any]:
         """The activity made."""
         answer = self._send("POST", "/api/v2/activities", activity, cost=5, scope=ACTIVITIES)

@@ -33,14 +33,18 @@ FALLBACK_LABELS = {sentiment: f"Earshot: {sentiment}" for sentiment in SENTIMENT
 
 @dataclass(frozen=True)
 class PersonField:
-    """code: what the API calls it. options: id by label in lower case. is_optional: given only when asked for."""
+    """code: what the API calls it. options: label by id. is_optional: given only when asked for."""
 
     code: str
     name: str
     kind: str
     is_custom: bool
     is_optional: bool
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: dict[int | str, str] = field(default_factory=dict[int | str, str])
+
+    def option_id(self, label: str) -> int | str | None:
+        """The option that people read as this label, however they wrote it."""
+        return next((known for known, name in self.options.items() if name.lower() == label.lower()), None)
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,16 @@ class FieldMap:
     def missing_options(self, name: str) -> list[str]:
         """Sentiments that our field has no option for."""
         known = self.ours(name)
-        return [] if known is None or known.kind != "enum" else [one for one in SENTIMENTS if one not in known.options]
+        if known is None or known.kind != "enum":
+            return []
+        return [one for one in SENTIMENTS if known.option_id(one) is None]
 
     @property
     def fallback_ids(self) -> dict[str, int]:
         """Option ids of our labels by sentiment, as far as the account has them."""
         labels = self.find(LABELS_CODE)
-        known = labels.options if labels else {}
-        return {one: known[name.lower()] for one, name in FALLBACK_LABELS.items() if name.lower() in known}
+        known = {one: labels.option_id(name) for one, name in FALLBACK_LABELS.items()} if labels else {}
+        return {one: option_id for one, option_id in known.items() if isinstance(option_id, int)}
 
 
 def read_field_map(answered: Iterable[dict[str, Any]]) -> FieldMap:
@@ -96,7 +102,9 @@ def read_field_map(answered: Iterable[dict[str, Any]]) -> FieldMap:
                 is_custom=one.get("is_custom_field") is True,
                 is_optional=one.get("is_optional_response_field") is True,
                 options={
-                    str(option.get("label")).lower(): option.get("id") for option in as_objects(one.get("options"))
+                    option["id"]: str(option.get("label"))
+                    for option in as_objects(one.get("options"))
+                    if isinstance(option.get("id"), int | str)
                 },
             )
             for one in answered
@@ -133,7 +141,7 @@ def _value(known: PersonField, text: str) -> Any:
         return None
     if known.kind == "enum":
         # An option that an administrator deleted: an empty field says nothing wrong, yesterday's sentiment would.
-        return known.options.get(text)
+        return known.option_id(text)
     if known.kind == "double":
         number = float(text)
         return int(number) if number.is_integer() else number

@@ -19,7 +19,7 @@ class KnownFields:
         self._api = api
         self._map: FieldMap | None = None
         self._lock = threading.RLock()
-        self._tried = False
+        self._tried = self._labels_tried = False
 
     def current(self) -> FieldMap:
         """As they were when they were last read."""
@@ -31,7 +31,7 @@ class KnownFields:
     def reread(self) -> FieldMap:
         """As they are now; what is missing may be made once more."""
         with self._lock:
-            self._map, self._tried = None, False
+            self._map, self._tried, self._labels_tried = None, False, False
             return self.current()
 
     def complete(self) -> FieldMap:
@@ -42,15 +42,13 @@ class KnownFields:
             return self.current()
 
     def with_fallback_labels(self) -> FieldMap:
-        """With our labels among the labels of persons, as far as they may be made."""
+        """With our labels among the labels of persons, as far as they may be made; tried once."""
         with self._lock:
             absent = [name for one, name in FALLBACK_LABELS.items() if one not in self.current().fallback_ids]
-            if (
-                absent
-                and self.current().find(LABELS_CODE)
-                and not self._refused(lambda: self._api.add_options(LABELS_CODE, absent))
-            ):
-                self._map = None
+            if absent and not self._labels_tried and self.current().find(LABELS_CODE):
+                self._labels_tried = True
+                if not self._refused(lambda: self._api.add_options(LABELS_CODE, absent)):
+                    self._map = None
             return self.current()
 
     def provision(self, *, dry_run: bool) -> ProvisionReport:

@@ -101,7 +101,7 @@ def _raw(person: dict[str, Any], known: PersonField) -> object:
 
 def _text(value: object, known: PersonField) -> str | None:
     """Ids of options that came bare are given as their labels."""
-    names = {number: label for label, number in known.options.items()}
+    names = known.options
     items = cast("list[object]", value) if isinstance(value, list) else [value]
     if names and all(isinstance(one, int | str) and one in names for one in items):
         return "; ".join(names[one] for one in items) or None

@@ -24,6 +24,7 @@ class PipedrivePortal:
     ]
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.credentials = {"token": f"{SECRET}-{next(numbers)}"}
         headers = {"x-api-token": self.credentials["token"], **BY_THE_TEST}
         self.http = httpx2.Client(base_url=url, headers=headers, trust_env=False)
@@ -73,6 +74,19 @@ class PipedrivePortal:
 
     def script(self, **step: Any) -> None:
         self.http.post("/_script", json={"steps": [step]}).raise_for_status()
+
+    def reset_script(self) -> None:
+        """What another test file left behind."""
+        for path in ("/_script", "/_conditions", "/_received"):
+            self.http.delete(path)
+
+    def labels(self, record_id: str) -> list[str]:
+        names = {one["id"]: one["label"] for field in self.fields() for one in field["options"] or []}
+        return [names[one] for one in self.get(f"/api/v2/persons/{record_id}")["label_ids"]]
+
+    def merge(self, loser: str, winner: str) -> None:
+        body = {"account": self.credentials["token"], "loser": loser, "winner": winner}
+        self.http.post("/_merge", json=body).raise_for_status()
 
     def conditions(self, **wanted: Any) -> None:
         self.http.post("/_conditions", json=wanted).raise_for_status()
