@@ -101,11 +101,9 @@ def _raw(person: dict[str, Any], known: PersonField) -> object:
 
 def _text(value: object, known: PersonField) -> str | None:
     """Ids of options that came bare are given as their labels."""
-    names = known.options
     items = cast("list[object]", value) if isinstance(value, list) else [value]
-    if names and all(isinstance(one, int | str) and one in names for one in items):
-        return "; ".join(names[one] for one in items) or None
-    return as_text(value)
+    names = [known.options[one] for one in items if isinstance(one, int | str) and one in known.options]
+    return "; ".join(names) if names and len(names) == len(items) else as_text(value)
 
 
 def as_text(value: object) -> str | None:
