@@ -18,7 +18,7 @@ MAX_IDS = 100
 MAX_PAGES = 4
 # Short waits for the account's allowance happen here, so that a batch is not torn apart at each burst; longer are the worker's.
 SHORT_WAIT_S = 2.5
-PATIENCE_S = 10.0
+PATIENCE_S = 8.0
 
 CONTACTS, FIELDS, ACTIVITIES, SEARCH = "contacts:full", "contact-fields:full", "activities:full", "search:read"
 
@@ -38,7 +38,7 @@ class Pace:
         if not (limit.isdigit() and left.isdigit() and reset.isdigit()):
             return
         if int(left) == 0 or (int(limit) > 2 * THREADS and int(left) < THREADS):
-            self._opens_at = self._clock() + min(float(reset), PATIENCE_S)
+            self._opens_at = self._clock() + min(float(reset), SHORT_WAIT_S)
 
     def wait(self) -> None:
         """Return when a request may go. Whoever comes meanwhile waits for the same moment."""

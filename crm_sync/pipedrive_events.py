@@ -3,6 +3,7 @@
 import hashlib
 import html
 import re
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -56,9 +57,18 @@ def _emit(api: PipedriveApi, event: CrmEvent) -> str:
             raise
         lost = error
     # Made or not? What is not there yet may still be on its way, so it is the worker who tries again, later.
-    if there := _find(api, event.kind, event.record_id, event.key):
-        return there
-    raise lost
+    there = look_after_loss(lambda: _find(api, event.kind, event.record_id, event.key))
+    if there is None:
+        raise lost
+    return there
+
+
+def look_after_loss(look: Callable[[], str | None]) -> str | None:
+    """What is there after an answer was lost. That nobody could look leaves it as uncertain as it was."""
+    try:
+        return look()
+    except CrmError:
+        return None
 
 
 def _retract(api: PipedriveApi, event: EmittedEvent) -> None:

@@ -8,6 +8,7 @@ from crm_sync.base import FIELD_MISSING, Candidate, CrmError, CustomerRef, Found
 from crm_sync.client import as_object, as_objects
 from crm_sync.phones import is_written_among, national_numbers
 from crm_sync.pipedrive_api import PipedriveApi
+from crm_sync.pipedrive_events import look_after_loss
 from crm_sync.pipedrive_fields import CUSTOMER_KEY
 from crm_sync.pipedrive_provision import KnownFields
 
@@ -141,9 +142,10 @@ def _create(api: PipedriveApi, customer: CustomerRef, *, key_code: str) -> str:
         if not error.uncertain:
             raise
         lost = error
-    if there := _newest(api, key_code).get(customer.customer_id):
-        return there
-    raise lost
+    there = look_after_loss(lambda: _newest(api, key_code).get(customer.customer_id))
+    if there is None:
+        raise lost
+    return there
 
 
 def _newest(api: PipedriveApi, key_code: str) -> dict[str, str]:

@@ -458,6 +458,26 @@ def test_long_texts_are_cut_to_what_a_field_holds(crm: Pipedrive, portal: Pipedr
     assert card["earshot_topics"].endswith("topic-98")
 
 
+@pytest.mark.parametrize(
+    ("shown", "code", "stands_on"),
+    [({"id": 77}, None, "77"), ({"id": 51, "is_deleted": True}, "record_not_found", None), ({"id": 51}, None, None)],
+)
+def test_an_answer_about_another_or_a_deleted_person_is_heard(
+    crm: Pipedrive, portal: PipedrivePortal, shown: dict[str, Any], code: str | None, stands_on: str | None
+) -> None:
+    crm.provision()
+    portal.script(method="PATCH", path=f"{PERSONS}/51", status=200, body={"success": True, "data": shown})
+    [outcome] = crm.write([write_of("51")])
+    assert (codes([outcome]), outcome.record_id) == ([code], stands_on)
+
+
+def test_an_account_that_was_not_paid_for_is_a_broken_connection(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    portal.script(path="/api/v1/users/me", status=402, body={"success": False, "error": "Payment required"})
+    with pytest.raises(CrmError, match="^payment_required$") as caught:
+        crm.check()
+    assert caught.value.connection_broken
+
+
 # Limits
 
 
@@ -701,6 +721,47 @@ def test_a_creation_whose_answer_was_lost_makes_one_person(crm: Pipedrive, porta
     assert portal.contacts() == 1
 
 
+def test_a_creation_that_nobody_can_say_was_done_is_raised_as_uncertain(
+    crm: Pipedrive, portal: PipedrivePortal
+) -> None:
+    crm.provision()
+    portal.script(method="POST", path=PERSONS, drop="before")
+    with pytest.raises(CrmError) as caught:
+        crm.create([CustomerRef("c1", phones=(PHONE,))])
+    assert (caught.value.uncertain, caught.value.permanent) == (True, False)
+    assert portal.contacts() == 0
+
+
+def test_a_person_made_long_ago_is_found_by_search(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    crm.provision()
+    ours = portal.add_contact(phone="+905550000000", earshot_customer_id="c1")
+    for _ in range(100):
+        portal.add_contact(phone="+905550000001")
+    [made] = crm.create([CustomerRef("c1", phones=(PHONE,))])
+    assert made.match is not None
+    assert made.match.record_id == ours
+    assert portal.contacts() == 100 + 1
+
+
+def test_a_refused_person_and_a_limit_leave_the_others_as_they_are(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    crm.provision()
+    customers = [CustomerRef(f"c{number}", emails=(f"c{number}@example.com",)) for number in range(4)]
+    rule = {"success": False, "error": "a rule", "code": "ERR_REQUIRED_FIELDS"}
+    portal.script(method="POST", path=PERSONS, status=400, body=rule)
+    portal.script(method="POST", path=PERSONS, status=200, body={"success": True, "data": {"id": 51}})
+    portal.script(method="POST", path=PERSONS, status=429, body={}, headers={"Retry-After": "60"})
+    made = crm.create([*customers, CustomerRef("nobody")])
+    assert codes(made) == ["err_required_fields", None, "rate_limit_burst", "rate_limit_burst", None]
+    assert [bool(one.match) for one in made] == [False, True, False, False, False]
+    assert len(sent(portal, "POST", PERSONS)) == 3
+
+
+def test_an_address_alone_makes_a_person_too(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    [made] = crm.create([CustomerRef("c1", emails=("a@example.com",))])
+    assert made.match is not None
+    assert portal.card(made.match.record_id)["name"] == "a@example.com"
+
+
 def test_without_our_key_nobody_is_created_and_nothing_is_raised(crm: Pipedrive, portal: PipedrivePortal) -> None:
     portal.conditions(may_provision=False)
     made = crm.create([CustomerRef("c1", phones=(PHONE,)), CustomerRef("c2")])
@@ -746,6 +807,15 @@ def test_an_event_that_was_not_made_is_left_to_the_worker(crm: Pipedrive, portal
         crm.emit([replace(NOTE, record_id=record_id)])
     assert (caught.value.uncertain, caught.value.permanent) == (True, False)
     assert portal.all_events() == 0
+
+
+def test_that_nobody_could_look_leaves_an_event_uncertain(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    portal.script(method="POST", path="/api/v1/notes", drop="after")
+    portal.script(method="GET", path="/api/v1/notes", drop="before", times=3)
+    with pytest.raises(CrmError) as caught:
+        crm.emit([replace(NOTE, record_id=record_id, may_exist=False)])
+    assert caught.value.uncertain
 
 
 def test_one_event_among_a_persons_many_notes_is_found(crm: Pipedrive, portal: PipedrivePortal) -> None:
@@ -798,6 +868,14 @@ def test_what_was_emitted_is_retracted_by_id_or_by_reference(
     assert [one["id"] for one in portal.get("/api/v1/notes")] == [others["id"]]
 
 
+def test_what_may_not_be_deleted_is_its_own_trouble(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    emitted = crm.emit([replace(NOTE, record_id=record_id)])
+    portal.script(method="DELETE", path="/api/v1/notes", status=400, body={"success": False, "errorCode": 400})
+    assert codes(crm.retract([EmittedEvent(NOTE.key, record_id, "note", emitted[0].event_id)])) == ["http_400"]
+    assert codes(crm.retract([EmittedEvent(NOTE.key, "gone/1", "note", None)])) == [None]
+
+
 # Reading
 
 
@@ -822,6 +900,28 @@ def test_fields_are_read_by_name_or_key_and_the_organizations_with_a_dot(
         plain: dict(zip(names, (None, None, "0", "0", None, None, None), strict=True)),
     }
     assert crm.read_fields([rich], (tier["field_code"],)) == {rich: {tier["field_code"]: "Gold"}}
+
+
+def test_the_organization_is_read_once_and_one_that_is_gone_is_empty(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    org = portal.post("/api/v2/organizations", {"name": "Acme"})
+    ids = [portal.add_contact(phone=f"+{PHONE}") for _ in range(2)]
+    for record_id in ids:
+        portal.http.patch(f"{PERSONS}/{record_id}", json={"org_id": org["id"]}).raise_for_status()
+    portal.script(path="/api/v2/organizations", status=404, body={"success": False, "error": "not found"})
+    assert crm.read_fields(ids, ("org.won_deals_count", "org.name")) == {
+        one: {"org.won_deals_count": None, "org.name": None} for one in ids
+    }
+    assert crm.read_fields(ids, ("org.name",)) == {one: {"org.name": "Acme"} for one in ids}
+    assert len(sent(portal, "GET", "/api/v2/organizations")) == 2
+
+
+def test_more_fields_than_one_page_are_all_known(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    portal.script(method="GET", path=FIELDS, status=200, body={
+        "success": True, "data": [], "additional_data": {"next_cursor": "c0"},
+    })  # fmt: skip
+    assert len(crm.provision(dry_run=True).missing) == len(FIELD_TYPES)
+    assert len(sent(portal, "GET", FIELDS)) == 2
+    assert crm.read_fields([portal.add_contact(phone=f"+{PHONE}")], ("name",))
 
 
 @pytest.mark.parametrize("name", ["shoe_size", "org.shoe_size"])
