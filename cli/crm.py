@@ -12,13 +12,6 @@ from crm_sync.registry import build_crm
 from store.db import act_for_tenant
 from store.tenants import find_crm_connection, find_tenant_id, mark_crm_provisioned
 
-# Settings that lead to a stand-in where the stack runs one.
-_STANDIN_OF = {
-    "hubspot_api_url": "hubspot",
-    "pipedrive_api_url": "pipedrive",
-    "pipedrive_oauth_url": "pipedrive",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Subcommands."""
@@ -36,10 +29,9 @@ def run(options: argparse.Namespace) -> int:
     """Check or provision one tenant's CRM."""
     installation = find_installation(options.data)
     overrides: dict[str, str] = {"database_url": installation.database_url, "redis_url": "redis://unused"}
-    standins = installation.stack.get("standins", {})
-    for setting, standin in _STANDIN_OF.items():
-        if standin in standins:
-            overrides[setting] = standins[standin]
+    standin = installation.stack.get("standins", {}).get("hubspot")
+    if standin:
+        overrides["hubspot_api_url"] = standin
     with installation.system_transaction() as conn:
         tenant_id = find_tenant_id(conn, options.tenant)
         if tenant_id is None:

@@ -10,6 +10,7 @@ from crm_sync.client import as_object, as_objects, rate_limited, safe_code
 from crm_sync.metering import Usage
 
 MISSING_SCOPES = "missing_scopes"
+FORBIDDEN = "forbidden"
 # The dearest call, in tokens: with less than this left, a 429 is the day's and not the burst's.
 DEAREST_CALL = 20
 # The day ends at midnight of the account's data centre, whose clock is not told: asking once an hour finds it.
@@ -53,6 +54,8 @@ class Answers:
             return CrmError(code, permanent=True)
         if status == 403 and "scope" in str(body.get("error")).lower():
             return CrmError(MISSING_SCOPES, permanent=False, connection_broken=True)
+        if status == 403 and body.get("success") is False:
+            return CrmError(FORBIDDEN, permanent=False, connection_broken=True)
         if status == 402:
             return CrmError("payment_required", permanent=False, connection_broken=True)
         if status in {404, 410} and body:

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from crm_sync.base import CrmError
 from crm_sync.client import CrmClient, as_object, as_objects
 from crm_sync.metering import Usage
-from crm_sync.pipedrive_answers import MISSING_SCOPES, data_of, list_of, next_cursor, record_of
+from crm_sync.pipedrive_answers import FORBIDDEN, MISSING_SCOPES, data_of, list_of, next_cursor, record_of
 
 # Requests that are under way at once: Pipedrive has no batch write. Its smallest plan takes 20 in 2 s.
 THREADS = 8
@@ -19,6 +20,9 @@ MAX_PAGES = 4
 # Short waits for the account's allowance happen here, so that a batch is not torn apart at each burst; longer are the worker's.
 SHORT_WAIT_S = 2.5
 PATIENCE_S = 8.0
+
+# What a meter says, before anything was sent.
+_METER_CODES = {"budget_used", "rate_limit_wait"}
 
 CONTACTS, FIELDS, ACTIVITIES, SEARCH = "contacts:full", "contact-fields:full", "activities:full", "search:read"
 
@@ -105,7 +109,8 @@ class PipedriveApi:
     def change_person(self, record_id: str, changes: dict[str, Any]) -> dict[str, Any]:
         """The person as it stands now."""
         path = f"/api/v2/persons/{record_id}"
-        answer = self._send("PATCH", path, changes, cost=5, scope=CONTACTS, idempotent=True)
+        with _of_one_record():
+            answer = self._send("PATCH", path, changes, cost=5, scope=CONTACTS, idempotent=True)
         return record_of(answer, idempotent=True)
 
     def organization(self, number: int, **params: str) -> dict[str, Any]:
@@ -127,7 +132,9 @@ class PipedriveApi:
 
     def add_note(self, note: dict[str, Any]) -> dict[str, Any]:
         """The note made."""
-        return record_of(self._send("POST", "/api/v1/notes", note, cost=10, scope=CONTACTS), idempotent=False)
+        with _of_one_record():
+            answer = self._send("POST", "/api/v1/notes", note, cost=10, scope=CONTACTS)
+        return record_of(answer, idempotent=False)
 
     def activities_of(self, record_id: str) -> Iterator[dict[str, Any]]:
         """Activities of a person, newest first."""
@@ -140,16 +147,19 @@ class PipedriveApi:
 
     def add_activity(self, activity: dict[str, Any]) -> dict[str, Any]:
         """The activity made."""
-        answer = self._send("POST", "/api/v2/activities", activity, cost=5, scope=ACTIVITIES)
+        with _of_one_record():
+            answer = self._send("POST", "/api/v2/activities", activity, cost=5, scope=ACTIVITIES)
         return record_of(answer, idempotent=False)
 
     def delete_note(self, note_id: str) -> None:
         """Raises: CrmError "record_not_found" when it is gone."""
-        self._send("DELETE", f"/api/v1/notes/{note_id}", None, cost=6, scope=CONTACTS, idempotent=True)
+        with _of_one_record():
+            self._send("DELETE", f"/api/v1/notes/{note_id}", None, cost=6, scope=CONTACTS, idempotent=True)
 
     def delete_activity(self, activity_id: str) -> None:
         """Raises: CrmError "record_not_found" when it is gone."""
-        self._send("DELETE", f"/api/v2/activities/{activity_id}", None, cost=3, scope=ACTIVITIES, idempotent=True)
+        with _of_one_record():
+            self._send("DELETE", f"/api/v2/activities/{activity_id}", None, cost=3, scope=ACTIVITIES, idempotent=True)
 
     def _pages(
         self, path: str, params: dict[str, str], *, cost: int, scope: str, pages: int
@@ -185,13 +195,27 @@ class PipedriveApi:
             except CrmError as error:
                 refusal = error
             wait_s = refusal.retry_after_s or 0.1
-            if refusal.code != "budget_used" or wait_s > SHORT_WAIT_S or waited_s + wait_s > PATIENCE_S:
+            if refusal.code not in _METER_CODES or wait_s > SHORT_WAIT_S or waited_s + wait_s > PATIENCE_S:
                 break
             self._sleep(wait_s)
             waited_s += wait_s
         if refusal.code == MISSING_SCOPES:
             refusal = CrmError(f"{MISSING_SCOPES}:{scope}", permanent=False, connection_broken=True)
         raise refusal
+
+
+@contextmanager
+def _of_one_record() -> Generator[None]:
+    """Pipedrive lets administrators withhold single persons from a user: that is no reason to stop writing to the others."""
+    forbidden = False
+    try:
+        yield
+    except CrmError as error:
+        forbidden = error.code == FORBIDDEN
+        if not forbidden:
+            raise
+    if forbidden:
+        raise CrmError(FORBIDDEN, permanent=True)
 
 
 def reading_usage(pace: Pace, read_usage: Callable[[Mapping[str, str]], Usage]) -> Callable[[Mapping[str, str]], Usage]:

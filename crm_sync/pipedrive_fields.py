@@ -119,7 +119,8 @@ def custom_values(
 
     Raises: CrmError for a sentiment that no option may stand for.
     """
-    values = field_values(labels, with_summary=with_summary) | {CUSTOMER_KEY: customer_id}
+    # A card that is cleared may be an erased customer's: our id goes too.
+    values = field_values(labels, with_summary=with_summary) | {CUSTOMER_KEY: customer_id if labels else ""}
     if labels is not None and labels.sentiment not in SENTIMENTS:
         raise CrmError(f"{OPTION_MISSING}earshot_sentiment", permanent=True)
     known = {name: fields.ours(name) for name in (*FIELDS, CUSTOMER_KEY) if name in values}

@@ -6,6 +6,7 @@ from typing import Any
 
 from crm_sync.base import CrmError, ProvisionReport
 from crm_sync.labels import SENTIMENTS
+from crm_sync.pipedrive_answers import FORBIDDEN, MISSING_SCOPES
 from crm_sync.pipedrive_api import PipedriveApi
 from crm_sync.pipedrive_fields import FALLBACK_LABELS, FIELD_TYPES, LABELS_CODE, TYPE_NAMES, FieldMap, read_field_map
 
@@ -93,7 +94,7 @@ class KnownFields:
         try:
             make()
         except CrmError as error:
-            if not error.permanent and not error.code.startswith(("missing_scopes", "http_403")):
+            if not error.permanent and not error.code.startswith((MISSING_SCOPES, FORBIDDEN)):
                 raise
             return error.code
         return ""

@@ -52,7 +52,8 @@ def _round(api: PipedriveApi, known: KnownFields, fields: FieldMap, writes: Sequ
     if lacking:
         fields = known.with_fallback_labels()
     if not fields.fallback_ids:
-        if all(fields.ours(name) is None for name in FIELDS):
+        # Where nothing of ours can stand, there is nothing to clear either.
+        if all(fields.ours(name) is None for name in FIELDS) and any(one.labels for one in writes):
             raise CrmError(FIELD_MISSING + "earshot_label", permanent=True)
         return _Round(fields, None)
     ids = [one.record_id for one in writes if is_record_id(one.record_id)]

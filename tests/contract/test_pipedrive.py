@@ -172,12 +172,11 @@ def test_labels_go_by_keys_that_differ_per_account(crm: Pipedrive, portal: Piped
     assert len(sent(portal, "PATCH", PERSONS)) == 1
 
 
-def test_labels_of_nobody_clear_what_stood_there(crm: Pipedrive, portal: PipedrivePortal) -> None:
+def test_a_card_that_is_cleared_bears_nothing_of_ours(crm: Pipedrive, portal: PipedrivePortal) -> None:
     record_id = portal.add_contact(phone=f"+{PHONE}")
     crm.write([write_of(record_id)])
     assert codes(crm.write([StateWrite("customer-1", record_id, None)])) == [None]
-    ours = {name for name in portal.card(record_id) if name.startswith("earshot_")}
-    assert ours == {"earshot_customer_id"}
+    assert not any(name.startswith("earshot_") for name in portal.card(record_id))
 
 
 def test_the_fields_are_read_once(crm: Pipedrive, portal: PipedrivePortal) -> None:
@@ -292,6 +291,14 @@ def test_without_the_right_the_fields_are_listed_to_be_made_by_hand(crm: Pipedri
     )
 
 
+def test_a_user_who_is_no_administrator_gets_the_same_list(crm: Pipedrive, portal: PipedrivePortal) -> None:
+    refusal = {"success": False, "error": "Forbidden", "errorCode": 403}
+    portal.script(method="POST", path=FIELDS, status=403, body=refusal, times=len(FIELD_TYPES))
+    report = crm.provision()
+    assert len(report.missing) == len(FIELD_TYPES)
+    assert report.missing[-1].endswith("type Text) (forbidden)")
+
+
 def test_a_dry_run_makes_nothing(crm: Pipedrive, portal: PipedrivePortal) -> None:
     assert len(crm.provision(dry_run=True).missing) == len(FIELD_TYPES)
     assert sent(portal, "POST", FIELDS) == []
@@ -304,6 +311,7 @@ def test_without_fields_and_labels_there_is_nothing_to_write_to(crm: Pipedrive, 
         crm.write([write_of(record_id)])
     assert caught.value.permanent
     assert codes(crm.emit([replace(NOTE, record_id=record_id), replace(TASK, record_id=record_id)])) == [None, None]
+    assert codes(crm.write([StateWrite("customer-1", record_id, None)])) == [None]
 
 
 def test_labels_of_persons_stand_in_for_fields_and_others_stay(crm: Pipedrive, portal: PipedrivePortal) -> None:
@@ -345,6 +353,23 @@ def test_an_administrators_rule_refuses_one_person_and_its_neighbours_are_writte
     assert outcomes[1].error is not None
     assert outcomes[1].error.permanent
     assert [("earshot_sentiment" in portal.card(one)) for one in ids] == [True, False, True]
+
+
+def test_a_person_that_is_withheld_from_our_user_is_that_persons_trouble(
+    crm: Pipedrive, portal: PipedrivePortal
+) -> None:
+    crm.provision()
+    ids = [portal.add_contact(phone=f"+{PHONE}") for _ in range(3)]
+    refusal = {"success": False, "error": "You do not have permission to do this", "errorCode": 403}
+    portal.script(method="PATCH", path=f"{PERSONS}/{ids[0]}", status=403, body=refusal)
+    portal.script(method="POST", path="/api/v1/notes", status=403, body=refusal)
+    outcomes = crm.write([write_of(one, number) for number, one in enumerate(ids)])
+    assert codes(outcomes) == ["forbidden", None, None]
+    assert codes(crm.emit([replace(NOTE, record_id=ids[0])])) == ["forbidden"]
+    portal.script(path=f"{PERSONS}/search", status=403, body=refusal)
+    with pytest.raises(CrmError, match="^forbidden$") as caught:
+        crm.find([CustomerRef("c", phones=(PHONE,))])
+    assert caught.value.connection_broken
 
 
 def test_one_persons_bad_answer_is_its_own(crm: Pipedrive, portal: PipedrivePortal) -> None:
@@ -484,15 +509,15 @@ def test_an_account_that_was_not_paid_for_is_a_broken_connection(crm: Pipedrive,
 class _Meter:
     """Lets so many units through, then asks to wait."""
 
-    def __init__(self, units: int, *, wait_s: float) -> None:
-        self.units, self.wait_s = units, wait_s
+    def __init__(self, units: int, *, wait_s: float, code: str = "budget_used") -> None:
+        self.units, self.wait_s, self.code = units, wait_s, code
         self.taken: list[tuple[int, str]] = []
         self.learned: list[Usage] = []
         self.rested: list[float] = []
 
     def take(self, cost: int, *, lane: str) -> None:
         if cost > self.units:
-            raise CrmError("budget_used", permanent=False, retry_after_s=self.wait_s)
+            raise CrmError(self.code, permanent=False, retry_after_s=self.wait_s)
         self.units -= cost
         self.taken.append((cost, lane))
 
@@ -527,8 +552,9 @@ def test_each_call_is_paid_as_pipedrive_counts_it(portal: PipedrivePortal, waits
     assert meter.learned[-1].day_limit == 2_100_000
 
 
-def test_a_short_wait_for_the_meter_tears_no_batch_apart(portal: PipedrivePortal) -> None:
-    meter = _Meter(0, wait_s=0.5)
+@pytest.mark.parametrize("code", ["budget_used", "rate_limit_wait"])
+def test_a_short_wait_for_the_meter_tears_no_batch_apart(portal: PipedrivePortal, code: str) -> None:
+    meter = _Meter(0, wait_s=0.5, code=code)
 
     def sleep(seconds: float) -> None:
         meter.units += 20
