@@ -49,6 +49,12 @@ def _hubspot(connecting: Connecting) -> Crm:
     )
 
 
+def _hubspot_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.hubspot import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 def _zoho(connecting: Connecting) -> Crm:
     from crm_sync.zoho import Zoho
     from crm_sync.zoho_token import account_of, data_centre
@@ -71,8 +77,22 @@ def _zoho_token(credentials: Mapping[str, str], settings: Settings) -> AccessTok
     return fetch_token(credentials, settings)
 
 
-def _hubspot_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
-    from crm_sync.hubspot import fetch_token
+def _pipedrive(connecting: Connecting) -> Crm:
+    from crm_sync.pipedrive import Pipedrive, base_url
+
+    return Pipedrive(
+        tokens=connecting.tokens,
+        base_url=base_url(connecting.credentials, connecting.settings),
+        is_app="token" not in connecting.credentials,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
+    )
+
+
+def _pipedrive_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.pipedrive import fetch_token
 
     return fetch_token(credentials, settings)
 
@@ -80,6 +100,7 @@ def _hubspot_token(credentials: Mapping[str, str], settings: Settings) -> Access
 ADAPTERS: dict[str, Adapter] = {
     "hubspot": Adapter(_hubspot, _hubspot_token),
     "zoho": Adapter(_zoho, _zoho_token),
+    "pipedrive": Adapter(_pipedrive, _pipedrive_token),
 }
 
 

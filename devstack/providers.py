@@ -16,8 +16,10 @@ STANDIN_OF = {
     "HUBSPOT_API_URL": "hubspot",
     "ZOHO_API_URL": "zoho",
     "ZOHO_ACCOUNTS_URL": "zoho",
+    "PIPEDRIVE_API_URL": "pipedrive",
+    "PIPEDRIVE_OAUTH_URL": "pipedrive",
 }
-STANDINS = ("anthropic", "graph", "hubspot", "zoho")
+STANDINS = ("anthropic", "graph", "hubspot", "zoho", "pipedrive")
 
 
 @dataclass(frozen=True)

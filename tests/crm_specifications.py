@@ -86,6 +86,8 @@ class _Received:
 @cache
 def _document(name: str) -> OpenAPI:
     document = json.loads((Path(FOLDER) / name).read_text(encoding="utf-8"))
+    if name == "pipedrive_v2.json":
+        _let_lists_be_asked_for(document)
     # Paths are compared from the first slash; credentials are redacted in what a stand-in shows.
     document["servers"] = [{"url": ""}]
     schemas = document.get("components", {}).get("schemas", {})
@@ -94,6 +96,16 @@ def _document(name: str) -> OpenAPI:
     for parameter in _OPTIONAL_PARAMETERS.get(name, ()):
         document["components"]["parameters"][parameter]["required"] = False
     return OpenAPI.from_dict(_without_security(document))
+
+
+def _let_lists_be_asked_for(document: dict[str, Any]) -> None:
+    """Pipedrive calls include_fields "comma separated", and lists as its values only the single ones."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "include_fields" and "omma" in parameter.get("description", ""):
+                    one = "|".join(sorted({part for value in parameter["schema"]["enum"] for part in value.split(",")}))
+                    parameter["schema"] = {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
 def _without_security(document: dict[str, Any]) -> dict[str, Any]:

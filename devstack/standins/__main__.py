@@ -20,6 +20,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from devstack.standins.claude import Claude
 from devstack.standins.graph import Graph
 from devstack.standins.hubspot import HubSpot
+from devstack.standins.pipedrive import Pipedrive
 from devstack.standins.recording import StandIn
 from devstack.standins.zoho import Zoho
 
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--graph-port", type=int, default=0)
     parser.add_argument("--hubspot-port", type=int, default=0)
     parser.add_argument("--zoho-port", type=int, default=0)
+    parser.add_argument("--pipedrive-port", type=int, default=0)
     parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
     parser.add_argument("--ports-file", type=Path, help="gets the base URLs as JSON once all of them listen")
     parser.add_argument("--accounts-file", type=Path, help="where accounts that get webhooks survive a restart")
@@ -72,6 +74,7 @@ def main() -> None:
         ),
         "hubspot": _serve(HubSpot(), options.hubspot_port),
         "zoho": _serve(Zoho(), options.zoho_port),
+        "pipedrive": _serve(Pipedrive(), options.pipedrive_port),
     }
     urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
     if options.ports_file:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-SECRET_HEADERS = ("authorization", "x-api-key", "cookie")
+SECRET_HEADERS = ("authorization", "x-api-key", "x-api-token", "cookie")
 REDACTED = "[redacted]"
 
 StartResponse = Callable[..., Any]

@@ -12,6 +12,9 @@ class HubSpotPortal:
 
     writes = "/crm/objects/2026-09/contacts/batch/update"
     emits = "/crm/objects/2026-09/notes/batch/upsert"
+    credential_header = "authorization"
+    blocked = "answer_not_json"
+    lost_after_the_effect = [{"method": "POST", "path": emits, "drop": "after", "times": 3}]  # noqa: RUF012
 
     def __init__(self, url: str, *, as_app: bool = False) -> None:
         secret = f"{SECRET}-{next(numbers)}"

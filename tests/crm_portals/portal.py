@@ -24,6 +24,11 @@ class Portal(Protocol):
     """Path of the request that writes labels."""
     emits: str
     """Path of the request that makes a note."""
+    credential_header: str
+    blocked: str
+    """The code of the error for a firewall's page with status 403."""
+    lost_after_the_effect: list[dict[str, Any]]
+    """Steps that make the answer of a note that was made fail for the adapter."""
 
     def add_contact(self, *, phone: str = "", email: str = "", **fields: str) -> str: ...
     def card(self, record_id: str) -> dict[str, str]: ...

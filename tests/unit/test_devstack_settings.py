@@ -10,7 +10,7 @@ from config.settings import SettingsError
 from devstack.child_environment import app_database_url, shared_environment
 from devstack.data_dir import DataDirLock, open_data_dir
 from devstack.ports import Ports
-from devstack.providers import choose_providers
+from devstack.providers import STANDINS, choose_providers
 from devstack.secrets import GENERATORS, Secrets
 from devstack.stack_error import StackError
 from store import migrate
@@ -109,7 +109,7 @@ def test_an_impossible_port_names_its_option(port):
 def test_everything_is_a_stand_in_by_default_and_a_real_key_reaches_none():
     providers = choose_providers({"ANTHROPIC_API_KEY": "sk-real"}, live=False, ports=Ports())
 
-    assert set(providers.urls) == {"anthropic", "graph", "hubspot"}
+    assert set(providers.urls) == set(STANDINS)
     assert providers.environment["ANTHROPIC_API_KEY"] == "stand-in"
     assert providers.environment["ANALYZER_LABEL"] == "stand-in"
     assert providers.environment["INSTAGRAM_API_URL"] == providers.urls["graph"]
@@ -120,7 +120,7 @@ def test_a_base_url_that_is_set_wins():
 
     providers = choose_providers(environ, live=False, ports=Ports())
 
-    assert set(providers.urls) == {"graph", "hubspot"}
+    assert set(providers.urls) == set(STANDINS) - {"anthropic"}
     assert not any(name.startswith("AN") for name in providers.environment)
 
 
