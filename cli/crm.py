@@ -12,6 +12,9 @@ from crm_sync.registry import build_crm
 from store.db import act_for_tenant
 from store.tenants import find_crm_connection, find_tenant_id, mark_crm_provisioned
 
+# Which setting points the client of a CRM at the running stack's stand-in.
+_STANDIN_SETTINGS = {"hubspot": "hubspot_api_url", "salesforce": "salesforce_login_url"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Subcommands."""
@@ -29,9 +32,10 @@ def run(options: argparse.Namespace) -> int:
     """Check or provision one tenant's CRM."""
     installation = find_installation(options.data)
     overrides: dict[str, str] = {"database_url": installation.database_url, "redis_url": "redis://unused"}
-    standin = installation.stack.get("standins", {}).get("hubspot")
-    if standin:
-        overrides["hubspot_api_url"] = standin
+    standins = installation.stack.get("standins", {})
+    for kind, setting in _STANDIN_SETTINGS.items():
+        if kind in standins:
+            overrides[setting] = standins[kind]
     with installation.system_transaction() as conn:
         tenant_id = find_tenant_id(conn, options.tenant)
         if tenant_id is None:

@@ -24,6 +24,9 @@ class CrmConfig(TenantPart):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     refresh_token: SecretStr | None = None
+    username: str | None = None
+    private_key: SecretStr | None = None
+    """PEM, of the certificate that a Salesforce app knows; with `username`, instead of `client_secret`."""
     high_value: HighValue | None = None
     create_contacts: bool = False
     """Create a contact when none matches. Off: the customer stays unlinked until a person picks one."""
@@ -34,7 +37,7 @@ class CrmConfig(TenantPart):
         needed = {
             "hubspot": ("token",),
             "pipedrive": ("token",),
-            "salesforce": ("domain", "client_id", "client_secret"),
+            "salesforce": ("domain", "client_id", *self._salesforce_secrets()),
             "zoho": ("dc", "client_id", "client_secret", "refresh_token"),
         }[self.kind]
         missing = [name for name in needed if getattr(self, name) is None]
@@ -42,3 +45,6 @@ class CrmConfig(TenantPart):
             message = f'kind = "{self.kind}" needs {", ".join(missing)}'
             raise ValueError(message)
         return self
+
+    def _salesforce_secrets(self) -> tuple[str, ...]:
+        return ("username", "private_key") if self.private_key is not None else ("client_secret",)

@@ -46,8 +46,29 @@ def _hubspot(connecting: Connecting) -> Crm:
     )
 
 
+def _salesforce(connecting: Connecting) -> Crm:
+    from crm_sync.salesforce import Salesforce
+    from crm_sync.salesforce_login import read_login
+
+    read_login(connecting.credentials)  # so that a part that is missing shows before anything is asked
+    return Salesforce(
+        tokens=connecting.tokens,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
+    )
+
+
+def _salesforce_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.salesforce_login import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 ADAPTERS: dict[str, Adapter] = {
     "hubspot": Adapter(_hubspot),
+    "salesforce": Adapter(_salesforce, _salesforce_token),
 }
 
 

@@ -14,8 +14,9 @@ STANDIN_OF = {
     "GRAPH_API_URL": "graph",
     "INSTAGRAM_API_URL": "graph",
     "HUBSPOT_API_URL": "hubspot",
+    "SALESFORCE_LOGIN_URL": "salesforce",
 }
-STANDINS = ("anthropic", "graph", "hubspot")
+STANDINS = ("anthropic", "graph", "hubspot", "salesforce")
 
 
 @dataclass(frozen=True)

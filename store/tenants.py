@@ -16,7 +16,9 @@ from store.channel_health import watch_account
 from store.db import Connection, StoreError
 from store.secrets import Keyring
 
-CRM_CREDENTIAL_FIELDS = {"token", "domain", "dc", "client_id", "client_secret", "refresh_token"}
+CRM_CREDENTIAL_FIELDS = {
+    "token", "domain", "dc", "client_id", "client_secret", "refresh_token", "username", "private_key",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

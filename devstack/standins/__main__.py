@@ -21,6 +21,7 @@ from devstack.standins.claude import Claude
 from devstack.standins.graph import Graph
 from devstack.standins.hubspot import HubSpot
 from devstack.standins.recording import StandIn
+from devstack.standins.salesforce import Salesforce
 
 
 class _Handler(WSGIHandler):
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--anthropic-port", type=int, default=0)
     parser.add_argument("--graph-port", type=int, default=0)
     parser.add_argument("--hubspot-port", type=int, default=0)
+    parser.add_argument("--salesforce-port", type=int, default=0)
     parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
     parser.add_argument("--ports-file", type=Path, help="gets the base URLs as JSON once all of them listen")
     parser.add_argument("--accounts-file", type=Path, help="where accounts that get webhooks survive a restart")
@@ -69,6 +71,7 @@ def main() -> None:
             Graph(accounts_file=options.accounts_file, receiver_url=options.receiver_url), options.graph_port
         ),
         "hubspot": _serve(HubSpot(), options.hubspot_port),
+        "salesforce": _serve(Salesforce(), options.salesforce_port),
     }
     urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
     if options.ports_file:

@@ -48,8 +48,16 @@ class Request:
             "method": self.method,
             "path": self.path + ("?" + urlencode(query, safe="[],:") if query else ""),
             "headers": {name: REDACTED if name in SECRET_HEADERS else value for name, value in self.headers.items()},
-            "body": self.body.decode(errors="replace"),
+            "body": self._body_without_secrets(),
         }
+
+    def _body_without_secrets(self) -> str:
+        """Forms are what token endpoints take."""
+        text = self.body.decode(errors="replace")
+        if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return text
+        form = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in form], safe="[]:")
 
 
 @dataclass(frozen=True)
@@ -96,4 +104,4 @@ def _reason(status: int) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return "token" in name or "secret" in name
+    return "token" in name or "secret" in name or name in {"assertion", "code"}

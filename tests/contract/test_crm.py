@@ -18,6 +18,7 @@ from config.settings import Settings, load_settings
 from crm_sync.base import Crm, CrmError, CrmEvent, CustomerRef, Found, StateWrite
 from crm_sync.labels import CustomerLabels
 from crm_sync.registry import ADAPTERS, build_crm
+from devstack.providers import STANDIN_OF
 from tests.crm_portals import PORTALS, SECRET, Portal
 from tests.crm_specifications import violations
 
@@ -79,8 +80,8 @@ def waits() -> list[float]:
 
 
 def settings_for(standins: dict[str, str]) -> Settings:
-    environ = {"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-", "HUBSPOT_API_URL": standins["hubspot"]}
-    return load_settings(environ)
+    urls = {name: standins[standin] for name, standin in STANDIN_OF.items()}
+    return load_settings({"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-", **urls})
 
 
 @pytest.fixture
@@ -314,13 +315,13 @@ def test_the_same_event_is_written_once(crm: Crm, portal: Portal, contact: str) 
 
 
 def test_an_answer_lost_after_the_effect_makes_no_second_note(crm: Crm, portal: Portal, contact: str) -> None:
-    portal.script(method="POST", path=portal.emits, drop="after")
+    portal.script(path=portal.emits, drop="after")
     assert crm.emit([replace(NOTE, record_id=contact)])[0].error is None
     assert portal.all_events() == 1
 
 
 def test_an_event_repeated_after_an_error_makes_no_second_note(crm: Crm, portal: Portal, contact: str) -> None:
-    portal.script(method="POST", path=portal.emits, drop="after", times=3)
+    portal.script(path=portal.emits, drop="after", times=3)
     with pytest.raises(CrmError) as caught:
         crm.emit([replace(NOTE, record_id=contact)])
     assert not caught.value.permanent
@@ -330,11 +331,11 @@ def test_an_event_repeated_after_an_error_makes_no_second_note(crm: Crm, portal:
 
 
 def test_the_tenants_own_field_is_read(crm: Crm, portal: Portal) -> None:
-    vip = portal.add_contact(phone=f"+{PHONE}", lifecyclestage="vip")
+    vip = portal.add_contact(phone=f"+{PHONE}", **{portal.own_field: "vip"})
     plain = portal.add_contact(phone="+905550000000")
-    assert crm.read_fields([vip, plain, "999999"], ("lifecyclestage",)) == {
-        vip: {"lifecyclestage": "vip"},
-        plain: {"lifecyclestage": None},
+    assert crm.read_fields([vip, plain, "999999"], (portal.own_field,)) == {
+        vip: {portal.own_field: "vip"},
+        plain: {portal.own_field: None},
     }
 
 
@@ -380,7 +381,8 @@ def test_trouble_is_raised_as_passing(crm: Crm, portal: Portal, contact: str, st
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_break_the_connection(crm: Crm, portal: Portal, contact: str, status: int) -> None:
-    portal.script(path=portal.writes, status=status, body={"message": "no"})
+    # Twice: a token that can be renewed is renewed once.
+    portal.script(path=portal.writes, status=status, body={"message": "no"}, times=2)
     with pytest.raises(CrmError) as caught:
         crm.write([write_of(contact)])
     assert caught.value.connection_broken

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from tests.crm_portals.hubspot import HubSpotPortal
 from tests.crm_portals.portal import SECRET, Portal
+from tests.crm_portals.salesforce import SalesforcePortal
 
-PORTALS: dict[str, Callable[[str], Portal]] = {"hubspot": HubSpotPortal}
+PORTALS: dict[str, Callable[[str], Portal]] = {"hubspot": HubSpotPortal, "salesforce": SalesforcePortal}
 
 __all__ = ["PORTALS", "SECRET", "Portal"]

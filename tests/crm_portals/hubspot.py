@@ -12,6 +12,7 @@ class HubSpotPortal:
 
     writes = "/crm/objects/2026-09/contacts/batch/update"
     emits = "/crm/objects/2026-09/notes/batch/upsert"
+    own_field = "lifecyclestage"
 
     def __init__(self, url: str) -> None:
         self.credentials = {"token": f"{SECRET}-{next(numbers)}"}

@@ -24,6 +24,8 @@ class Portal(Protocol):
     """Path of the request that writes labels."""
     emits: str
     """Path of the request that makes a note."""
+    own_field: str
+    """A field of contacts that an administrator fills, as the tenant file names it."""
 
     def add_contact(self, *, phone: str = "", email: str = "", **fields: str) -> str: ...
     def card(self, record_id: str) -> dict[str, str]: ...

@@ -109,7 +109,7 @@ def test_an_impossible_port_names_its_option(port):
 def test_everything_is_a_stand_in_by_default_and_a_real_key_reaches_none():
     providers = choose_providers({"ANTHROPIC_API_KEY": "sk-real"}, live=False, ports=Ports())
 
-    assert set(providers.urls) == {"anthropic", "graph", "hubspot"}
+    assert set(providers.urls) == {"anthropic", "graph", "hubspot", "salesforce"}
     assert providers.environment["ANTHROPIC_API_KEY"] == "stand-in"
     assert providers.environment["ANALYZER_LABEL"] == "stand-in"
     assert providers.environment["INSTAGRAM_API_URL"] == providers.urls["graph"]
@@ -120,7 +120,7 @@ def test_a_base_url_that_is_set_wins():
 
     providers = choose_providers(environ, live=False, ports=Ports())
 
-    assert set(providers.urls) == {"graph", "hubspot"}
+    assert set(providers.urls) == {"graph", "hubspot", "salesforce"}
     assert not any(name.startswith("AN") for name in providers.environment)
 
 
