@@ -87,7 +87,9 @@ class Salesforce:
         ]
         if missing:
             raise CrmError(MISSING_PERMISSION + ",".join(missing), permanent=False, connection_broken=True)
-        org = records(self._client.get(f"{DATA}/query", params={"q": _ORGANIZATION}), "records")[0]
+        org = next(iter(records(self._client.get(f"{DATA}/query", params={"q": _ORGANIZATION}), "records")), None)
+        if org is None:
+            raise CrmError("answer_incomplete", permanent=False)
         requests = as_object(self._client.get(f"{DATA}/limits").get("DailyApiRequests"))
         facts = (
             str(org.get("OrganizationType")) + (", sandbox" if org.get("IsSandbox") else ""),

@@ -32,7 +32,7 @@ _API_USAGE = re.compile(r"api-usage=(\d{1,12})/(\d{1,12})")
 
 
 def read_usage(headers: Mapping[str, str]) -> Usage | None:
-    """ "api-usage=33/15000", and perhaps the share that an administrator gives this app: the scarcer one counts."""
+    """Of "api-usage=33/15000", and perhaps of the share that an administrator gives this app, the scarcer one."""
     pairs = [(int(used), int(limit)) for used, limit in _API_USAGE.findall(headers.get("Sforce-Limit-Info") or "")]
     if not pairs:
         return None
@@ -102,7 +102,8 @@ def _result(item: dict[str, Any]) -> dict[str, Any] | CrmError:
     code = safe_code(error.get("statusCode") or error.get("errorCode"))
     if not code:
         return CrmError("no_result", permanent=False)
-    fields = {str(one).lower() for one in error.get("fields") or []}
+    listed = error.get("fields")
+    fields = {str(one).lower() for one in listed} if isinstance(listed, list) else set[str]()
     named = _OUR_FIELD.search(json.dumps([error.get("fields"), error.get("message")]))
     if code == "invalid_field_for_insert_update" and named:
         return CrmError(FIELD_MISSING + our_name(named[0]), permanent=True)

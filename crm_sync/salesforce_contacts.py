@@ -113,7 +113,9 @@ class Contacts:
 
     def _match(self, customer: CustomerRef, contacts: dict[str, dict[str, Any]]) -> Found:
         """What was found are candidates: only a contact that really bears one of the customer's marks counts."""
-        matched = {record_id: self._matched_on(customer, row) for record_id, row in contacts.items()}
+        matched: dict[str, MatchedOn | None] = {
+            record_id: self._matched_on(customer, row) for record_id, row in contacts.items()
+        }
         candidates = [Candidate(record_id, how) for record_id, how in matched.items() if how is not None]
         candidates.sort(key=lambda one: (_MATCH_ORDER.index(one.matched_on), one.record_id))
         return Found(customer.customer_id, tuple(candidates))

@@ -112,11 +112,13 @@ class Events:
         for listed in in_lists(sorted(set(contact_ids))):
             query = select("Contact", ["Id", "OwnerId"], f"{is_in('Id', listed)[0]} AND Owner.IsActive = true")
             try:
-                owners |= {row["Id"]: row["OwnerId"] for row in self._rows(query) if isinstance(row["OwnerId"], str)}
+                rows = {row["Id"]: row.get("OwnerId") for row in self._rows(query)}
             except CrmError as error:
                 # Contacts whose owner is their account's: the task is ours then.
                 if not error.permanent:
                     raise
+                continue
+            owners |= {contact: owner for contact, owner in rows.items() if isinstance(owner, str)}
         return owners
 
     def _rows(self, query: str) -> list[dict[str, Any]]:

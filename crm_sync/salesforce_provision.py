@@ -44,7 +44,11 @@ def usable_names(report: ProvisionReport) -> frozenset[str]:
 
 def describe(client: CrmClient, kind: str) -> dict[str, Any]:
     """An object as the user sees it. Raises: CrmError."""
-    return client.get(f"{DATA}/sobjects/{kind}/describe")
+    answer = client.get(f"{DATA}/sobjects/{kind}/describe")
+    if not isinstance(answer.get("fields"), list):
+        # Fields that are not listed are not missing: nothing must be made for an answer that is none.
+        raise CrmError("answer_incomplete", permanent=False)
+    return answer
 
 
 def _look(client: CrmClient) -> dict[str, str | None]:

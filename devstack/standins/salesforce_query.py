@@ -230,6 +230,7 @@ def show(org: Org, record: Record, paths: tuple[str, ...]) -> dict[str, Any]:
             shown[resolve(org, record.kind, path).name] = read(org, record, path)
             continue
         key = _PARENTS[record.kind, head.lower()]
+        head = key.removesuffix("Id")
         parent = org.records[_target(record.kind, key)].get(record.values.get(key) or "")
         inner = show(org, parent, (rest,)) if parent else None
         shown[head] = {**(shown.get(head) or {}), **inner} if inner else None
