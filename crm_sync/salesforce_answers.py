@@ -52,6 +52,8 @@ def read_refusal(status: int, body: dict[str, Any], retry_after_s: float | None)
         wait_s = CONCURRENT_WAIT_S if concurrent else DAY_WAIT_S
         name = "rate_limit_concurrent" if concurrent else "rate_limit_daily"
         return rate_limited(name, retry_after_s=wait_s if retry_after_s is None else retry_after_s)
+    if status >= 500:
+        return None
     if status == 401:
         return CrmError(code, permanent=False, connection_broken=True, token_refused=True)
     if code == "json_parser_error":

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from crm_sync.base import FIELD_MISSING, Candidate, CrmError, CustomerRef, Found, MatchedOn
 from crm_sync.batches import send_in_batches
@@ -11,9 +12,18 @@ from crm_sync.metering import Lane
 from crm_sync.phones import phone_variants
 from crm_sync.salesforce_answers import records, results
 from crm_sync.salesforce_fields import BATCH, CUSTOMER_KEY, DATA, contact_values, is_record_id, our_name
-from crm_sync.salesforce_query import MAX_ROWS, in_lists, is_in, phone_match, phone_search, select
+from crm_sync.salesforce_query import (
+    MAX_QUERY_CHARS,
+    MAX_ROWS,
+    MAX_SEARCH_CHARS,
+    in_lists,
+    is_in,
+    phone_match,
+    phone_search,
+    select,
+)
 
-# A search of more than 4,000 characters loses its ORs; a customer's numbers take about 100.
+# A customer's number takes about 100 characters of the 4,000 that a search may have.
 SEARCH_CUSTOMERS = 25
 _PHONES = ("Phone", "MobilePhone", "HomePhone", "OtherPhone")
 # What an org may lack or hide from us: a search does without.
@@ -150,6 +160,9 @@ class Contacts:
             self._hidden.update(lacking)
 
     def _ask(self, resource: str, query: str, *, lane: Lane = "general") -> list[dict[str, Any]]:
+        if len(quote(query)) > MAX_QUERY_CHARS or (resource == "search" and len(query) > MAX_SEARCH_CHARS):
+            # Customers with very many numbers: refused, so that they are searched in halves.
+            raise CrmError("query_too_long", permanent=True)
         answer = self._client.get(f"{DATA}/{resource}", params={"q": query}, lane=lane)
         return records(answer, "searchRecords" if resource == "search" else "records")
 

@@ -27,6 +27,8 @@ TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 -- a path
 ASSERTION_LIFE_S = 180
 # A tenant's domain must not lead a request with its secret, and ours, into some other network.
 _MY_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(salesforce\.(com|mil)|sfcrmproducts\.cn)")
+# Take assertions, but no client credentials.
+_SHARED_LOGINS = {"login.salesforce.com", "test.salesforce.com"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def read_login(credentials: Mapping[str, str]) -> Login:
         raise CrmError("domain_is_no_my_domain", permanent=False, connection_broken=True)
     if "private_key" in credentials:
         return Login(host, credentials["client_id"], None, credentials["username"], credentials["private_key"])
-    return Login(host, credentials["client_id"], credentials["client_secret"])
+    login = Login(host, credentials["client_id"], credentials["client_secret"])
+    if host in _SHARED_LOGINS:
+        raise CrmError("domain_is_no_my_domain", permanent=False, connection_broken=True)
+    return login
 
 
 def fetch_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:

@@ -118,17 +118,23 @@ def _grant(client: CrmClient, plans: list[FieldPlan]) -> dict[str, str]:
 
 
 def _permission_set(client: CrmClient) -> str:
-    query = select("PermissionSet", ["Id"], f"Name = {quoted(PERMISSION_SET)} LIMIT 1")
-    there = records(client.get(f"{DATA}/query", params={"q": query}), "records")
-    if there:
-        return there[0]["Id"]
-    # Two workers may do this at once: the name is unique, and the slower one is refused and reports.
+    if there := _find_permission_set(client):
+        return there
     record = {"attributes": {"type": "PermissionSet"}, "Name": PERMISSION_SET, "Label": PERMISSION_SET}
     answer = client.post(f"{DATA}/composite/sobjects", {"allOrNone": False, "records": [record]}, idempotent=True)
     [made] = results(answer, sent=1)
-    if isinstance(made, CrmError):
-        raise made
-    return made["id"]
+    if not isinstance(made, CrmError):
+        return made["id"]
+    # The name is unique: another worker may have been faster.
+    if there := _find_permission_set(client):
+        return there
+    raise made
+
+
+def _find_permission_set(client: CrmClient) -> str | None:
+    query = select("PermissionSet", ["Id"], f"Name = {quoted(PERMISSION_SET)} LIMIT 1")
+    there = records(client.get(f"{DATA}/query", params={"q": query}), "records")
+    return there[0]["Id"] if there else None
 
 
 def _insert(client: CrmClient, kind: str, rows: list[dict[str, Any]]) -> list[CrmError | None]:

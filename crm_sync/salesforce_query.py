@@ -7,7 +7,9 @@ from urllib.parse import quote
 from crm_sync.base import CustomerRef, MatchedOn
 from crm_sync.phones import match_key, national_numbers, phone_variants, written_match_key
 
-# A query is part of the address, of which Salesforce takes 16,384 characters.
+# A query is part of the address, of which Salesforce takes 16,384 characters; a longer search loses its ORs.
+MAX_QUERY_CHARS = 15_000
+MAX_SEARCH_CHARS = 4_000
 MAX_LIST_CHARS = 8_000
 # As many rows as come in one answer.
 MAX_ROWS = 2_000

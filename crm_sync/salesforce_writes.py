@@ -48,7 +48,11 @@ class LabelWrites:
             moved |= merged
         finals = [_final(one.record_id, moved) for one in writes]
         return [
-            Outcome(one.customer_id, errors.get(final), record_id=final if final != one.record_id else None)
+            Outcome(
+                one.customer_id,
+                errors.get(final, errors[one.record_id]),
+                record_id=final if final != one.record_id else None,
+            )
             for one, final in zip(writes, finals, strict=True)
         ]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 import gevent.event
+from gevent import pywsgi
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from devstack.standins.claude import Claude
@@ -36,6 +37,10 @@ class _Handler(WSGIHandler):
         environ = super().get_environ()
         environ["standin.socket"] = self.socket
         return environ
+
+
+# Salesforce takes addresses of twice the length that gevent does, and says itself when one is too long.
+vars(pywsgi)["MAX_REQUEST_LINE"] = 32_768
 
 
 def _serve(application: StandIn, port: int) -> WSGIServer:

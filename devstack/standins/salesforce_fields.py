@@ -125,7 +125,7 @@ STANDARD: dict[str, tuple[Field, ...]] = {
         _text("OrganizationType", 40, kind="picklist", read_only=True),
         Field("IsSandbox", "boolean", read_only=True),
     ),
-    "PermissionSet": (*_SYSTEM, _text("Name", 80, required=True), _text("Label", 80, required=True)),
+    "PermissionSet": (*_SYSTEM, _text("Name", 80, required=True, unique=True), _text("Label", 80, required=True)),
     "PermissionSetAssignment": (
         *_SYSTEM,
         _reference("AssigneeId", "User", required=True),

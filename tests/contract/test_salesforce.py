@@ -140,7 +140,17 @@ def test_wrong_credentials_break_the_connection(portal, standins, wrong, code):
     assert caught.value.connection_broken
 
 
-@pytest.mark.parametrize("domain", ["evil.example", "169.254.169.254", "acme.my.salesforce.com.evil.example", "a b"])
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "evil.example",
+        "login.salesforce.com",
+        "acme.lightning.force.com",
+        "169.254.169.254",
+        "acme.my.salesforce.com.evil.example",
+        "a b",
+    ],
+)
 def test_a_domain_that_is_not_salesforces_is_never_asked(portal, standins, domain):
     with pytest.raises(CrmError, match="^domain_is_no_my_domain$") as caught:
         built(portal, standins, domain=domain)
@@ -212,7 +222,7 @@ def test_a_right_that_the_user_lacks_is_named(portal, crm):
         (403, "API_DISABLED_FOR_ORG", True),
         (404, "NOT_FOUND", True),
         (400, "INVALID_TYPE", True),
-        (503, "SERVER_UNAVAILABLE", False),
+        (500, "UNKNOWN_EXCEPTION", False),
         (403, "API_CURRENTLY_DISABLED", False),
         (400, "UNABLE_TO_LOCK_ROW", False),
         (400, "QUERY_TIMEOUT", False),
@@ -312,6 +322,12 @@ def test_a_field_that_nobody_was_allowed_to_see_is_granted(portal, crm):
     report = crm.provision()
     assert "Contact.Earshot_Label__c" in report.created
     assert report.missing == ()
+
+
+def test_a_permission_set_that_another_worker_made_meanwhile_is_used(portal, crm):
+    portal.script(path=f"{DATA}/query", status=200, body={"records": []})
+    portal.add("PermissionSet", Name="Earshot", Label="Earshot")
+    assert crm.provision().missing == ()
 
 
 def test_provisioning_that_was_cut_off_is_finished_by_the_next(portal, crm):
@@ -463,6 +479,15 @@ def test_a_record_that_somebody_locks_is_tried_again_and_one_without_answer_too(
     assert not any(one.error.permanent for one in outcomes)
 
 
+def test_trouble_inside_salesforce_leaves_a_note_uncertain_where_no_key_guards_it(portal, crm, unkeyed):
+    crm.emit([replace(NOTE, key="m0:note", record_id=unkeyed)])
+    body = [{"message": "An unexpected error occurred", "errorCode": "UNKNOWN_EXCEPTION"}]
+    portal.script(method="POST", path=COLLECTION, status=500, body=body)
+    with pytest.raises(CrmError, match="^http_500$") as caught:
+        crm.emit([replace(NOTE, record_id=unkeyed)])
+    assert caught.value.uncertain
+
+
 def test_full_storage_is_a_limit(portal, crm, contact):
     full = {"success": False, "errors": [{"statusCode": "STORAGE_LIMIT_EXCEEDED", "message": "", "fields": []}]}
     portal.script(path=COLLECTION, status=200, body=[full])
@@ -524,6 +549,15 @@ def test_a_fuller_page_than_one_may_read_is_searched_in_halves(portal, crm):
     record_id = portal.add_contact(phone=f"+{PHONE}")
     found = crm.find([CustomerRef("customer-1", phones=(PHONE,)), CustomerRef("customer-2", phones=("905550000000",))])
     assert [linked(one) for one in found] == [record_id, None]
+
+
+def test_customers_with_very_many_numbers_are_searched_in_halves(portal, crm):
+    record_id = portal.add_contact(phone=f"+{PHONE}")
+    many = [tuple(f"90555{number:07}" for number in range(one * 20, one * 20 + 20)) for one in range(6)]
+    customers = [CustomerRef(f"customer-{one}", phones=phones) for one, phones in enumerate(many)]
+    found = crm.find([*customers, CustomerRef("customer-9", phones=(PHONE,))])
+    assert [linked(one) for one in found] == [None] * 6 + [record_id]
+    assert not any(one.error for one in found)
 
 
 def test_creating_again_leaves_what_people_changed(portal, crm):

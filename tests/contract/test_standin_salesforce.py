@@ -340,6 +340,7 @@ def test_long_answers_come_in_pages_and_long_addresses_do_not_arrive(org):
     rest = org.get(first["nextRecordsUrl"]).json()
     assert (first["totalSize"], first["done"], len(first["records"])) == (2_200, False, 2_000)
     assert (rest["done"], len(rest["records"])) == (True, 200)
+    assert org.get(f"{DATA}/query", params={"q": "x" * 16_000}).status_code == 400
     assert org.get(f"{DATA}/query", params={"q": "x" * 17_000}).status_code == 414
 
 
