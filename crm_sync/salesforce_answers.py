@@ -23,7 +23,7 @@ OF_ANOTHER_TYPE = FIELD_MISSING + "of_another_type"
 
 _PASSING = {
     "unable_to_lock_row", "server_unavailable", "request_running_too_long", "query_timeout", "unknown_exception",
-    "api_currently_disabled", "all_or_none_operation_rolled_back", "apex_data_access_restriction", "txn_rollback",
+    "api_currently_disabled", "all_or_none_operation_rolled_back", "apex_data_access_restriction", "invalid_query_locator",
 }  # fmt: skip
 _GONE = {"entity_is_deleted", "invalid_cross_reference_key", "malformed_id", "not_found"}
 _OUR_FIELD = re.compile(r"\bEarshot_[A-Za-z0-9_]{1,60}__c\b", re.IGNORECASE)

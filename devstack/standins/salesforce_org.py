@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +58,8 @@ class Org:
         self.cursors: dict[str, list[Any]] = {}
         # Record by unique value: (kind, field, value) to id.
         self._keys: dict[tuple[str, str, str], str] = {}
-        self._visible: set[tuple[str, str]] = set()
+        # Custom fields that the user may see, and whether it may edit them.
+        self._visible: dict[tuple[str, str], bool] = {}
         self.used, self.day_began = 0, time.monotonic()
         self.organization = self._put(
             "Organization", {"Name": "Lab", "OrganizationType": "Enterprise Edition", "IsSandbox": False}
@@ -68,7 +69,9 @@ class Org:
     def fields(self, kind: str) -> Iterator[Field]:
         """All that the user may see."""
         yield from STANDARD[kind]
-        yield from (one for one in self.custom[kind].values() if (kind, one.name) in self._visible)
+        for one in self.custom[kind].values():
+            if (kind, one.name) in self._visible:
+                yield one if self._visible[kind, one.name] else replace(one, read_only=True)
 
     def find_field(self, kind: str, name: str) -> Field | None:
         """By name in any case; None when there is none that the user may see."""
@@ -86,7 +89,7 @@ class Org:
     def remove_field(self, kind: str, name: str) -> None:
         """Delete a custom field and its values, as an administrator does."""
         self.custom[kind].pop(name.lower(), None)
-        self._visible.discard((kind, name))
+        self._visible.pop((kind, name), None)
         self._keys = {key: owner for key, owner in self._keys.items() if key[:2] != (kind, name)}
         for record in self.records[kind].values():
             record.values.pop(name, None)
@@ -144,7 +147,9 @@ class Org:
             if known is None:
                 raise no_such_column(name, kind)
             if known.read_only:
-                message = f"Unable to create/update fields: {known.name}."
+                message = (
+                    f"Unable to create/update fields: {known.name}. Please check the security settings of this field."
+                )
                 raise Refused("INVALID_FIELD_FOR_INSERT_UPDATE", message, fields=[known.name])
             stored[known.name] = checked_value(known, value)
             if known.kind == "reference" and stored[known.name]:
@@ -215,11 +220,12 @@ class Org:
             for one in self.records["PermissionSetAssignment"].values()
             if one.values["AssigneeId"] == self.user.id
         }
-        self._visible = {
-            (one.values["SobjectType"], one.values["Field"].partition(".")[2])
-            for one in self.records["FieldPermissions"].values()
-            if one.values["ParentId"] in mine and one.values.get("PermissionsRead")
-        }
+        self._visible = {}
+        for one in self.records["FieldPermissions"].values():
+            if one.values["ParentId"] in mine and one.values.get("PermissionsRead"):
+                field_name = (one.values["SobjectType"], one.values["Field"].partition(".")[2])
+                editable = bool(one.values.get("PermissionsEdit"))
+                self._visible[field_name] = editable or self._visible.get(field_name, False)
 
     def _new_id(self, prefix: str) -> str:
         self._made += 1

@@ -287,13 +287,13 @@ def test_the_scarcer_of_two_allowances_counts(portal, crm, meter):
 # Fields
 
 
-def make_field(portal, name, **metadata):
+def make_field(portal, name, *, edit=True, **metadata):
     body = {"FullName": f"Contact.{name}", "Metadata": {"label": "By hand", **metadata}}
     portal.http.post(f"{DATA}/tooling/sobjects/CustomField", json=body).raise_for_status()
     user = portal.query("SELECT Id FROM User")[0]["Id"]
     set_id = portal.add("PermissionSet", Name=f"Hand{next(numbers)}", Label="By hand")
     portal.add("PermissionSetAssignment", AssigneeId=user, PermissionSetId=set_id)
-    rights = {"PermissionsRead": True, "PermissionsEdit": True}
+    rights = {"PermissionsRead": True, "PermissionsEdit": edit}
     portal.add("FieldPermissions", ParentId=set_id, SobjectType="Contact", Field=f"Contact.{name}", **rights)
 
 
@@ -375,6 +375,48 @@ def test_a_field_of_another_type_is_left_out_and_reported(portal, crm):
     [todo] = crm.provision().missing
     assert todo.startswith("Contact.Earshot_Last_Analyzed_At__c: DateTime ")
     assert todo.endswith("(has another type)")
+
+
+def test_a_field_that_we_may_only_read_is_left_out_and_reported(portal, crm):
+    make_field(portal, "Earshot_Topics__c", type="Text", length=255, edit=False)
+    record_id = portal.add_contact()
+    assert codes(crm.write([write_of(record_id)])) == [None]
+    assert "earshot_topics" not in portal.card(record_id)
+    [todo] = crm.provision().missing
+    assert todo.endswith("(may not be edited)")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "reason"),
+    [
+        (f"{DATA}/tooling/sobjects/CustomField", (400, [{"errorCode": "LIMIT_EXCEEDED"}]), "limit_exceeded"),
+        ("/services/oauth2/userinfo", (200, {}), "user_unknown"),
+        ("/services/oauth2/userinfo", (403, [{"errorCode": "INSUFFICIENT_ACCESS"}]), "insufficient_access"),
+    ],
+)
+def test_fields_that_salesforce_will_not_make_or_show_are_reported_with_its_reason(portal, crm, path, answer, reason):
+    portal.script(path=path, status=answer[0], body=answer[1], times=len(PLANS))
+    missing = crm.provision().missing
+    assert len(missing) == len(PLANS)
+    assert all(one.endswith(f"(is not there; {reason})") for one in missing)
+
+
+def test_a_permission_set_that_may_not_be_made_is_the_reason(portal, crm):
+    refused = {"success": False, "errors": [{"statusCode": "LIMIT_EXCEEDED", "message": "", "fields": []}]}
+    portal.script(method="POST", path=COLLECTION, status=200, body=[refused])
+    with pytest.raises(CrmError, match="^rate_limit_limit_exceeded$"):
+        crm.provision()
+    refused["errors"][0]["statusCode"] = "INSUFFICIENT_ACCESS_OR_READONLY"
+    portal.script(method="POST", path=COLLECTION, status=200, body=[refused])
+    assert all(one.endswith("insufficient_access_or_readonly)") for one in crm.provision().missing)
+
+
+@pytest.mark.parametrize("path", [f"{DATA}/tooling/sobjects/CustomField", "/services/oauth2/userinfo"])
+def test_trouble_while_fields_are_made_is_passing(portal, crm, path):
+    portal.script(path=path, status=500, body=[{"errorCode": "UNKNOWN_EXCEPTION", "message": ""}])
+    with pytest.raises(CrmError, match="^http_500$") as caught:
+        crm.provision()
+    assert not caught.value.permanent
 
 
 @pytest.mark.parametrize(
@@ -537,6 +579,10 @@ def test_a_field_that_is_hidden_from_us_is_searched_without(portal, crm):
     assert linked(crm.find([CustomerRef("customer-1", phones=(PHONE,))])[0]) == record_id
 
 
+def test_without_number_and_key_field_there_is_nobody_to_ask_for(portal, crm):
+    assert crm.find([CustomerRef("customer-1")])[0].candidates == ()
+
+
 def test_marks_with_quotes_do_not_break_the_query(portal, crm):
     record_id = portal.add_contact(email="o'brien@example.com")
     found = crm.find([CustomerRef("c'1\\", emails=("o'brien@example.com",)), CustomerRef("x' OR Id != '")])
@@ -595,6 +641,28 @@ def test_a_note_is_a_completed_task_and_a_task_is_its_contacts_owners(portal, cr
     note, call = (made[outcome.event_id] for outcome in outcomes)
     assert (note["Status"], note["Priority"], note["ActivityDate"]) == ("Completed", "Normal", "2026-11-23")
     assert (call["Status"], call["Priority"], call["OwnerId"]) == ("Not Started", "High", seller)
+
+
+def test_a_task_whose_contacts_owner_may_not_be_seen_is_ours(portal, crm, contact):
+    hidden = [{"message": "Didn't understand relationship 'Owner' in field path.", "errorCode": "INVALID_FIELD"}]
+    portal.script(path=f"{DATA}/query", status=400, body=hidden)
+    assert codes(crm.emit([replace(NOTE, kind="task", record_id=contact, may_exist=False)])) == [None]
+    locked = [{"message": "", "errorCode": "QUERY_TIMEOUT"}]
+    portal.script(path=f"{DATA}/query", status=400, body=locked)
+    with pytest.raises(CrmError, match="^query_timeout$"):
+        crm.emit([replace(NOTE, key="m2", kind="task", record_id=contact, may_exist=False)])
+    assert portal.all_events() == 1
+
+
+def test_what_was_written_is_looked_for_on_all_pages_and_in_several_questions(portal, crm, contact):
+    events = [replace(NOTE, key=f"{number}:" + "k" * 300, record_id=contact) for number in range(250)]
+    first = crm.emit(events)
+    following = f"{DATA}/query/01g-1"
+    portal.script(path=f"{DATA}/query", status=200, body={"records": [], "nextRecordsUrl": following})
+    portal.script(path=following, status=200, body={"records": []})
+    assert crm.emit(events) == first
+    assert asked(portal, following)
+    assert portal.all_events() == 250
 
 
 def test_a_task_that_somebody_worked_on_is_left_as_it_is(portal, crm, contact):

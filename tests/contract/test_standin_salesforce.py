@@ -44,13 +44,14 @@ def make(org, name, owner="Contact", **metadata):
     return org.post(f"{DATA}/tooling/sobjects/CustomField", json=body)
 
 
-def grant(org, *names, kind="Contact"):
+def grant(org, *names, kind="Contact", edit=True):
     set_id = add(org, "PermissionSet", Name=f"Lab{next(numbers)}", Label="Lab").json()["id"]
     user_id = org.get("/services/oauth2/userinfo").json()["user_id"]
     add(org, "PermissionSetAssignment", AssigneeId=user_id, PermissionSetId=set_id).raise_for_status()
     for name in names:
-        right = {"ParentId": set_id, "SobjectType": kind, "Field": f"{kind}.{name}", "PermissionsRead": True}
-        add(org, "FieldPermissions", **right).raise_for_status()
+        rights = {"PermissionsRead": True, "PermissionsEdit": edit}
+        field = {"ParentId": set_id, "SobjectType": kind, "Field": f"{kind}.{name}"}
+        add(org, "FieldPermissions", **field, **rights).raise_for_status()
 
 
 @pytest.fixture
@@ -160,6 +161,16 @@ def test_a_new_field_is_seen_by_nobody_until_it_is_granted(org):
     described = {one["name"]: one for one in org.get(f"{DATA}/sobjects/Contact/describe").json()["fields"]}
     assert (described["Lab_Text__c"]["type"], described["Lab_Text__c"]["length"]) == ("string", 9)
     assert card(org, added(org, Lab_Text__c="x"))["Lab_Text__c"] == "x"
+
+
+def test_a_field_may_be_granted_for_reading_only(org):
+    make(org, "Lab_Text__c", type="Text", length=9)
+    grant(org, "Lab_Text__c", edit=False)
+    record_id = added(org)
+    refused = change(org, record_id, Lab_Text__c="x")["errors"][0]
+    assert (refused["statusCode"], refused["fields"]) == ("INVALID_FIELD_FOR_INSERT_UPDATE", ["Lab_Text__c"])
+    grant(org, "Lab_Text__c")
+    assert change(org, record_id, Lab_Text__c="x")["success"]
 
 
 def test_fields_of_activities_are_tasks_fields(org):
