@@ -367,6 +367,7 @@ def test_without_any_field_labels_wait_and_notes_are_written(portal, crm):
 
 def test_a_field_of_another_type_is_left_out_and_reported(portal, crm):
     make_field(portal, "Earshot_Last_Analyzed_At__c", type="Number", precision=9, scale=0)
+    crm.provision()
     record_id = portal.add_contact(phone=f"+{PHONE}")
     outcomes = crm.write([write_of(record_id), write_of(portal.add_contact(), 2)])
     assert codes(outcomes) == [None, None]
@@ -379,6 +380,7 @@ def test_a_field_of_another_type_is_left_out_and_reported(portal, crm):
 
 def test_a_field_that_we_may_only_read_is_left_out_and_reported(portal, crm):
     make_field(portal, "Earshot_Topics__c", type="Text", length=255, edit=False)
+    crm.provision()
     record_id = portal.add_contact()
     assert codes(crm.write([write_of(record_id)])) == [None]
     assert "earshot_topics" not in portal.card(record_id)
@@ -528,6 +530,15 @@ def test_trouble_inside_salesforce_leaves_a_note_uncertain_where_no_key_guards_i
     with pytest.raises(CrmError, match="^http_500$") as caught:
         crm.emit([replace(NOTE, record_id=unkeyed)])
     assert caught.value.uncertain
+
+
+@pytest.mark.parametrize(
+    "item", [{"success": False, "errors": []}, {"success": True}, "x", {"errors": [{"fields": 4}]}]
+)
+def test_a_result_that_says_nothing_is_tried_again(portal, crm, contact, item):
+    portal.script(path=COLLECTION, status=200, body=[item])
+    [outcome] = crm.write([write_of(contact)])
+    assert (outcome.error.code, outcome.error.permanent) == ("no_result", False)
 
 
 def test_full_storage_is_a_limit(portal, crm, contact):
@@ -709,6 +720,11 @@ def test_without_our_key_field_a_reference_in_the_subject_keeps_notes_single(por
     first = built(portal, standins).emit(events)
     assert built(portal, standins).emit(events) == first
     assert [one["Subject"][:12] for one in portal.tasks(unkeyed)] == ["Escalated [e"] * 2
+
+
+def test_a_first_try_without_our_key_field_needs_no_look_either(portal, crm, unkeyed):
+    assert codes(crm.emit([replace(NOTE, record_id=unkeyed, may_exist=False)])) == [None]
+    assert portal.all_events() == 1
 
 
 def test_without_our_key_field_a_lost_answer_makes_no_second_note(portal, crm, unkeyed):
