@@ -142,8 +142,9 @@ class Org:
 
     def _checked(self, kind: str, values: dict[str, Any], *, record: Record | None) -> dict[str, Any]:
         stored: dict[str, Any] = {}
+        fields = {one.name.lower(): one for one in self.fields(kind)}
         for name, value in values.items():
-            known = self.find_field(kind, name)
+            known = fields.get(name.lower())
             if known is None:
                 raise no_such_column(name, kind)
             if known.read_only:
@@ -154,7 +155,7 @@ class Org:
             stored[known.name] = checked_value(known, value)
             if known.kind == "reference" and stored[known.name]:
                 stored[known.name] = self._referred(known, stored[known.name])
-        missing = [one.name for one in self.fields(kind) if one.required and _lacks(stored, one, record)]
+        missing = [one.name for one in fields.values() if one.required and _lacks(stored, one, record)]
         if missing:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             raise Refused("REQUIRED_FIELD_MISSING", message, fields=missing)
