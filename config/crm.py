@@ -68,6 +68,7 @@ class CrmConfig(CrmSettings):
     refresh_token: SecretStr | None = None
     username: str | None = None
     private_key: SecretStr | None = None
+    """PEM, of the certificate that a Salesforce app knows; with `username`, instead of `client_secret`."""
 
     @model_validator(mode="after")
     def _has_the_credentials_of_its_kind(self) -> Self:

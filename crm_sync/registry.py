@@ -55,6 +55,26 @@ def _hubspot_token(credentials: Mapping[str, str], settings: Settings) -> Access
     return fetch_token(credentials, settings)
 
 
+def _salesforce(connecting: Connecting) -> Crm:
+    from crm_sync.salesforce import Salesforce
+    from crm_sync.salesforce_login import read_login
+
+    read_login(connecting.credentials)  # so that a part that is missing shows before anything is asked
+    return Salesforce(
+        tokens=connecting.tokens,
+        send_summary=connecting.send_summary,
+        default_region=connecting.default_region,
+        meter=connecting.meter,
+        sleep=connecting.sleep,
+    )
+
+
+def _salesforce_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
+    from crm_sync.salesforce_login import fetch_token
+
+    return fetch_token(credentials, settings)
+
+
 def _zoho(connecting: Connecting) -> Crm:
     from crm_sync.zoho import Zoho
     from crm_sync.zoho_token import account_of, data_centre
@@ -99,6 +119,7 @@ def _pipedrive_token(credentials: Mapping[str, str], settings: Settings) -> Acce
 
 ADAPTERS: dict[str, Adapter] = {
     "hubspot": Adapter(_hubspot, _hubspot_token),
+    "salesforce": Adapter(_salesforce, _salesforce_token),
     "zoho": Adapter(_zoho, _zoho_token),
     "pipedrive": Adapter(_pipedrive, _pipedrive_token),
 }

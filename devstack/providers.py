@@ -14,12 +14,13 @@ STANDIN_OF = {
     "GRAPH_API_URL": "graph",
     "INSTAGRAM_API_URL": "graph",
     "HUBSPOT_API_URL": "hubspot",
+    "SALESFORCE_LOGIN_URL": "salesforce",
     "ZOHO_API_URL": "zoho",
     "ZOHO_ACCOUNTS_URL": "zoho",
     "PIPEDRIVE_API_URL": "pipedrive",
     "PIPEDRIVE_OAUTH_URL": "pipedrive",
 }
-STANDINS = ("anthropic", "graph", "hubspot", "zoho", "pipedrive")
+STANDINS = ("anthropic", "graph", "hubspot", "salesforce", "zoho", "pipedrive")
 
 
 @dataclass(frozen=True)

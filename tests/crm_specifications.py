@@ -95,6 +95,13 @@ def _document(name: str) -> OpenAPI:
         schemas[schema]["required"] = parts
     for parameter in _OPTIONAL_PARAMETERS.get(name, ()):
         document["components"]["parameters"][parameter]["required"] = False
+    for operations in document["paths"].values():
+        # Of single paths in Salesforce's documents, with a host for each kind of org.
+        operations.pop("servers", None)
+        for operation in operations.values():
+            if isinstance(operation, dict):
+                operation.pop("servers", None)
+                operation["parameters"] = [one for one in operation.get("parameters", []) if not _is_ignored(one)]
     return OpenAPI.from_dict(_without_security(document))
 
 
@@ -106,6 +113,11 @@ def _let_lists_be_asked_for(document: dict[str, Any]) -> None:
                 if parameter["name"] == "include_fields" and "omma" in parameter.get("description", ""):
                     one = "|".join(sorted({part for value in parameter["schema"]["enum"] for part in value.split(",")}))
                     parameter["schema"] = {"type": "string", "pattern": f"^({one})(,({one}))*$"}
+
+
+def _is_ignored(parameter: dict[str, Any]) -> bool:
+    """OpenAPI wants these passed over; Salesforce's documents, made from sample requests, demand them even of a GET."""
+    return parameter.get("in") == "header" and parameter.get("name") in {"Accept", "Content-Type", "Authorization"}
 
 
 def _without_security(document: dict[str, Any]) -> dict[str, Any]:

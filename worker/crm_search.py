@@ -19,6 +19,7 @@ log = structlog.get_logger()
 BATCH = 25
 # A contact may be made there at any time, but not often just after we have looked.
 RETRY_S = 6 * 3600.0
+PASSING_RETRY_S = 60.0
 MAX_RETRY_S = 7 * 24 * 3600.0
 
 
@@ -39,7 +40,7 @@ def search_people(session: CrmSession) -> int:
     except CrmError as error:
         if error.connection_broken or error.retry_after_s is None:
             raise
-        _settle(session, due, [], wait_s=error.retry_after_s)
+        _settle(session, due, [], later_s=error.retry_after_s)
         return 0
     _settle(session, due, found)
     return len(due)
@@ -63,7 +64,9 @@ def _create_missing(session: CrmSession, references: list[CustomerRef], found: l
     return [one for one in found if one.customer_id not in nobody] + created
 
 
-def _settle(session: CrmSession, due: dict[str, DueSearch], found: list[Found], *, wait_s: float | None = None) -> None:
+def _settle(
+    session: CrmSession, due: dict[str, DueSearch], found: list[Found], *, later_s: float | None = None
+) -> None:
     linked: dict[str, str] = {}
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         for one in found:
@@ -77,13 +80,18 @@ def _settle(session: CrmSession, due: dict[str, DueSearch], found: list[Found], 
                 )
                 linked[one.customer_id] = match.record_id
                 continue
+            if one.error is not None and not one.error.permanent:
+                # A limit or a blip in the middle of the batch: nothing was said of this customer.
+                wait_s = one.error.retry_after_s or PASSING_RETRY_S
+                settle_search(conn, one.customer_id, outcome="waiting", seconds=wait_s)
+                continue
             outcome, candidates = _unclear(one)
             if one.error is not None:
                 log.warning("crm_search_refused", tenant_id=session.tenant_id, code=one.error.code)
             seconds = min(RETRY_S * 2 ** min(due[one.customer_id].tries, 5), MAX_RETRY_S) * random.uniform(0.9, 1.1)  # noqa: S311
             settle_search(conn, one.customer_id, outcome=outcome, candidates=candidates, seconds=seconds)
         for customer_id in due.keys() - {one.customer_id for one in found}:
-            settle_search(conn, customer_id, outcome="waiting", seconds=wait_s or RETRY_S)
+            settle_search(conn, customer_id, outcome="waiting", seconds=later_s or RETRY_S)
     if linked:
         read_values(session, linked)
 

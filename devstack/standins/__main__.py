@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 import gevent.event
+from gevent import pywsgi
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from devstack.standins.claude import Claude
@@ -22,6 +23,7 @@ from devstack.standins.graph import Graph
 from devstack.standins.hubspot import HubSpot
 from devstack.standins.pipedrive import Pipedrive
 from devstack.standins.recording import StandIn
+from devstack.standins.salesforce import Salesforce
 from devstack.standins.zoho import Zoho
 
 
@@ -37,6 +39,10 @@ class _Handler(WSGIHandler):
         environ = super().get_environ()
         environ["standin.socket"] = self.socket
         return environ
+
+
+# Salesforce takes addresses of twice the length that gevent does, and says itself when one is too long.
+setattr(pywsgi, "MAX_REQUEST_LINE", 32_768)  # noqa: B010 -- its type stub does not name it
 
 
 def _serve(application: StandIn, port: int) -> WSGIServer:
@@ -59,6 +65,7 @@ def main() -> None:
     parser.add_argument("--hubspot-port", type=int, default=0)
     parser.add_argument("--zoho-port", type=int, default=0)
     parser.add_argument("--pipedrive-port", type=int, default=0)
+    parser.add_argument("--salesforce-port", type=int, default=0)
     parser.add_argument("--anthropic-latency-s", type=float, default=0.0)
     parser.add_argument("--ports-file", type=Path, help="gets the base URLs as JSON once all of them listen")
     parser.add_argument("--accounts-file", type=Path, help="where accounts that get webhooks survive a restart")
@@ -75,6 +82,7 @@ def main() -> None:
         "hubspot": _serve(HubSpot(), options.hubspot_port),
         "zoho": _serve(Zoho(), options.zoho_port),
         "pipedrive": _serve(Pipedrive(), options.pipedrive_port),
+        "salesforce": _serve(Salesforce(), options.salesforce_port),
     }
     urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in servers.items()}
     if options.ports_file:

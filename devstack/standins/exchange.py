@@ -57,7 +57,7 @@ class Request:
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return text
         form = parse_qsl(text, keep_blank_values=True)
-        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in form], safe="[]")
+        return urlencode([(name, REDACTED if _is_secret(name) else value) for name, value in form], safe="[]:")
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,4 @@ def _reason(status: int) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return "token" in name or "secret" in name
+    return "token" in name or "secret" in name or name in {"assertion", "code"}

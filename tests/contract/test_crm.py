@@ -315,7 +315,7 @@ def test_the_same_event_is_written_once(crm: Crm, portal: Portal, contact: str) 
 
 
 def test_an_answer_lost_after_the_effect_makes_no_second_note(crm: Crm, portal: Portal, contact: str) -> None:
-    portal.script(method="POST", path=portal.emits, drop="after")
+    portal.script(path=portal.emits, drop="after")
     assert crm.emit([replace(NOTE, record_id=contact)])[0].error is None
     assert portal.all_events() == 1
 
@@ -334,11 +334,11 @@ def test_an_event_repeated_after_an_error_makes_no_second_note(crm: Crm, portal:
 
 
 def test_the_tenants_own_field_is_read(crm: Crm, portal: Portal) -> None:
-    vip = portal.add_contact(phone=f"+{PHONE}", lifecyclestage="vip")
+    vip = portal.add_contact(phone=f"+{PHONE}", **{portal.own_field: "vip"})
     plain = portal.add_contact(phone="+905550000000")
-    assert crm.read_fields([vip, plain, "999999"], ("lifecyclestage",)) == {
-        vip: {"lifecyclestage": "vip"},
-        plain: {"lifecyclestage": None},
+    assert crm.read_fields([vip, plain, "999999"], (portal.own_field,)) == {
+        vip: {portal.own_field: "vip"},
+        plain: {portal.own_field: None},
     }
 
 

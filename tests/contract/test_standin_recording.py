@@ -11,7 +11,7 @@ from devstack.standins.exchange import Request
 from devstack.standins.recording import ReceivedLog
 from devstack.standins.running import start_standins
 
-PROVIDERS = ("anthropic", "graph", "hubspot", "pipedrive")
+PROVIDERS = ("anthropic", "graph", "hubspot", "salesforce", "zoho", "pipedrive")
 
 
 @pytest.fixture(params=PROVIDERS)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from tests.crm_portals.hubspot import HubSpotPortal
 from tests.crm_portals.pipedrive import PipedrivePortal
 from tests.crm_portals.portal import SECRET, Portal
+from tests.crm_portals.salesforce import SalesforcePortal
 from tests.crm_portals.zoho import ZohoPortal
 
 PORTALS: dict[str, Callable[[str], Portal]] = {
     "hubspot": HubSpotPortal,
+    "salesforce": SalesforcePortal,
     "zoho": ZohoPortal,
     "pipedrive": PipedrivePortal,
 }

@@ -15,6 +15,7 @@ class HubSpotPortal:
     credential_header = "authorization"
     blocked = "answer_not_json"
     lost_after_the_effect = [{"method": "POST", "path": emits, "drop": "after", "times": 3}]  # noqa: RUF012
+    own_field = "lifecyclestage"
 
     def __init__(self, url: str, *, as_app: bool = False) -> None:
         secret = f"{SECRET}-{next(numbers)}"

@@ -14,6 +14,7 @@ class PipedrivePortal:
 
     writes = "/api/v2/persons/"
     emits = NOTES
+    own_field = "lifecyclestage"
     credential_header = "x-api-token"
     blocked = "rate_limit_blocked"
     # The adapter looks for the note before it makes one, and again when no answer came.

@@ -29,6 +29,8 @@ class Portal(Protocol):
     """The code of the error for a firewall's page with status 403."""
     lost_after_the_effect: list[dict[str, Any]]
     """Steps that make the answer of a note that was made fail for the adapter."""
+    own_field: str
+    """A field of contacts that an administrator fills, as the tenant file names it."""
 
     def add_contact(self, *, phone: str = "", email: str = "", **fields: str) -> str: ...
     def card(self, record_id: str) -> dict[str, str]: ...

@@ -15,6 +15,9 @@ class ZohoPortal:
 
     writes = "/crm/v8/Contacts"
     emits = "/crm/v8/Notes"
+    own_field = "lifecyclestage"
+    credential_header = "authorization"
+    blocked = "answer_not_json"
     lost_after_the_effect = [{"method": "POST", "path": emits, "drop": "after", "times": 3}]  # noqa: RUF012
 
     def __init__(self, url: str) -> None:

@@ -56,6 +56,24 @@ def test_what_is_wrong_is_named(change, words):
     assert words in problem(ACME.replace(*change, 1))
 
 
+@pytest.mark.parametrize(
+    ("given", "needs"),
+    [
+        ('client_secret = "hush"', None),
+        ('username = "a@acme.example"\nprivate_key = "hush"', None),
+        ('private_key = "hush"', "needs username"),
+        ('username = "a@acme.example"', "needs client_secret"),
+    ],
+)
+def test_salesforce_wants_a_secret_or_a_user_with_a_key(given, needs):
+    login = f'kind = "salesforce"\ndomain = "acme.my.salesforce.com"\nclient_id = "x"\n{given}'
+    text = ACME.replace('kind = "hubspot"\ntoken = "acme-hubspot"', login)
+    if needs is None:
+        assert parse(text).crm.client_id == "x"
+    else:
+        assert needs in problem(text)
+
+
 def test_broken_toml_is_told_with_its_line():
     assert "line 2" in problem('slug = "a"\nname = \n')
 
