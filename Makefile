@@ -39,7 +39,7 @@ test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost

@@ -20,7 +20,10 @@ from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
 from store.tenants import apply_tenant
+from tests import effort
 from tests.servers import PASSWORD
+
+effort.load()
 
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
 ROOT = Path(__file__).parent.parent

@@ -93,7 +93,10 @@ def test_with_todays_settings_nothing_would_change(deps, owner, acme):
     assert trial.sentence.startswith("today's settings against what was decided: nothing would change")
 
 
-@pytest.mark.parametrize(("seed", "tried"), [(3, CALM), (4, EAGER), (5, OWN_RULES)])
+@pytest.mark.parametrize(
+    ("seed", "tried"),
+    [pytest.param(3, CALM, marks=pytest.mark.slow), pytest.param(4, EAGER, marks=pytest.mark.slow), (5, OWN_RULES)],
+)
 def test_other_settings_say_what_a_router_under_them_decides_on_the_same_messages(deps, owner, acme, twin, seed, tried):
     events = any_events(seed, count=150)
     if tried is OWN_RULES:

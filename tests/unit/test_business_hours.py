@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from config.hours import DAYS, Hours, parse_spans
 from routing.business_hours import add_business_minutes, business_minutes_between, is_open
+from tests.effort import examples
 
 OFFICE = Hours(
     time_zone="Europe/Istanbul",
@@ -93,14 +94,14 @@ _instants = st.sampled_from(
 ).flatmap(lambda base: st.integers(0, 4 * 24 * 60).map(lambda minutes: at(base) + timedelta(minutes=minutes)))  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(_hours(), _instants, st.integers(1, 3 * 24 * 60))
 def test_minutes_between_are_the_minutes_at_which_it_is_open(hours, start, length):
     counted = sum(is_open(hours, start + timedelta(minutes=number)) for number in range(length))
     assert business_minutes_between(hours, start, start + timedelta(minutes=length)) == counted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_hours(), _instants, st.integers(1, 5000))
 def test_a_target_and_the_time_it_took_agree(hours, start, minutes):
     due = add_business_minutes(hours, start, minutes)

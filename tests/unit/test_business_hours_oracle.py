@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from config.hours import DAYS, Hours
 from routing.business_hours import FURTHEST, add_business_minutes, business_minutes_between, is_open, next_opening
+from tests.effort import examples
 
 OFFICE = Hours(time_zone="Europe/Berlin", weekdays={day: "09:00-18:00" for day in DAYS[:5]}, holidays=("12-25",))
 MINUTE = timedelta(minutes=1)
@@ -74,7 +75,7 @@ starts = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(hours=some_hours(), start=starts)
 def test_agrees_with_walking_minute_by_minute(hours, start):
     minutes = 4 * 24 * 60
@@ -93,7 +94,7 @@ def test_agrees_with_walking_minute_by_minute(hours, start):
             assert add_business_minutes(hours, start, wanted) == start + (step + 1) * MINUTE
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(hours=some_hours(), start=starts, shift=st.integers(0, 20_000), minutes=st.integers(1, 3000))
 def test_adding_and_then_counting_gives_the_minutes_back(hours, start, shift, minutes):
     start += timedelta(minutes=shift)
@@ -101,7 +102,7 @@ def test_adding_and_then_counting_gives_the_minutes_back(hours, start, shift, mi
     assert business_minutes_between(hours, start, due) == pytest.approx(minutes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     hours=some_hours(), start=starts, shift=st.integers(0, 9000), minutes=st.integers(0, 3000), more=st.integers(0, 99)
 )

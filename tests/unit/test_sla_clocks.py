@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from config.hours import DAYS, Hours
 from config.sla import Sla
 from routing.sla_clocks import Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
+from tests.effort import examples
 
 T0 = datetime(2026, 11, 25, 9, tzinfo=UTC)  # a Wednesday
 SLA = Sla()
@@ -223,7 +224,7 @@ def _stories(draw):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(parts=_stories(), now=st.integers(4000, 9000), seed=st.randoms(use_true_random=False))
 def test_any_order_of_knowledge_gives_the_same_clocks_and_no_start_is_used_twice(parts, now, seed):
     messages, answers, rests = parts
