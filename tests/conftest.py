@@ -16,6 +16,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from config.tenant_file import parse_tenant_file
+from devstack.providers import STANDIN_OF
 from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
@@ -205,10 +206,7 @@ def settings(app_url, broker, standins) -> Settings:
             "REDIS_URL": broker,
             "EARSHOT_KEYS": TEST_KEY,
             "ANTHROPIC_API_KEY": "test",
-            "ANTHROPIC_BASE_URL": standins["anthropic"],
-            "GRAPH_API_URL": standins["graph"],
-            "INSTAGRAM_API_URL": standins["graph"],
-            "HUBSPOT_API_URL": standins["hubspot"],
+            **{name: standins[standin] for name, standin in STANDIN_OF.items()},
             "ANALYZER_LABEL": "stand-in",
             "LOG_LEVEL": "WARNING",
             "DATABASE_POOL_SIZE": "8",
