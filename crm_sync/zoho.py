@@ -217,7 +217,7 @@ class Zoho:
         data: list[dict[str, Any]] = []
         for one in writes:
             values = label_values(one.labels, with_summary=self._send_summary or one.labels is None)
-            values[CUSTOMER_KEY] = one.customer_id
+            values[CUSTOMER_KEY] = one.customer_id if one.labels else None
             data.append({"id": one.record_id} | {name: value for name, value in values.items() if name in usable})
         results = change(
             lambda: self._client.request(

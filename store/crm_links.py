@@ -36,6 +36,7 @@ def link_customer(
     there = conn.execute("SELECT FROM customer WHERE id = %s AND tenant_id = %s", (customer_id, tenant_id)).fetchone()
     if there is None:
         return False
+    conn.execute("DELETE FROM crm_search WHERE customer_id = %s", (customer_id,))
     before = conn.execute("SELECT record_id FROM crm_link WHERE customer_id = %s FOR UPDATE", (customer_id,)).fetchone()
     if before and matched_on != "person":
         return True
@@ -55,7 +56,6 @@ def link_customer(
             "person": linked_by,
         },
     )
-    conn.execute("DELETE FROM crm_search WHERE customer_id = %s", (customer_id,))
     if before and before[0] != record_id:
         _leave_card(conn, tenant_id, customer_id=customer_id, record_id=before[0])
     conn.execute("UPDATE crm_state SET next_at = least(next_at, now()) WHERE customer_id = %s", (customer_id,))

@@ -21,6 +21,7 @@ def look_for(conn: Connection, tenant_id: int, customer_id: str, *, is_urgent: b
         INSERT INTO crm_search AS s (customer_id, tenant_id, is_urgent)
         SELECT %(customer)s, %(tenant)s, %(urgent)s
         WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+          AND EXISTS (SELECT FROM crm_connection WHERE tenant_id = %(tenant)s)
         ON CONFLICT (customer_id) DO UPDATE SET
             is_urgent = s.is_urgent OR EXCLUDED.is_urgent,
             next_at = CASE WHEN EXCLUDED.is_urgent AND NOT s.is_urgent THEN now() ELSE s.next_at END
@@ -34,11 +35,18 @@ def look_again(conn: Connection, tenant_id: int, customer_id: str) -> None:
     conn.execute(
         """
         INSERT INTO crm_search AS s (customer_id, tenant_id)
-        SELECT %(customer)s, %(tenant)s WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+        SELECT %(customer)s, %(tenant)s
+        WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+          AND EXISTS (SELECT FROM crm_connection WHERE tenant_id = %(tenant)s)
         ON CONFLICT (customer_id) DO UPDATE SET next_at = now(), tries = 0
         """,
         {"customer": customer_id, "tenant": tenant_id},
     )
+
+
+def look_again_if_unclear(conn: Connection, customer_id: str) -> None:
+    """Another mark of the customer is known: a search that came to nothing may find somebody now."""
+    conn.execute("UPDATE crm_search SET next_at = now(), tries = 0 WHERE customer_id = %s", (customer_id,))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from channels.base import IdentityChange, MarketingChoice
+from store.crm_searches import look_again_if_unclear
 from store.db import Connection
 from store.intake import key_of
 from store.merging import merge_customers
@@ -200,6 +201,7 @@ def _attach(
         """,
         (tenant_id, customer_id, account_id, [kind for kind, _ in missing], [value for _, value in missing]),
     )
+    look_again_if_unclear(conn, customer_id)
 
 
 def apply_identity_changes(

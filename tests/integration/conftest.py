@@ -11,7 +11,9 @@ from channels.body import decode_body
 from channels.registry import PARSERS
 from store.intake import get_dedupe_pepper
 from store.runs import RunRef
+from tests.crm_portals import PORTALS
 from tests.integration import workplace
+from tests.integration.crm_desk import CrmDesk
 from webhook_receiver.intake import Accepted, store_share
 from worker.deps import build_deps
 
@@ -58,3 +60,23 @@ def times():
     """Provider times as WhatsApp writes them, a second apart, from a minute ago."""
     start = int(datetime.now(UTC).timestamp()) - 60
     return (str(start + number) for number in itertools.count())
+
+
+@pytest.fixture
+def crm_desk(deps, owner, tenant_ids, standins):
+    """Make a tenant's account at a CRM: crm_desk("zoho", create_contacts=True)."""
+    desks = []
+
+    def make(kind="hubspot", *, slug="other", **settings):
+        desk = CrmDesk(deps, owner, tenant_ids[slug], standins[kind], kind=kind, settings=settings)
+        desk.portal.reset()
+        desk.portal = PORTALS[kind](standins[kind])
+        desk.connect(**settings)
+        httpx2.delete(f"{desk.url}/_conditions")
+        desks.append(desk)
+        return desk
+
+    yield make
+    for desk in desks:
+        desk.portal.reset()
+        httpx2.delete(f"{desk.url}/_conditions")
