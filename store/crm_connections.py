@@ -55,7 +55,8 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
             credentials = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.credentials ELSE EXCLUDED.credentials END,
             access_token = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.access_token END,
             account_id = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.account_id END,
-            provisioned_at = NULL, paused_because = NULL, paused_at = NULL, held_until = NULL, held_because = NULL, tries = 0
+            provisioned_at = NULL, paused_because = NULL, paused_at = NULL, held_until = NULL, held_because = NULL, tries = 0,
+            cards_held_until = NULL, bulk_held_until = NULL
         """,
         (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash),
     )
@@ -128,6 +129,8 @@ def list_tenants_with_work(conn: Connection) -> list[int]:
               EXISTS (
                   SELECT FROM crm_state AS s JOIN crm_link AS l ON l.customer_id = s.customer_id
                   WHERE s.tenant_id = c.tenant_id AND s.version > s.written_version AND s.next_at <= now()
+                    AND coalesce(c.cards_held_until, '-infinity') <= now()
+                    AND (NOT s.is_bulk OR coalesce(c.bulk_held_until, '-infinity') <= now())
               )
               OR EXISTS (
                   SELECT FROM crm_event AS e JOIN crm_link AS l ON l.customer_id = e.customer_id
@@ -228,6 +231,19 @@ def hold(conn: Connection, tenant_id: int, *, seconds: float, because: str) -> N
         WHERE tenant_id = %s
         """,
         (seconds, because, tenant_id),
+    )
+
+
+def hold_cards(conn: Connection, tenant_id: int, *, seconds: float, is_bulk: bool) -> None:
+    """The day's budget for cards, or for those that may wait, is used up: write none for so long."""
+    conn.execute(
+        """
+        UPDATE crm_connection
+        SET bulk_held_until = now() + make_interval(secs => %(seconds)s),
+            cards_held_until = CASE WHEN %(bulk)s THEN cards_held_until ELSE now() + make_interval(secs => %(seconds)s) END
+        WHERE tenant_id = %(tenant)s
+        """,
+        {"seconds": seconds, "bulk": is_bulk, "tenant": tenant_id},
     )
 
 

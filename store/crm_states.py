@@ -96,8 +96,12 @@ def list_dirty_states(conn: Connection, tenant_id: int, *, limit: int) -> list[D
     rows = conn.execute(
         """
         SELECT s.customer_id::text, l.record_id, s.version, s.tries, s.written_hash, s.because, s.is_bulk
-        FROM crm_state AS s JOIN crm_link AS l ON l.customer_id = s.customer_id
+        FROM crm_state AS s
+        JOIN crm_link AS l ON l.customer_id = s.customer_id
+        JOIN crm_connection AS c ON c.tenant_id = s.tenant_id
         WHERE s.tenant_id = %s AND s.version > s.written_version AND s.next_at <= now()
+          AND coalesce(c.cards_held_until, '-infinity') <= now()
+          AND (NOT s.is_bulk OR coalesce(c.bulk_held_until, '-infinity') <= now())
         ORDER BY s.is_bulk, s.next_at
         LIMIT %s
         """,

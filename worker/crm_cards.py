@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from crm_sync.base import RECORD_NOT_FOUND, CrmError, Outcome, StateWrite
 from crm_sync.labels import CustomerLabels, field_values
+from store.crm_connections import hold_cards
 from store.crm_labels import compute_labels
 from store.crm_links import follow_merge, unlink_customer
 from store.crm_searches import look_again
@@ -18,6 +19,7 @@ from store.crm_states import (
     settle_states,
 )
 from store.db import Connection
+from worker.crm_meter import BUDGET_USED
 from worker.crm_session import CrmSession
 from worker.metrics import CRM_WRITES
 
@@ -47,19 +49,23 @@ def write_cards(session: CrmSession) -> int:
         writes = _leave_out_what_stands(conn, session, states)
     if not writes:
         return len(states)
-    session.meter.is_bulk = all(state.is_bulk for state, _ in writes.values())
+    is_bulk = all(state.is_bulk for state, _ in writes.values())
+    session.meter.purpose = "bulk" if is_bulk else "card"
     try:
         outcomes = session.crm.write([write for _, write in writes.values()])
     except CrmError as error:
-        if not session.meter.is_bulk or error.code != "budget_used":
+        if error.code != BUDGET_USED:
             raise
-        # Bulk has used up its part of the day; live cards have theirs.
         outcomes = [Outcome(customer_id, error) for customer_id in writes]
-    finally:
-        session.meter.is_bulk = False
+    used_up = next((one.error for one in outcomes if one.error is not None and one.error.code == BUDGET_USED), None)
+    if used_up is not None:
+        with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+            hold_cards(conn, session.tenant_id, seconds=used_up.retry_after_s or MAX_RETRY_S, is_bulk=is_bulk)
+        # What was not written is due as before, once the hold is over.
+        outcomes = [one for one in outcomes if one.error is None or one.error.code != BUDGET_USED]
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         _settle(conn, session, writes, outcomes)
-    return len(states)
+    return 0 if used_up is not None else len(states)
 
 
 def _leave_out_what_stands(

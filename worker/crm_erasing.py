@@ -23,6 +23,7 @@ def erase_cards(session: CrmSession) -> int:
         due = list_due_erasures(conn, session.tenant_id, limit=BATCH)
     if not due:
         return 0
+    session.meter.purpose = "event"
     failed = _clear(session, [one for one in due if one.clears_card]) | _retract(session, due)
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         for one in due:

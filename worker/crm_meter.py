@@ -8,7 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Literal
 
 import redis
 import structlog
@@ -19,11 +19,15 @@ from worker.shared_redis import shared_redis
 
 log = structlog.get_logger()
 
+BUDGET_USED = "budget_used"
 DAY_S = 86_400
 # Of the vendor's short limits, because other programs ask too.
 WINDOW_SHARE = 0.8
-# Bulk work leaves this much of the day's budget to live work.
-BULK_SHARE = 0.7
+# What may be used of the day's budget: the rest is for what matters more.
+Purpose = Literal["event", "card", "bulk"]
+PARTS: dict[Purpose, float] = {"event": 1.0, "card": 0.9, "bulk": 0.7}
+# What the CRM said to be left holds so long: its day may begin anew at any time, in its own time zone.
+LEFT_HOLDS_S = 900
 # Shorter waits are slept here, longer ones are the caller's.
 MAX_SLEEP_S = 2.0
 _RETRY_AFTER_S = 5.0
@@ -39,10 +43,9 @@ if budget > 0 then
     local told = tonumber(redis.call('HGET', KEYS[2], 'limit') or 0)
     if told > 0 then budget = math.floor(told * tonumber(ARGV[5])) end
     local used = tonumber(redis.call('HGET', KEYS[2], 'used') or 0)
-    local left = redis.call('HGET', KEYS[2], 'left')
-    if used + cost > budget or (left and tonumber(left) < cost) then
-        return {math.max(redis.call('PTTL', KEYS[2]), 1000) * 1000, 'day'}
-    end
+    if used + cost > budget then return {math.max(redis.call('PTTL', KEYS[2]), 1000) * 1000, 'day'} end
+    local left = redis.call('GET', KEYS[4])
+    if left and tonumber(left) < cost then return {math.max(redis.call('PTTL', KEYS[4]), 1000) * 1000, 'day'} end
 end
 if interval > 0 then
     local full_at = math.max(tonumber(redis.call('GET', KEYS[3]) or now), now)
@@ -52,14 +55,14 @@ if interval > 0 then
     redis.call('SET', KEYS[3], string.format('%.0f', next_full), 'PX', math.ceil((next_full - now) / 1000) + 1000)
 end
 redis.call('HINCRBY', KEYS[2], 'used', cost)
-if redis.call('HEXISTS', KEYS[2], 'left') == 1 then redis.call('HINCRBY', KEYS[2], 'left', -cost) end
+if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('DECRBY', KEYS[4], cost) end
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end
 return {0, ''}
 """
 
 
 class AccountMeter:
-    """One account's budget. limits: what the adapter says the vendor allows. is_bulk: set while what is written may wait; then a part of the day's budget is left untouched.
+    """One account's budget. limits: what the adapter says the vendor allows. purpose: what is asked for now.
 
     day_share: of the vendor's daily allowance. day_limit: the allowance where the tenant knows better than the smallest plan.
     """
@@ -74,7 +77,7 @@ class AccountMeter:
         day_limit: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.is_bulk = False
+        self.purpose: Purpose = "card"
         self.limits = AccountLimits(day=None)
         self._share = day_share
         self._day_limit = day_limit
@@ -85,6 +88,7 @@ class AccountMeter:
         account = hashlib.sha256(identity.encode()).hexdigest()[:24]
         self._keys = [f"earshot:crm:{account}:rest", f"earshot:crm:{account}:day"]
         self._window = f"earshot:crm:{account}"
+        self._left = f"earshot:crm:{account}:left"
         self._client = shared_redis(redis_url)
         self._script = self._client.register_script(_TAKE) if self._client else None
 
@@ -96,18 +100,19 @@ class AccountMeter:
             if wait_s <= 0:
                 return
             if slept_s + wait_s > MAX_SLEEP_S:
-                code = "budget_used" if why == "day" else "rate_limit_wait"
+                code = BUDGET_USED if why == "day" else "rate_limit_wait"
                 raise CrmError(code, permanent=False, retry_after_s=wait_s)
             self._sleep(wait_s)
             slept_s += wait_s
 
     def learn(self, usage: Usage) -> None:
         """Take over what the CRM says of the account: other programs use it too."""
-        told = {"limit": usage.day_limit, "left": usage.day_left}
-        known: dict[Any, Any] = {name: value for name, value in told.items() if value is not None}
-        if known and self._client:
-            self._quietly(lambda client: client.hset(self._keys[1], mapping=known))
+        limit, left = usage.day_limit, usage.day_left
+        if limit is not None:
+            self._quietly(lambda client: client.hset(self._keys[1], "limit", limit))
             self._quietly(lambda client: client.expire(self._keys[1], DAY_S, nx=True))
+        if left is not None:
+            self._quietly(lambda client: client.set(self._left, left, ex=LEFT_HOLDS_S))
         if usage.window_left == 0 and usage.window_ends_in_s:
             self.rest(min(usage.window_ends_in_s, MAX_SLEEP_S))
 
@@ -123,10 +128,10 @@ class AccountMeter:
         if window:
             burst = max(1, int(window.units * WINDOW_SHARE))
             interval_us = round(window.seconds / burst * 1e6)
-        share = self._share * (BULK_SHARE if self.is_bulk else 1.0)
+        share = self._share * PARTS[self.purpose]
         day = self._day_limit or self.limits.day
         budget = int(day * share) if day else 0
-        keys = [*self._keys, f"{self._window}:{lane}"]
+        keys = [*self._keys, f"{self._window}:{lane}", self._left]
         try:
             wait_us, why = self._script(
                 keys=keys, args=[cost, interval_us, max(burst, cost), budget, share, DAY_S * 1000]

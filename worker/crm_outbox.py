@@ -19,6 +19,7 @@ def deliver_events(session: CrmSession) -> int:
         events = {event.key: event for event in take_due_events(conn, session.tenant_id, limit=BATCH)}
     if not events:
         return 0
+    session.meter.purpose = "event"
     outcomes = session.crm.emit([_crm_event(event) for event in events.values()])
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         for outcome in outcomes:

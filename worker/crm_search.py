@@ -33,6 +33,7 @@ def search_people(session: CrmSession) -> int:
         references = [_reference(conn, customer_id) for customer_id in due]
     if not due:
         return 0
+    session.meter.purpose = "card"
     try:
         found = session.crm.find(references)
         if session.connection.settings.create_contacts:

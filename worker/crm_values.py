@@ -63,7 +63,7 @@ def read_stale_values(deps: Deps, *, tenant_id: int) -> None:
         return
     try:
         session = open_session(deps, tenant_id, connection)
-        session.meter.is_bulk = True
+        session.meter.purpose = "bulk"
         for _ in range(BATCHES_A_ROUND):
             with deps.database.tenant_transaction(tenant_id) as conn:
                 stale = list_stale_values(

@@ -5,7 +5,8 @@
 
 -- applied_hash: SHA-256 of the credentials as the tenant file gave them; a refresh token that the CRM has exchanged since is kept
 -- while the file stays the same. access_token: encrypted. token_lease_until: one worker asks for a new token at a time.
--- held_until: the CRM or our own budget said not before. flush_token, flush_lease_until: one worker writes at a time.
+-- held_until: the CRM said not before. cards_held_until, bulk_held_until: our own budget for the day said so, for cards or for those
+-- that may wait; notes and tasks have a part of it to themselves. flush_token, flush_lease_until: one worker writes at a time.
 ALTER TABLE crm_connection
     ADD COLUMN applied_hash text,
     ADD COLUMN account_id text,
@@ -17,6 +18,8 @@ ALTER TABLE crm_connection
     ADD COLUMN tries integer NOT NULL DEFAULT 0,
     ADD COLUMN held_until timestamptz,
     ADD COLUMN held_because text,
+    ADD COLUMN cards_held_until timestamptz,
+    ADD COLUMN bulk_held_until timestamptz,
     ADD COLUMN checked_at timestamptz,
     ADD COLUMN flush_token uuid,
     ADD COLUMN flush_lease_until timestamptz;

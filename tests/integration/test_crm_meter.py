@@ -43,6 +43,7 @@ def take(meter, times, *, cost=1, lane="general"):
 
 def test_a_day_ends_at_its_share_for_all_workers_together(meters):
     one, two = meters(), meters()
+    one.purpose = two.purpose = "event"
     assert take(one, 200)[0] == 200
     done, error = take(two, 200)
     assert (done, error.code, error.permanent) == (100, "budget_used", False)
@@ -50,20 +51,21 @@ def test_a_day_ends_at_its_share_for_all_workers_together(meters):
 
 
 def test_bulk_leaves_a_part_of_the_day_to_live_work(meters):
-    bulk, live = meters(), meters()
-    bulk.is_bulk = True
+    bulk, live, urgent = meters(), meters(), meters()
+    bulk.purpose, urgent.purpose = "bulk", "event"
     assert take(bulk, 400)[0] == 210
-    assert take(live, 400)[0] == 90
+    assert take(live, 400)[0] == 60
+    assert take(urgent, 400)[0] == 30
 
 
 def test_costs_count(meters):
-    assert take(meters(), 400, cost=5)[0] == 60
+    assert take(meters(), 400, cost=5)[0] == 54
 
 
 def test_what_the_crm_says_replaces_the_smallest_plan(meters):
     meter = meters()
     meter.learn(Usage(day_limit=10_000))
-    assert take(meter, 3500)[0] == 3000
+    assert take(meter, 3500)[0] == 2700
 
 
 def test_other_programs_may_have_used_the_day_up(meters):
@@ -74,7 +76,7 @@ def test_other_programs_may_have_used_the_day_up(meters):
 
 
 def test_the_tenant_may_know_of_a_larger_plan(meters):
-    assert take(meters(day_limit=2000), 700)[0] == 600
+    assert take(meters(day_limit=2000), 700)[0] == 540
 
 
 def test_a_short_window_is_waited_out_and_a_long_wait_is_the_callers(meters, waits):
@@ -100,7 +102,7 @@ def test_accounts_are_apart_and_no_credential_is_a_key(meters, broker):
     take(meters(), 3)
     other = AccountMeter(broker, kind="hubspot", credentials={"token": "meter-other"}, day_share=0.3)
     other.limits = AccountLimits(day=10)
-    assert take(other, 9)[0] == 3
+    assert take(other, 9)[0] == 2
     with redis.Redis.from_url(broker) as client:
         keys = b" ".join(client.scan_iter("earshot:crm:*"))
     assert keys and b"meter-" not in keys

@@ -113,3 +113,31 @@ def test_live_cards_go_before_bulk_ones(crm_desk, database, owner):
     ).fetchall()
     assert (customer, "message") in first
     assert {because for _, because in first} == {"message", "backfill"}
+
+
+def test_a_used_up_day_holds_cards_and_not_the_notes_that_people_wait_for(crm_desk, owner):
+    # Pipedrive counts 5 a card; a tenth of the day's budget is left to notes and tasks.
+    desk = crm_desk("pipedrive", day_share=0.1)
+    desk.conditions(day_limit=4000)
+    people = []
+    for number in range(80):
+        record = desk.portal.add_contact(phone=f"+90555111{number:04}")
+        people.append((desk.customer(), record))
+        owner.execute(
+            "INSERT INTO crm_link (customer_id, tenant_id, record_id, linked_because) VALUES (%s, %s, %s, 'person')",
+            (people[-1][0], desk.tenant_id, record),
+        )
+    owner.execute("DELETE FROM crm_search")
+    desk.flush()
+    (written,) = owner.execute("SELECT count(*) FROM crm_write").fetchone()
+    assert 40 <= written <= 72
+    assert owner.execute("SELECT count(*) FROM crm_state WHERE version > written_version").fetchone() == (80 - written,)
+    assert desk.connection("held_because", "cards_held_until > now() + interval '20 hours'") == (None, True)
+    desk.event(people[0][0])
+    desk.flush()
+    assert len(desk.portal.events(people[0][1])) == 1
+    owner.execute("UPDATE crm_connection SET cards_held_until = NULL, bulk_held_until = NULL")
+    desk.connect(day_share=1.0)
+    for _ in range(3):
+        desk.flush()
+    assert owner.execute("SELECT count(*) FROM crm_state WHERE version > written_version").fetchone() == (0,)
