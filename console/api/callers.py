@@ -8,6 +8,7 @@ from flask import g, request
 from console.api.client_address import client_address
 from console.api.failed_keys import FailedKeys
 from console.api.problems import Problem
+from console.deeds import ACTS_FOR, Doer
 from console.metrics import API_REFUSED
 from routing.work_rights import Role, lesser
 from store.agents import find_colleague, note_seen
@@ -15,7 +16,6 @@ from store.conversation_events import Actor
 from store.db import Database, act_for_tenant
 from store.users import find_api_key
 
-ACTS_FOR = "X-Earshot-User"
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 _LEADERS = frozenset[Role]({"supervisor", "admin"})
@@ -61,15 +61,14 @@ class Caller:
         """As the log of a conversation names it."""
         return Actor(user_id=self.user_id, key_id=self.key_id)
 
+    @property
+    def doer(self) -> Doer:
+        """As whoever does something with a conversation."""
+        return Doer(self.tenant_id, self.role, self.user_id, self.actor)
+
     def person(self) -> int:
         """The user it acts for. Raises: Problem when it acts as itself."""
-        if self.user_id is None:
-            fix = (
-                f"only a person can have a conversation: name one in {ACTS_FOR} (with a supervisor's or admin's key), or use a "
-                "key made with earshot apikey create --user"
-            )
-            raise Problem(422, "no_person", field=ACTS_FOR, fix=fix)
-        return self.user_id
+        return self.doer.person()
 
 
 def caller() -> Caller:

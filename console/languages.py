@@ -1,0 +1,78 @@
+"""The console in the visitor's language: texts from catalogs beside this file, dates and numbers by Babel."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+from babel.support import NullTranslations, Translations
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "de": "Deutsch", "tr": "Türkçe", "ar": "العربية"}
+DEFAULT = "en"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One language at work, in one time zone."""
+
+    language: str
+    zone: ZoneInfo
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return Locale.parse(self.language).text_direction
+
+    def text(self, message: str) -> str:
+        """The text in this language; as it is where nobody has translated it."""
+        return _catalog(self.language).gettext(message)
+
+    def texts(self, one: str, many: str, count: int) -> str:
+        """The text for so many, with `%(n)s` filled in."""
+        return _catalog(self.language).ngettext(one, many, count) % {"n": self.number(count)}
+
+    def number(self, value: float) -> str:
+        """By the language's own marks."""
+        return format_decimal(value, locale=self.language)
+
+    def percent(self, share: float) -> str:
+        """0.42 as "42%"."""
+        return format_percent(share, locale=self.language)
+
+    def moment(self, at: datetime, *, full: bool = False) -> str:
+        """Local time: short, or whole for the tip behind it."""
+        return format_datetime(at, "full" if full else "short", tzinfo=self.zone, locale=self.language)
+
+    def ago(self, at: datetime, *, now: datetime) -> str:
+        """So long before or after now, in words: "5 min ago"."""
+        return str(format_timedelta(at - now, add_direction=True, format="short", threshold=1.2, locale=self.language))
+
+
+def choose_language(*, wanted: str | None, accepted: Sequence[str]) -> str:
+    """What the visitor chose, else the first of the browser's that we speak, else English."""
+    if wanted in LANGUAGES:
+        return wanted
+    for tag in accepted:
+        language = tag.partition("-")[0].lower()
+        if language in LANGUAGES:
+            return language
+    return DEFAULT
+
+
+@cache
+def _catalog(language: str) -> NullTranslations:
+    source = files("console").joinpath(f"translations/{language}.po")
+    if language == DEFAULT or not source.is_file():
+        return NullTranslations()
+    compiled = io.BytesIO()
+    write_mo(compiled, read_po(io.BytesIO(source.read_bytes()), locale=language))
+    compiled.seek(0)
+    return Translations(fp=compiled)

@@ -1,0 +1,80 @@
+"""Who looks at the console's pages, in which tenant, as what, and in which language."""
+
+from dataclasses import dataclass
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from flask import current_app, g, redirect, request, session, url_for
+from werkzeug.wrappers import Response
+
+from console.languages import Speech, choose_language
+from store.conversation_events import Actor
+from store.db import Database, act_for_tenant
+from store.tenants import get_tenant_config
+from store.web_sessions import Place, SignedIn, find_session
+
+SESSION_KEY = "earshot"
+LANGUAGE_COOKIE = "language"
+THEME_COOKIE = "theme"
+THEMES = ("system", "light", "dark")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A person who is signed in and works in a tenant."""
+
+    person: SignedIn
+    place: Place
+
+    @property
+    def tenant_id(self) -> int:
+        """Of the tenant they work in."""
+        return self.place.tenant_id
+
+    @property
+    def actor(self) -> Actor:
+        """As the log of a conversation names them."""
+        return Actor(user_id=self.person.user_id)
+
+
+def visitor() -> Visitor:
+    """Who looks now; only behind `let_in`."""
+    return cast("Visitor", g.visitor)
+
+
+def speech() -> Speech:
+    """The language of this answer."""
+    return cast("Speech", g.speech)
+
+
+def database() -> Database:
+    """The application's connections."""
+    return cast("Database", current_app.extensions["database"])
+
+
+def settle_language(zone: str = "UTC") -> None:
+    """Before every page."""
+    accepted = [tag for tag, _ in request.accept_languages]
+    language = choose_language(wanted=request.cookies.get(LANGUAGE_COOKIE), accepted=accepted)
+    g.speech = Speech(language, ZoneInfo(zone))
+    theme = request.cookies.get(THEME_COOKIE)
+    g.theme = theme if theme in THEMES else THEMES[0]
+
+
+def let_in() -> Response | None:
+    """Who is not signed in goes to the sign-in page, and comes back here afterwards. Raises: StoreError."""
+    token = session.get(SESSION_KEY)
+    with database().system_transaction() as conn:
+        person = find_session(conn, token) if isinstance(token, str) else None
+        if person is None:
+            session.pop(SESSION_KEY, None)
+            back = request.full_path.rstrip("?") if request.method == "GET" else None
+            return redirect(url_for("sign_in.form", next=back))
+        place = person.place
+        if place is None:
+            return redirect(url_for("sign_in.nowhere"))
+        act_for_tenant(conn, place.tenant_id)
+        zone = get_tenant_config(conn, place.tenant_id).hours.time_zone
+    g.visitor = Visitor(person, place)
+    settle_language(zone)
+    return None
