@@ -1,27 +1,32 @@
-"""The console's application: the API, and for now one page that says Earshot runs, and where."""
+"""The console's application: pages for people and the API for programs."""
 
 import atexit
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, redirect, request, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
 
 from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
+from console.api.paths import PREFIX
+from console.api.problems import from_http
+from console.forged_forms import refuse_forged
+from console.pages import conversation, inbox, sign_in
+from console.pages.rendering import add_to_templates, problem_page
+from console.visitors import let_in
 from store.db import Database
+from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-
-
-def _links(environ: Mapping[str, str]) -> dict[str, str]:
-    """Address by what is there; `earshot up` tells us where it put the others."""
-    known = {"Webhook receiver": environ.get("RECEIVER_URL"), "Task queues (Flower)": environ.get("FLOWER_URL")}
-    return {title: url for title, url in known.items() if url}
 
 
 def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings | None = None) -> Flask:
@@ -32,19 +37,18 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     # Its threads must end before gevent does.
     atexit.register(database.close)
-    links = _links(environ)
     app = new_application()
     secret = settings.earshot_keys.get_secret_value().encode()
+    redis_url = settings.redis_url.get_secret_value()
     add_api(
         app,
         database,
-        failed_keys=FailedKeys(settings.redis_url.get_secret_value(), secret=secret),
+        failed_keys=FailedKeys(redis_url, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
-
-    @app.get("/", doc_ui=False)
-    def index() -> str:
-        return render_template("running.html", links=links)
+    app.extensions["trusted_proxies"] = settings.trusted_proxies
+    app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
+    _add_pages(app, settings)
 
     @app.get("/healthz", doc_ui=False)
     def healthz() -> Response:
@@ -58,7 +62,45 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     def harden(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Referrer-Policy"] = "same-origin"
+        if not request.path.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return app
+
+
+def _add_pages(app: Flask, settings: Settings) -> None:
+    app.secret_key = settings.secret_key.get_secret_value() if settings.secret_key else os.urandom(32)
+    app.config.update(
+        SESSION_COOKIE_NAME="earshot",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
+    )
+    add_to_templates(app)
+
+    @app.before_request
+    def only_our_forms() -> None:
+        if request.method == "POST" and not request.path.startswith(f"{PREFIX}/"):
+            refuse_forged()
+
+    for blueprint in (sign_in.blueprint, inbox.blueprint, conversation.blueprint):
+        app.register_blueprint(blueprint)
+
+    def index() -> AnyResponse:
+        return redirect(url_for("inbox.show"))
+
+    def tenant() -> AnyResponse:
+        return let_in() or sign_in.change_tenant()
+
+    app.add_url_rule("/", "index", index)
+    app.add_url_rule("/tenant", "tenant", tenant, methods=["POST"])
+    for status in (400, 403, 404, 422):
+        app.register_error_handler(status, _refused)
+
+
+def _refused(error: HTTPException) -> HTTPException | tuple[str, int] | AnyResponse:
+    return from_http(error) if request.path.startswith("/api/") else problem_page(error)

@@ -3,12 +3,11 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -29,7 +28,7 @@ class Speech:
     @property
     def direction(self) -> str:
         """`ltr` or `rtl`."""
-        return Locale.parse(self.language).text_direction
+        return "rtl" if self.language == "ar" else "ltr"
 
     def text(self, message: str) -> str:
         """The text in this language; as it is where nobody has translated it."""
@@ -45,11 +44,15 @@ class Speech:
 
     def percent(self, share: float) -> str:
         """0.42 as "42%"."""
-        return format_percent(share, locale=self.language)
+        return str(format_percent(share, locale=self.language))
 
     def moment(self, at: datetime, *, full: bool = False) -> str:
         """Local time: short, or whole for the tip behind it."""
         return format_datetime(at, "full" if full else "short", tzinfo=self.zone, locale=self.language)
+
+    def span(self, length: timedelta) -> str:
+        """A length of time in words: "4 hours"."""
+        return str(format_timedelta(length, threshold=1.2, locale=self.language))
 
     def ago(self, at: datetime, *, now: datetime) -> str:
         """So long before or after now, in words: "5 min ago"."""

@@ -1,0 +1,73 @@
+"""What every page's template may use."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, g, render_template, request
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from console.badges import confidence_word
+from console.forged_forms import csrf_token
+from console.languages import LANGUAGES
+from console.pages.notices import take_notice
+from console.visitors import settle_language, speech
+from console.words import NOTICES, english
+
+
+def word(code: str) -> str:
+    """A code of ours in the visitor's language."""
+    return speech().text(english(code))
+
+
+def notice_text(notice: dict[str, Any]) -> str:
+    """What was just done, in the visitor's language."""
+    kind = str(notice.get("kind"))
+    if kind == "done_many":
+        done, refused = int(notice.get("done", 0)), int(notice.get("refused", 0))
+        said = speech().texts("%(n)s conversation changed.", "%(n)s conversations changed.", done)
+        more = speech().texts("%(n)s could not be.", "%(n)s could not be.", refused) if refused else ""
+        return f"{said} {more}".strip()
+    detail = notice.get("code") or notice.get("deed")
+    return speech().text(NOTICES.get(f"{kind} {detail}") or NOTICES.get(kind) or kind)
+
+
+def add_to_templates(app: Flask) -> None:
+    """Functions and values for all templates, and error pages in the same clothes."""
+
+    @app.context_processor
+    def for_all() -> dict[str, Any]:
+        return {
+            "_": speech().text,
+            "ngettext": speech().texts,
+            "word": word,
+            "confidence_word": confidence_word,
+            "languages": LANGUAGES,
+            "take_notice": take_notice,
+            "notice_text": notice_text,
+            "csrf": _csrf,
+            "speech": speech(),
+            "theme": g.get("theme", "system"),
+            "visitor": g.get("visitor"),
+            "here": request.full_path.rstrip("?") if request.method == "GET" else "",
+            "now": datetime.now(UTC),
+        }
+
+
+def _csrf() -> Markup:
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(csrf_token())
+
+
+def problem_page(error: HTTPException) -> tuple[str, int] | Response:
+    """What went wrong, as a page."""
+    if "speech" not in g:
+        settle_language()
+    titles = {
+        400: "The form is no longer valid. Go back, reload the page and try again.",
+        403: "Your role may not do this.",
+        404: "There is no such page, or it was erased.",
+    }
+    text = titles.get(error.code or 500, "That did not work. Try again in a moment.")
+    status = error.code or 500
+    return render_template("problem.html", title=f"{status}", text=speech().text(text)), status

@@ -1,0 +1,40 @@
+// Single letters move through the list and do what a button with data-key does. They can be switched off (WCAG 2.1.4).
+"use strict";
+const letters = () => localStorage.getItem("letters") !== "off";
+const rows = () => [...document.querySelectorAll("[data-row]")];
+let current = -1;
+
+function move(step) {
+  const all = rows();
+  if (!all.length) return;
+  current = Math.min(Math.max(current + step, 0), all.length - 1);
+  all.forEach((row, index) => row.classList.toggle("current", index === current));
+  all[current].querySelector("a").focus();
+}
+
+function press(key) {
+  const target = document.querySelector(`[data-key="${key}"]`);
+  if (target) target.click();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+  if (event.key === "?") {
+    event.preventDefault();
+    document.getElementById("letters").checked = letters();
+    document.getElementById("shortcuts").showModal();
+    return;
+  }
+  if (!letters()) return;
+  if (event.key === "j" || event.key === "k") {
+    event.preventDefault();
+    move(event.key === "j" ? 1 : -1);
+  } else if (["c", "e", "u"].includes(event.key)) {
+    press(event.key);
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id === "letters") localStorage.setItem("letters", event.target.checked ? "on" : "off");
+});

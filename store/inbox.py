@@ -1,0 +1,62 @@
+"""What an agent sees of each conversation in a list, beside how it stands as work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from store.db import Connection
+
+SNIPPET_CHARS = 160
+
+
+@dataclass(frozen=True)
+class InboxLine:
+    """The newest message of a customer in a conversation and what was read in it; None where there is none.
+
+    clock_*: the promise that is due first and has not been kept, or the last one that was: kind, state (running, met, breached,
+    paused), when it is due and when it becomes urgent.
+    """
+
+    conversation_id: str
+    customer_name: str | None = field(repr=False)
+    text: str | None = field(repr=False)
+    message_type: str | None
+    surface: str | None
+    sent_at: datetime | None
+    sentiment: str | None
+    score: float | None
+    intent: str | None
+    clock_kind: str | None
+    clock_state: str | None
+    clock_due_at: datetime | None
+    clock_warn_at: datetime | None
+
+
+def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]) -> dict[str, InboxLine]:
+    """By conversation."""
+    rows = conn.execute(
+        """
+        SELECT c.id::text, u.display_name, left(m.text, %(chars)s), m.message_type, m.surface, m.sent_at,
+               e.sentiment, e.score, e.intent, k.kind, k.state, k.due_at, k.warn_at
+        FROM conversation AS c
+        JOIN customer AS u ON u.id = c.customer_id
+        LEFT JOIN LATERAL (
+            SELECT id, text, message_type, surface, sent_at
+            FROM message
+            WHERE tenant_id = %(tenant)s AND conversation_id = c.id AND direction = 'inbound'
+            ORDER BY sent_at DESC, id DESC
+            LIMIT 1
+        ) AS m ON true
+        LEFT JOIN LATERAL effective_label(m.id) AS e ON true
+        LEFT JOIN LATERAL (
+            SELECT kind, state, due_at, warn_at
+            FROM sla_clock
+            WHERE conversation_id = c.id AND state <> 'cancelled'
+            ORDER BY ended_at IS NOT NULL, CASE WHEN ended_at IS NULL THEN due_at END, started_at DESC
+            LIMIT 1
+        ) AS k ON true
+        WHERE c.tenant_id = %(tenant)s AND c.id = ANY(%(ids)s::uuid[])
+        """,
+        {"tenant": tenant_id, "ids": list(conversation_ids), "chars": SNIPPET_CHARS},
+    ).fetchall()
+    return {row[0]: InboxLine(*row) for row in rows}
