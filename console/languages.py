@@ -61,7 +61,7 @@ class Speech:
 
 def choose_language(*, wanted: str | None, accepted: Sequence[str]) -> str:
     """What the visitor chose, else the first of the browser's that we speak, else English."""
-    if wanted in LANGUAGES:
+    if wanted is not None and wanted in LANGUAGES:
         return wanted
     for tag in accepted:
         language = tag.partition("-")[0].lower()
