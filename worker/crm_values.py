@@ -99,5 +99,5 @@ def read_values(session: CrmSession, links: Mapping[str, str]) -> None:
         }
         store_values(conn, known)
         for customer_id in links.keys() - known.keys():
-            unlink_customer(conn, customer_id)
+            unlink_customer(conn, customer_id, gone=links[customer_id])
             look_again(conn, session.tenant_id, customer_id)
