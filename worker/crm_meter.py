@@ -24,6 +24,8 @@ DAY_S = 86_400
 WINDOW_SHARE = 0.8
 # Bulk work leaves this much of the day's budget to live work.
 BULK_SHARE = 0.7
+# What the CRM said is left of its day is believed for so long: when its day ends, it does not say.
+LEFT_HOLDS_S = 900
 # Shorter waits are slept here, longer ones are the caller's.
 MAX_SLEEP_S = 2.0
 _RETRY_AFTER_S = 5.0
@@ -39,10 +41,11 @@ if budget > 0 then
     local told = tonumber(redis.call('HGET', KEYS[2], 'limit') or 0)
     if told > 0 then budget = math.floor(told * tonumber(ARGV[5])) end
     local used = tonumber(redis.call('HGET', KEYS[2], 'used') or 0)
+    local day = math.max(redis.call('PTTL', KEYS[2]), 1000) * 1000
+    if used + cost > budget then return {day, 'day'} end
     local left = redis.call('HGET', KEYS[2], 'left')
-    if used + cost > budget or (left and tonumber(left) < cost) then
-        return {math.max(redis.call('PTTL', KEYS[2]), 1000) * 1000, 'day'}
-    end
+    local holds = tonumber(redis.call('HGET', KEYS[2], 'left_until') or 0) - now
+    if left and tonumber(left) < cost and holds > 0 then return {math.min(day, holds), 'day'} end
 end
 if interval > 0 then
     local full_at = math.max(tonumber(redis.call('GET', KEYS[3]) or now), now)
@@ -105,6 +108,8 @@ class AccountMeter:
         """Take over what the CRM says of the account: other programs use it too."""
         told = {"limit": usage.day_limit, "left": usage.day_left}
         known: dict[Any, Any] = {name: value for name, value in told.items() if value is not None}
+        if "left" in known:
+            known["left_until"] = round((time.time() + LEFT_HOLDS_S) * 1e6)
         if known and self._client:
             self._quietly(lambda client: client.hset(self._keys[1], mapping=known))
             self._quietly(lambda client: client.expire(self._keys[1], DAY_S, nx=True))
