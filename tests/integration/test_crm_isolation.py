@@ -414,6 +414,7 @@ def test_a_worker_that_lost_its_turn_does_not_leave_its_old_labels_on_the_card(
 @pytest.mark.parametrize("dead", ["refuses"], indirect=True)
 def test_an_outage_uses_up_none_of_the_tries_of_a_note(deps, deps_with, dead, owner, monkeypatch, add_ready_tenant):
     tenant_id, people, portal = add_ready_tenant("hubspot", "outage", customers=1)
+    flush_crm(deps, tenant_id=tenant_id)
     add_notes(owner, tenant_id, people)
     away = deps_with(dead.url)
     monkeypatch.setattr("crm_sync.client.BLIP_WAITS_S", (0.0, 0.0))
