@@ -193,6 +193,22 @@ def postpone_state(conn: Connection, customer_id: str, *, seconds: float, error_
     )
 
 
+def check_card(conn: Connection, customer_id: str) -> bool:
+    """The record seems to be gone: write the card, whatever stands there. That finds out what became of the record.
+
+    False when the customer has no card to write.
+    """
+    checked = conn.execute(
+        """
+        UPDATE crm_state
+        SET version = version + 1, written_hash = 'unknown', next_at = now(), because = 'link', is_bulk = false
+        WHERE customer_id = %s
+        """,
+        (customer_id,),
+    )
+    return checked.rowcount > 0
+
+
 def write_anew(conn: Connection, customer_id: str) -> None:
     """Whatever stood on the card is gone: write it again."""
     conn.execute(

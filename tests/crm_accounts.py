@@ -47,19 +47,21 @@ class Account:
             time.sleep(0.5)
         return answer.raise_for_status().json() if answer.content else {}
 
-    def add_contact(self, *, phone):
+    def add_contact(self, *, phone=""):
         """Returns the record id."""
         match self.kind:
             case "hubspot":
-                body = {"properties": {"phone": phone, "firstname": "Ada"}, "associations": []}
+                body = {"properties": {"firstname": "Ada", **({"phone": phone} if phone else {})}, "associations": []}
                 return self.ask("POST", "/crm/objects/2026-09/contacts", json=body)["id"]
             case "salesforce":
-                return self.ask("POST", f"{DATA}/sobjects/Contact", json={"LastName": "Ada", "Phone": phone})["id"]
+                return self.ask("POST", f"{DATA}/sobjects/Contact", json={"LastName": "Ada", "Phone": phone or None})[
+                    "id"
+                ]
             case "zoho":
-                body = {"data": [{"Last_Name": "Ada", "Phone": phone}], "trigger": []}
+                body = {"data": [{"Last_Name": "Ada", "Phone": phone or None}], "trigger": []}
                 return self.ask("POST", "/crm/v8/Contacts", json=body)["data"][0]["details"]["id"]
             case _:
-                phones = [{"value": phone, "primary": True, "label": "work"}]
+                phones = [{"value": phone, "primary": True, "label": "work"}] if phone else []
                 return str(self.ask("POST", "/api/v2/persons", json={"name": "Ada", "phones": phones})["data"]["id"])
 
     def delete_contact(self, record_id):
@@ -74,7 +76,7 @@ class Account:
                 self.ask("DELETE", f"/api/v2/persons/{record_id}")
 
     def merge(self, loser, winner):
-        names = ("token", "client_id", "refresh_token") if self.kind != "zoho" else ("refresh_token",)
+        names = ("client_id",) if self.kind == "salesforce" else ("token", "refresh_token")
         account = next(self.credentials[name] for name in names if name in self.credentials)
         self.ask("POST", "/_merge", json={"account": account, "loser": loser, "winner": winner})
 

@@ -463,3 +463,25 @@ def test_a_day_that_the_crm_called_used_up_is_asked_for_again_within_a_quarter_o
     monkeypatch.setattr(time, "time", lambda: 1.0)
     meter.learn(Usage(day_limit=100, day_left=0))
     meter.take(1, lane="general")
+
+
+# HubSpot leads from the old id to the new one by itself.
+@pytest.mark.parametrize("kind", ["salesforce", "zoho", "pipedrive"])
+def test_an_urgent_note_follows_a_contact_that_was_merged_into_one_without_the_number(
+    deps, owner, kind, add_ready_tenant
+):
+    tenant_id, people, portal = add_ready_tenant(kind, "merging", customers=1)
+    flush_crm(deps, tenant_id=tenant_id)
+    (loser,) = owner.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s", (tenant_id,)).fetchone()
+    (winner,) = fill(kind, portal, count=1)
+    base_url = str((getattr(portal, "_http", None) or portal.http).base_url)
+    account = Account(kind, base_url, portal.credentials)
+    account.merge(loser, winner)
+    add_notes(owner, tenant_id, people)
+    for _ in range(2):
+        flush_crm(deps, tenant_id=tenant_id)
+        for table in ("crm_event", "crm_state", "crm_search"):
+            owner.execute(f"UPDATE {table} SET next_at = now()")
+    assert owner.execute("SELECT state FROM crm_event WHERE tenant_id = %s", (tenant_id,)).fetchone() == ("sent",)
+    assert owner.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s", (tenant_id,)).fetchone() == (winner,)
+    assert differences(account, owner, deps.database, tenant_id) == []
