@@ -148,6 +148,11 @@ def store_values(conn: Connection, values: Mapping[str, CustomerValue]) -> None:
     conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (list(values),))
 
 
+def note_values_unread(conn: Connection, customer_ids: list[str]) -> None:
+    """The records gave no values: not asked again before they are due."""
+    conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (customer_ids,))
+
+
 def forget_values(conn: Connection, tenant_id: int) -> None:
     """The tenant maps other fields now, or none: nothing said before holds."""
     conn.execute(

@@ -63,7 +63,7 @@ ODD, AMBIGUOUS, ABSENT, MERGED, DELETED = range(5)
 PARTS = (ODD, ODD, ABSENT, AMBIGUOUS, MERGED, DELETED, ABSENT, ODD)
 LAG_S = 2.0
 # Their tokens say how long they live, and are renewed a minute before; Salesforce's do not, and Zoho gives ten in ten minutes.
-TOKEN_LIFE_S = {"hubspot": 65, "pipedrive": 64, "zoho": 75, "salesforce": 3}
+TOKEN_LIFE_S = {"hubspot": 65, "pipedrive": 64, "zoho": 100, "salesforce": 3}
 
 NOTES = {
     "hubspot": "/crm/objects/2026-09/notes/batch/upsert",
@@ -125,6 +125,9 @@ def mishaps(kind):
         {"method": "POST", "path": NOTES[kind], "drop": "after"},
         {"method": method, "path": cards, "drop": "before"},
     ]
+    if kind == "zoho":
+        expired = {"code": "INVALID_TOKEN", "details": {}, "message": "", "status": "error"}
+        steps.insert(1, {"method": method, "path": cards, "status": 401, "body": expired})
     if kind in NEW_CONTACTS:
         steps.append({"method": "POST", "path": NEW_CONTACTS[kind], "drop": "after"})
     return steps
@@ -351,7 +354,7 @@ def judge(stack, owner, offices, *, messages, held):
     for office in offices:
         unused = httpx2.post(f"{office.url}/_script", json={"steps": []}).json()["waiting"]
         httpx2.delete(f"{office.url}/_conditions")
-        account = Account(office.kind, office.url, CREDENTIALS[office.kind])
+        account = office.account
         tenant_id = tenants[office.kind]
         kinds = dict(
             owner.execute(

@@ -20,18 +20,20 @@ access_token = "acme-token"
 [crm]
 kind = "{kind}"
 create_contacts = {create}
+{more}
 {credentials}
 """
 _accounts = itertools.count(700_000_001)
 
 
-def tenant_file(slug, kind, credentials, *, account=None, create_contacts=False):
+def tenant_file(slug, kind, credentials, *, account=None, create_contacts=False, more=""):
     """A tenant's file."""
     return TENANT.format(
         slug=slug,
         account=account or next(_accounts),
         kind=kind,
         create=str(create_contacts).lower(),
+        more=more,
         credentials="\n".join(f'{name} = "{value}"' for name, value in credentials.items()),
     )
 

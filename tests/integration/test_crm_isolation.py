@@ -35,6 +35,7 @@ from worker import crm_outbox
 from worker.crm_flush import flush_crm
 from worker.crm_meter import LEFT_HOLDS_S, AccountMeter
 from worker.crm_seats import Seats
+from worker.crm_values import read_stale_values
 from worker.deps import build_deps
 from worker.roles import ROLES
 
@@ -484,4 +485,24 @@ def test_an_urgent_note_follows_a_contact_that_was_merged_into_one_without_the_n
             owner.execute(f"UPDATE {table} SET next_at = now()")
     assert owner.execute("SELECT state FROM crm_event WHERE tenant_id = %s", (tenant_id,)).fetchone() == ("sent",)
     assert owner.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s", (tenant_id,)).fetchone() == (winner,)
+    assert differences(account, owner, deps.database, tenant_id) == []
+
+
+def test_a_nightly_reading_of_values_does_not_lose_what_a_merged_contact_became(deps, owner, add_ready_tenant):
+    tenant_id, (customer_id,), portal = add_ready_tenant(
+        "salesforce", "valued", customers=1, more='tier_field = "Department"'
+    )
+    flush_crm(deps, tenant_id=tenant_id)
+    (loser,) = owner.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s", (tenant_id,)).fetchone()
+    winner = portal.add_contact(Department="gold")
+    account = Account("salesforce", str(portal.http.base_url), portal.credentials)
+    account.merge(loser, winner)
+    owner.execute("UPDATE conversation SET last_inbound_at = now()")
+    before = len(portal.requests())
+    read_stale_values(deps, tenant_id=tenant_id)
+    assert len(portal.requests()) - before < 5, "a record that is gone is not asked for again and again"
+    flush_crm(deps, tenant_id=tenant_id)
+    assert owner.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s", (tenant_id,)).fetchone() == (winner,)
+    read_stale_values(deps, tenant_id=tenant_id)
+    assert owner.execute("SELECT tier FROM customer WHERE id = %s", (customer_id,)).fetchone() == ("gold",)
     assert differences(account, owner, deps.database, tenant_id) == []
