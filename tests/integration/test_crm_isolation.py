@@ -1,6 +1,7 @@
 """A CRM that is dead holds up nothing but its own tenant's cards, and many tenants at once hold up each other in nothing."""
 
 import contextlib
+import gc
 import random
 import socket
 import threading
@@ -8,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from config.tenant_file import parse_tenant_file
 from crm_sync.base import CrmError
@@ -506,3 +508,45 @@ def test_a_nightly_reading_of_values_does_not_lose_what_a_merged_contact_became(
     read_stale_values(deps, tenant_id=tenant_id)
     assert owner.execute("SELECT tier FROM customer WHERE id = %s", (customer_id,)).fetchone() == ("gold",)
     assert differences(account, owner, deps.database, tenant_id) == []
+
+
+def test_turns_leave_no_connections_behind(deps, owner, broker, add_ready_tenant):
+    tenant_id, people, _ = add_ready_tenant("zoho", "often", customers=1)
+    flush_crm(deps, tenant_id=tenant_id)
+    gc.collect()
+    with redis.Redis.from_url(broker) as client:
+        before = len(client.client_list())
+        gc.disable()
+        try:
+            for number in range(20):
+                add_messages(owner, tenant_id, people, sentiment=("negative", "positive")[number % 2])
+                make_dirty(owner, people)
+                flush_crm(deps, tenant_id=tenant_id)
+            assert len(client.client_list()) <= before + 3
+        finally:
+            gc.enable()
+
+
+def test_a_limit_on_new_contacts_keeps_nobody_who_has_one_from_being_linked(deps, owner, keyring, standins):
+    portal = PORTALS["zoho"](standins["zoho"])
+    tenant_id = add_tenant(deps.database, keyring, "limited", "zoho", portal.credentials, create_contacts=True)
+    known, new = add_labelled_customers(owner, tenant_id, count=2)
+    record_id = portal.add_contact(phone="+905321112233")
+    for customer_id, phone in ((known, "905321112233"), (new, "905321112244")):
+        owner.execute(
+            "INSERT INTO customer_identity (tenant_id, customer_id, kind, value) VALUES (%s, %s, 'phone', %s)",
+            (tenant_id, customer_id, phone),
+        )
+    make_dirty(owner, [known, new])
+    owner.execute(
+        "INSERT INTO crm_search (customer_id, tenant_id) SELECT customer_id, tenant_id FROM crm_state WHERE tenant_id = %s",
+        (tenant_id,),
+    )
+    limit = {"code": "TOO_MANY_REQUESTS", "details": {}, "message": "", "status": "error"}
+    portal.script(method="POST", path="/crm/v8/Contacts/upsert", status=429, headers={"Retry-After": "60"}, body=limit)
+    flush_crm(deps, tenant_id=tenant_id)
+    links = "SELECT customer_id::text, record_id FROM crm_link WHERE tenant_id = %s"
+    assert owner.execute(links, (tenant_id,)).fetchall() == [(known, record_id)]
+    outcome, in_s = owner.execute("SELECT outcome, extract(epoch FROM next_at - now())::int FROM crm_search").fetchone()
+    assert outcome == "waiting"
+    assert 50 < in_s <= 60
