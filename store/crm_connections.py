@@ -247,6 +247,14 @@ def hold_cards(conn: Connection, tenant_id: int, *, seconds: float, is_bulk: boo
     )
 
 
+def hold_longer(conn: Connection, tenant_id: int, *, seconds: float) -> None:
+    """A CRM that did not work rests this much longer; it was not asked, so that this is no further try."""
+    conn.execute(
+        "UPDATE crm_connection SET held_until = now() + make_interval(secs => %s) WHERE tenant_id = %s AND tries > 0",
+        (seconds, tenant_id),
+    )
+
+
 def pause(conn: Connection, tenant_id: int, *, because: str) -> datetime | None:
     """Stop calling a CRM whose credentials or scopes don't work. Nothing is lost: rows stay due until it is lifted.
 

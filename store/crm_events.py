@@ -96,6 +96,11 @@ def settle_event(
     )
 
 
+def forgive_tries(conn: Connection, event_ids: list[str]) -> None:
+    """What hindered these concerned all of them: it does not count. That each was begun once stays known."""
+    conn.execute("UPDATE crm_event SET tries = greatest(tries - 1, 1) WHERE id = ANY(%s::uuid[])", (event_ids,))
+
+
 def postpone_event(conn: Connection, event_id: str, *, seconds: float, error_code: str) -> None:
     """Not delivered: again later."""
     conn.execute(

@@ -77,16 +77,22 @@ def _leave_card(conn: Connection, tenant_id: int, *, customer_id: str, record_id
     )
 
 
-def follow_merge(conn: Connection, customer_id: str, *, record_id: str) -> None:
-    """The CRM made one record of two: the customer's is the one that stayed."""
+def follow_merge(conn: Connection, customer_id: str, *, gone: str, record_id: str) -> None:
+    """The CRM made one record of two: the customer's is the one that stayed. A link that is another by now stays as it is."""
     conn.execute(
-        "UPDATE crm_link SET record_id = %s, values_read_at = NULL WHERE customer_id = %s", (record_id, customer_id)
+        "UPDATE crm_link SET record_id = %s, values_read_at = NULL WHERE customer_id = %s AND record_id = %s",
+        (record_id, customer_id, gone),
     )
 
 
-def unlink_customer(conn: Connection, customer_id: str) -> None:
-    """The CRM record is gone: forget it, and that anything of ours stood there."""
-    conn.execute("DELETE FROM crm_link WHERE customer_id = %s", (customer_id,))
+def unlink_customer(conn: Connection, customer_id: str, *, gone: str) -> None:
+    """The CRM record is gone: forget it, and that anything of ours stood there.
+
+    A person may have picked another record while the CRM was asked for this one: that link stays.
+    """
+    unlinked = conn.execute("DELETE FROM crm_link WHERE customer_id = %s AND record_id = %s", (customer_id, gone))
+    if not unlinked.rowcount:
+        return
     conn.execute(
         "UPDATE crm_state SET written_hash = NULL, version = version + 1, next_at = now() WHERE customer_id = %s",
         (customer_id,),
@@ -140,6 +146,11 @@ def store_values(conn: Connection, values: Mapping[str, CustomerValue]) -> None:
         ),
     )
     conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (list(values),))
+
+
+def note_values_unread(conn: Connection, customer_ids: list[str]) -> None:
+    """The records gave no values: not asked again before they are due."""
+    conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (customer_ids,))
 
 
 def forget_values(conn: Connection, tenant_id: int) -> None:

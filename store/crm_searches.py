@@ -31,14 +31,16 @@ def look_for(conn: Connection, tenant_id: int, customer_id: str, *, is_urgent: b
 
 
 def look_again(conn: Connection, tenant_id: int, customer_id: str) -> None:
-    """The record is gone, or another mark of the customer became known: look now."""
+    """The record is gone, or another mark of the customer became known: look now, before others where an urgent note waits."""
     conn.execute(
         """
-        INSERT INTO crm_search AS s (customer_id, tenant_id)
-        SELECT %(customer)s, %(tenant)s
+        INSERT INTO crm_search AS s (customer_id, tenant_id, is_urgent)
+        SELECT %(customer)s, %(tenant)s, EXISTS (
+            SELECT FROM crm_event WHERE customer_id = %(customer)s AND state = 'pending' AND high_priority
+        )
         WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
           AND EXISTS (SELECT FROM crm_connection WHERE tenant_id = %(tenant)s)
-        ON CONFLICT (customer_id) DO UPDATE SET next_at = now(), tries = 0
+        ON CONFLICT (customer_id) DO UPDATE SET next_at = now(), tries = 0, is_urgent = s.is_urgent OR EXCLUDED.is_urgent
         """,
         {"customer": customer_id, "tenant": tenant_id},
     )

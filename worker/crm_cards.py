@@ -113,12 +113,12 @@ def _settle(
         if outcome.error is None:
             record_id = outcome.record_id or write.record_id
             if record_id != write.record_id:
-                follow_merge(conn, state.customer_id, record_id=record_id)
+                follow_merge(conn, state.customer_id, gone=write.record_id, record_id=record_id)
             written.append(_written(state, write.labels, record_id=record_id, has_changed=True))
             continue
         if outcome.error.code == RECORD_NOT_FOUND:
             # Merged or deleted there: look for the customer again.
-            unlink_customer(conn, state.customer_id)
+            unlink_customer(conn, state.customer_id, gone=write.record_id)
             look_again(conn, session.tenant_id, state.customer_id)
         else:
             wait_s = _retry_s(state.tries, outcome.error)

@@ -8,6 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Literal
 
 import redis
@@ -61,6 +62,12 @@ return {0, ''}
 """
 
 
+@cache
+def _process_client(redis_url: str) -> redis.Redis | None:
+    """One pool for all turns of the process: a turn takes a second, and its connection would live until garbage is collected."""
+    return shared_redis(redis_url)
+
+
 class AccountMeter:
     """One account's budget. limits: what the adapter says the vendor allows. purpose: what is asked for now.
 
@@ -89,7 +96,7 @@ class AccountMeter:
         self._keys = [f"earshot:crm:{account}:rest", f"earshot:crm:{account}:day"]
         self._window = f"earshot:crm:{account}"
         self._left = f"earshot:crm:{account}:left"
-        self._client = shared_redis(redis_url)
+        self._client = _process_client(redis_url)
         self._script = self._client.register_script(_TAKE) if self._client else None
 
     def take(self, cost: int, *, lane: Lane) -> None:
