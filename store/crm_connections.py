@@ -9,7 +9,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from config.crm import CrmConfig, CrmSettings
+from crm_sync.record_pages import record_url
 from crm_sync.tokens import AccessToken
+from store.alerts import NewAlert, raise_alert, resolve_kind
 from store.crm_links import forget_values
 from store.db import Connection
 from store.secrets import Keyring
@@ -48,17 +50,18 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
     # The same credentials as last time may have led to a newer refresh token, which must not be overwritten by the old one.
     conn.execute(
         """
-        INSERT INTO crm_connection AS c (tenant_id, kind, credentials, config, applied_hash)
-        VALUES (%s, %s, %s, %s, %s)
+        INSERT INTO crm_connection AS c (tenant_id, kind, credentials, config, applied_hash, site)
+        VALUES (%s, %s, %s, %s, %s, %s)
         ON CONFLICT (tenant_id) DO UPDATE SET
-            kind = EXCLUDED.kind, config = EXCLUDED.config, applied_hash = EXCLUDED.applied_hash,
+            kind = EXCLUDED.kind, config = EXCLUDED.config, applied_hash = EXCLUDED.applied_hash, site = EXCLUDED.site,
             credentials = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.credentials ELSE EXCLUDED.credentials END,
             access_token = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.access_token END,
             account_id = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.account_id END,
             provisioned_at = NULL, paused_because = NULL, paused_at = NULL, held_until = NULL, held_because = NULL, tries = 0
         """,
-        (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash),
+        (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash, crm.domain or crm.dc),
     )
+    resolve_kind(conn, tenant_id, "crm_paused")
     if before and before[0] != crm.kind:
         _leave_account(conn, tenant_id)
     elif before and any(before[1].get(name) != settings[name] for name in ("high_value", "tier_field", "value_field")):
@@ -111,6 +114,27 @@ def find_connection(conn: Connection, tenant_id: int, *, keyring: Keyring) -> Cr
     )
 
 
+@dataclass(frozen=True)
+class CrmAccount:
+    """Whose records they are. account_id: as a check told. site: `domain` or `dc` of the tenant file."""
+
+    kind: str
+    account_id: str | None
+    site: str | None
+
+    def url_of(self, record_id: str) -> str | None:
+        """The page where a person sees the record; None where it is not known."""
+        return record_url(self.kind, account_id=self.account_id, site=self.site, record_id=record_id)
+
+
+def find_account(conn: Connection, tenant_id: int) -> CrmAccount | None:
+    """The tenant's account without its credentials; None when it has no CRM."""
+    row = conn.execute(
+        "SELECT kind, account_id, site FROM crm_connection WHERE tenant_id = %s", (tenant_id,)
+    ).fetchone()
+    return CrmAccount(*row) if row else None
+
+
 def has_crm(conn: Connection, tenant_id: int) -> bool:
     """Whether the tenant has a CRM connection, paused or not."""
     return conn.execute("SELECT FROM crm_connection WHERE tenant_id = %s", (tenant_id,)).fetchone() is not None
@@ -132,6 +156,11 @@ def list_tenants_with_work(conn: Connection) -> list[int]:
               OR EXISTS (
                   SELECT FROM crm_event AS e JOIN crm_link AS l ON l.customer_id = e.customer_id
                   WHERE e.tenant_id = c.tenant_id AND e.state = 'pending' AND e.next_at <= now()
+                    AND NOT EXISTS (
+                        SELECT FROM crm_erasure AS r
+                        WHERE r.tenant_id = e.tenant_id AND r.state = 'pending'
+                          AND r.events @> jsonb_build_array(jsonb_build_object('key', e.key))
+                    )
               )
               OR EXISTS (SELECT FROM crm_search AS q WHERE q.tenant_id = c.tenant_id AND q.next_at <= now())
               OR EXISTS (
@@ -247,10 +276,20 @@ def pause(conn: Connection, tenant_id: int, *, because: str) -> datetime | None:
     return row[0] if row else None
 
 
+def pause_and_tell(conn: Connection, tenant_id: int, kind: str, *, code: str) -> None:
+    """Pause the connection; people are told once for each pause."""
+    paused_at = pause(conn, tenant_id, because=code)
+    if paused_at is not None:
+        details = {"channel": kind, "code": code}
+        raise_alert(
+            conn, tenant_id, NewAlert(kind="crm_paused", key=f"crm_paused:{paused_at.isoformat()}", details=details)
+        )
+
+
 def note_check(
     conn: Connection, tenant_id: int, *, works: bool, account_id: str | None = None, because: str | None = None
 ) -> None:
-    """What a check told. One that works lifts a pause, and everything that waited is due."""
+    """What a check told. One that works lifts a pause, ends its alert, and everything that waited is due."""
     conn.execute(
         """
         UPDATE crm_connection
@@ -262,6 +301,8 @@ def note_check(
         """,
         {"account": account_id, "works": works, "because": because, "tenant": tenant_id},
     )
+    if works:
+        resolve_kind(conn, tenant_id, "crm_paused")
 
 
 def note_provisioned(conn: Connection, tenant_id: int, *, missing: tuple[str, ...]) -> None:

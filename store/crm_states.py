@@ -72,6 +72,7 @@ def mark_all_dirty(conn: Connection, tenant_id: int) -> int:
         FROM crm_state AS s
         WHERE s.tenant_id = %s AND NOT EXISTS (SELECT FROM crm_link AS l WHERE l.customer_id = s.customer_id)
         ON CONFLICT (customer_id) DO UPDATE SET next_at = now()
+        WHERE crm_search.outcome <> 'stopped'
         """,
         (tenant_id,),
     )
