@@ -20,8 +20,10 @@ _FIXES = (
     ("rate_limit", "the CRM's limit is reached; it goes on by itself"),
     ("field_missing:", "earshot crm provision makes our fields; a field of your own is corrected under [crm]"),
     ("token_http_5", "the CRM is out of order; it is tried again by itself"),
+    ("token_answer", "a proxy or the CRM answers with something else than a token; it is tried again by itself"),
+    ("token_wait", "another worker is fetching a token: try again in a minute"),
     ("token_", "make new credentials in the CRM, put them under [crm] in the tenant file and apply the file"),
-    ("no_answer", "is the CRM reachable from here? it is tried again by itself"),
+    ("no_", "is the CRM reachable from here? it is tried again by itself"),
     ("http_5", "the CRM is out of order; it is tried again by itself"),
     ("answer_", "a proxy or the CRM answers with something else than data; it is tried again by itself"),
 )

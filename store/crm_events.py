@@ -104,6 +104,17 @@ def settle_event(
     )
 
 
+def retry_events(conn: Connection, tenant_id: int) -> int:
+    """Try again those that were given up. Returns how many. An earlier try may have come through: they are looked for first."""
+    return conn.execute(
+        """
+        UPDATE crm_event SET state = 'pending', tries = 1, next_at = now()
+        WHERE tenant_id = %s AND state = 'failed'
+        """,
+        (tenant_id,),
+    ).rowcount
+
+
 def postpone_event(conn: Connection, event_id: str, *, seconds: float, error_code: str) -> None:
     """Not delivered: again later."""
     conn.execute(

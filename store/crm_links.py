@@ -29,6 +29,12 @@ def find_link(conn: Connection, customer_id: str) -> Link | None:
     return Link(*row) if row else None
 
 
+def find_any_record(conn: Connection, tenant_id: int) -> str | None:
+    """A record that is somebody's, to try a read on; None when there is none."""
+    row = conn.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s LIMIT 1", (tenant_id,)).fetchone()
+    return row[0] if row else None
+
+
 def link_customer(
     conn: Connection, tenant_id: int, *, customer_id: str, record_id: str, matched_on: str, linked_by: int | None = None
 ) -> bool:
