@@ -56,7 +56,7 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
             kind = EXCLUDED.kind, config = EXCLUDED.config, applied_hash = EXCLUDED.applied_hash, site = EXCLUDED.site,
             credentials = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.credentials ELSE EXCLUDED.credentials END,
             access_token = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.access_token END,
-            account_id = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.account_id END,
+            account_id = CASE WHEN c.kind = EXCLUDED.kind THEN c.account_id END,
             provisioned_at = NULL, paused_because = NULL, paused_at = NULL, held_until = NULL, held_because = NULL, tries = 0
         """,
         (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash, crm.domain or crm.dc),
@@ -69,7 +69,7 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
 
 
 def _leave_account(conn: Connection, tenant_id: int) -> None:
-    """Another CRM: its records are looked for anew, and every card is written there."""
+    """Another CRM or another account there: records are looked for anew, and every card is written."""
     conn.execute("DELETE FROM crm_link WHERE tenant_id = %s", (tenant_id,))
     conn.execute(
         "UPDATE crm_erasure SET state = 'failed', error_code = 'crm_changed' WHERE tenant_id = %s AND state = 'pending'",
@@ -293,16 +293,29 @@ def note_check(
     conn.execute(
         """
         UPDATE crm_connection
-        SET checked_at = now(), account_id = coalesce(%(account)s, account_id),
+        SET checked_at = now(),
             paused_because = CASE WHEN %(works)s THEN NULL ELSE coalesce(%(because)s, paused_because) END,
             paused_at = CASE WHEN %(works)s THEN NULL ELSE coalesce(paused_at, now()) END,
             held_until = CASE WHEN %(works)s THEN NULL ELSE held_until END, tries = CASE WHEN %(works)s THEN 0 ELSE tries END
         WHERE tenant_id = %(tenant)s
         """,
-        {"account": account_id, "works": works, "because": because, "tenant": tenant_id},
+        {"works": works, "because": because, "tenant": tenant_id},
     )
+    note_account(conn, tenant_id, account_id)
     if works:
         resolve_kind(conn, tenant_id, "crm_paused")
+
+
+def note_account(conn: Connection, tenant_id: int, account_id: str | None) -> None:
+    """Whose account the CRM says it is; None when it did not say. In another one than before no record is the one we know."""
+    if account_id is None:
+        return
+    row = conn.execute("SELECT account_id FROM crm_connection WHERE tenant_id = %s FOR UPDATE", (tenant_id,)).fetchone()
+    if row is None or row[0] == account_id:
+        return
+    conn.execute("UPDATE crm_connection SET account_id = %s WHERE tenant_id = %s", (account_id, tenant_id))
+    if row[0] is not None:
+        _leave_account(conn, tenant_id)
 
 
 def note_provisioned(conn: Connection, tenant_id: int, *, missing: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import structlog
 
 from crm_sync.base import Crm, CrmError
 from crm_sync.registry import ADAPTERS, build_crm, has_constant_token
-from store.crm_connections import CrmConnection, hold, note_provisioned, note_success, pause_and_tell
+from store.crm_connections import CrmConnection, hold, note_account, note_provisioned, note_success, pause_and_tell
 from worker.crm_meter import AccountMeter
 from worker.crm_tokens import SharedToken
 from worker.deps import Deps
@@ -58,9 +58,15 @@ def _shared_token(deps: Deps, tenant_id: int) -> SharedToken:
 
 
 def provision_once(session: CrmSession) -> None:
-    """Make our fields where nobody has tried. What may not be made is kept for the administrator. Raises: CrmError, StoreError."""
+    """Before the first write after the tenant file was applied: is it still the same account? And make our fields there.
+
+    What may not be made is kept for the administrator. Raises: CrmError, StoreError.
+    """
     if session.connection.provisioned:
         return
+    account_id = session.crm.check().account_id
+    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+        note_account(conn, session.tenant_id, account_id)
     report = session.crm.provision()
     if report.missing:
         log.warning("crm_fields_missing", tenant_id=session.tenant_id, fields=len(report.missing))
