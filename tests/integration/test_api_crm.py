@@ -8,8 +8,11 @@ import pytest
 
 from config.crm import CrmConfig
 from store.crm_connections import apply_connection, note_check, pause_and_tell
-from store.crm_events import NewEvent, add_event
+from store.crm_erasures import list_due_erasures, settle_erasure
+from store.crm_events import NewEvent, add_event, settle_event, take_due_events
+from store.crm_links import link_customer
 from store.crm_states import mark_all_dirty, mark_dirty
+from store.merging import merge_customers
 from store.runs import RunRef
 from tests.crm_portals import PORTALS
 from tests.integration.test_api import acme, ann, app, boss, call, new_key  # noqa: F401 -- fixtures
@@ -195,6 +198,37 @@ def test_a_record_that_was_taken_away_is_not_found_again_until_somebody_asks(
     flush_crm(deps, tenant_id=acme)
     found = call(ann[1], "GET", f"/customers/{customer}/crm").json
     assert (found["link"]["record_id"], found["events"][0]["state"]) == (record, "sent")
+
+
+def test_two_customers_who_are_one_keep_what_people_said(call, boss, database, owner, acme, customer):  # noqa: F811
+    pick(call, boss, customer, "11")
+    assert call(boss, "DELETE", f"/customers/{customer}/crm/link").status_code == 200
+    (other,) = owner.execute("INSERT INTO customer (tenant_id) VALUES (%s) RETURNING id::text", (acme,)).fetchone()
+    with database.tenant_transaction(acme) as conn:
+        kept = merge_customers(conn, acme, customer, other)
+    told = call(boss, "GET", f"/customers/{kept}/crm").json
+    assert (told["search"]["outcome"], [one["record_id"] for one in told["picks"]]) == ("stopped", [None, "11"])
+
+
+def test_a_note_whose_card_turned_out_wrong_on_its_way_is_written_on_the_right_one(database, owner, acme, customer):  # noqa: F811
+    owner.execute(
+        "INSERT INTO crm_link (customer_id, tenant_id, record_id, linked_because) VALUES (%s, %s, '1', 'phone')",
+        (customer, acme),
+    )
+    new = NewEvent(kind="note", key="k", subject="s", body="b", due_at=datetime.now(UTC))
+    with database.tenant_transaction(acme) as conn:
+        add_event(conn, RunRef(acme, str(uuid4()), str(uuid4())), new, customer_id=customer)
+        (event,) = take_due_events(conn, acme, limit=1)
+    with database.tenant_transaction(acme) as conn:
+        link_customer(conn, acme, customer_id=customer, record_id="2", matched_on="person")
+    with database.tenant_transaction(acme) as conn:
+        settle_event(conn, event.id, state="sent", remote_id="77")
+        assert take_due_events(conn, acme, limit=1) == []  # not before it is gone from the wrong card
+        (erasure,) = list_due_erasures(conn, acme, limit=1)
+        assert (erasure.record_id, erasure.events[0]["key"]) == ("1", "k")
+        settle_erasure(conn, erasure.id, state="done")
+        (again,) = take_due_events(conn, acme, limit=1)
+    assert (again.record_id, again.tries) == ("2", 1)
 
 
 def test_a_query_is_part_of_what_an_idempotency_key_names(call, boss, unclear):  # noqa: F811
