@@ -172,6 +172,18 @@ def list_tenants_with_work(conn: Connection) -> list[int]:
     return [row[0] for row in rows]
 
 
+def list_unchecked_tenants(conn: Connection) -> list[int]:
+    """Tenants whose CRM is written to and was never asked whose account it is. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id
+        FROM crm_connection
+        WHERE account_id IS NULL AND checked_at IS NULL AND provisioned_at IS NOT NULL AND paused_because IS NULL
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def list_tenants_with_values(conn: Connection) -> list[int]:
     """Tenants who map a field of their CRM to value or tier. Needs the system scope."""
     rows = conn.execute(

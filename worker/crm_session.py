@@ -64,9 +64,10 @@ def provision_once(session: CrmSession) -> None:
     """
     if session.connection.provisioned:
         return
-    account_id = session.crm.check().account_id
-    with session.deps.database.tenant_transaction(session.tenant_id) as conn:
-        note_account(conn, session.tenant_id, account_id)
+    if session.connection.account_id is not None:
+        account_id = session.crm.check().account_id
+        with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+            note_account(conn, session.tenant_id, account_id)
     report = session.crm.provision()
     if report.missing:
         log.warning("crm_fields_missing", tenant_id=session.tenant_id, fields=len(report.missing))

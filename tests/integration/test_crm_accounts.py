@@ -3,12 +3,13 @@
 import pytest
 
 from config.crm import CrmConfig
-from store.crm_connections import apply_connection
+from store.crm_connections import apply_connection, list_unchecked_tenants
 from store.crm_states import mark_dirty
 from tests.crm_portals import PORTALS
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker.crm_flush import flush_crm
+from worker.crm_watch import check
 
 PHONE = "905551112233"
 
@@ -53,12 +54,19 @@ def portals(standins):
         one.reset()
 
 
-def test_another_account_is_noticed_before_anything_is_written_there(portals, connect, flush, customer, owner):
+def test_another_account_is_noticed_before_anything_is_written_there(
+    portals, connect, flush, customer, owner, deps, acme
+):
     old, new = portals
     connect(old.credentials)
     record = old.add_contact(phone=f"+{PHONE}")
     flush(customer)
     assert old.card(record)["earshot_sentiment"] == "negative"
+    with deps.database.system_transaction() as conn:
+        assert list_unchecked_tenants(conn) == [acme]
+    check(deps, tenant_id=acme)
+    with deps.database.system_transaction() as conn:
+        assert list_unchecked_tenants(conn) == []
     account = owner.execute("SELECT account_id FROM crm_connection").fetchone()[0]
     # In the other account the same id is somebody else's.
     stranger = new.add_contact(phone="+4915112345678")
