@@ -1,5 +1,6 @@
 """Cards whose labels may have changed: one row a customer, dirty while its version is ahead of what was written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +73,7 @@ def mark_all_dirty(conn: Connection, tenant_id: int) -> int:
         FROM crm_state AS s
         WHERE s.tenant_id = %s AND NOT EXISTS (SELECT FROM crm_link AS l WHERE l.customer_id = s.customer_id)
         ON CONFLICT (customer_id) DO UPDATE SET next_at = now()
+        WHERE crm_search.outcome <> 'stopped'
         """,
         (tenant_id,),
     )
@@ -121,6 +123,14 @@ class WrittenState:
     written_hash: str
     negative_30d: int
     fields: dict[str, str] | None
+
+
+def lock_states(conn: Connection, customer_ids: Sequence[str]) -> None:
+    """Hold these cards' rows until the transaction ends, in the order in which everybody who holds many takes them."""
+    conn.execute(
+        "SELECT FROM crm_state WHERE customer_id = ANY(%s::uuid[]) ORDER BY customer_id FOR UPDATE",
+        (list(customer_ids),),
+    )
 
 
 def settle_states(conn: Connection, tenant_id: int, written: list[WrittenState]) -> None:

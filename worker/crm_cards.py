@@ -14,6 +14,7 @@ from store.crm_states import (
     DirtyState,
     WrittenState,
     list_dirty_states,
+    lock_states,
     postpone_state,
     settle_clean,
     settle_states,
@@ -71,6 +72,7 @@ def write_cards(session: CrmSession) -> int:
 def _leave_out_what_stands(
     conn: Connection, session: CrmSession, states: list[DirtyState]
 ) -> dict[str, tuple[DirtyState, StateWrite]]:
+    lock_states(conn, [state.customer_id for state in states])
     labels = compute_labels(
         conn, [state.customer_id for state in states], with_summary=session.connection.settings.send_summary
     )
@@ -107,6 +109,7 @@ def _settle(
     writes: dict[str, tuple[DirtyState, StateWrite]],
     outcomes: list[Outcome],
 ) -> None:
+    lock_states(conn, list(writes))
     written: list[WrittenState] = []
     for outcome in outcomes:
         state, write = writes[outcome.ref]
