@@ -71,7 +71,7 @@ def _process_client(redis_url: str) -> redis.Redis | None:
 class AccountMeter:
     """One account's budget. limits: what the adapter says the vendor allows. is_bulk: set while what is written may wait; then a part of the day's budget is left untouched.
 
-    day_share: of the vendor's daily allowance. day_limit: the allowance where the tenant knows better than the smallest plan.
+    account: which one of those that an app with these credentials opens. day_share: of the vendor's daily allowance. day_limit: the allowance where the tenant knows better than the smallest plan.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class AccountMeter:
         *,
         kind: str,
         credentials: Mapping[str, str],
+        account: str = "",
         day_share: float,
         day_limit: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -91,7 +92,9 @@ class AccountMeter:
         self._sleep = sleep
         self._away_until = 0.0
         self._lock = threading.Lock()
-        identity = "|".join([kind, *(credentials.get(name, "") for name in ("token", "domain", "dc", "client_id"))])
+        identity = "|".join(
+            [kind, account, *(credentials.get(name, "") for name in ("token", "domain", "dc", "client_id"))]
+        )
         account = hashlib.sha256(identity.encode()).hexdigest()[:24]
         self._keys = [f"earshot:crm:{account}:rest", f"earshot:crm:{account}:day"]
         self._window = f"earshot:crm:{account}"

@@ -39,6 +39,7 @@ def open_session(deps: Deps, tenant_id: int, connection: CrmConnection) -> CrmSe
         deps.settings.redis_url.get_secret_value(),
         kind=kind,
         credentials=credentials,
+        account=_account(connection, tenant_id),
         day_share=connection.settings.day_share,
         day_limit=connection.settings.day_limit,
     )
@@ -53,6 +54,13 @@ def open_session(deps: Deps, tenant_id: int, connection: CrmConnection) -> CrmSe
     )
     meter.limits = crm.capabilities.limits
     return CrmSession(deps, tenant_id, connection, crm, meter)
+
+
+def _account(connection: CrmConnection, tenant_id: int) -> str:
+    """One app may open the accounts of many tenants, and its refresh tokens change: the account is told by a check, if by anything."""
+    if "refresh_token" not in connection.credentials:
+        return ""
+    return connection.account_id or f"tenant {tenant_id}"
 
 
 def _shared_token(deps: Deps, tenant_id: int) -> SharedToken:
