@@ -145,6 +145,8 @@ def test_a_dead_crm_waits_in_growing_pauses_and_catches_up_and_nobody_else_waits
     link(owner, sick, dict(zip(people, fill("hubspot", hubspot, count=10), strict=True)))
     make_dirty(owner, people)
 
+    (ref,) = receive(whatsapp_body(whatsapp_message("Hello", timestamp=next(times))))
+    run_all(deps, ref)  # what is loaded at the first message is there
     hanging = threading.Thread(target=flush_crm, args=(sick_deps,), kwargs={"tenant_id": sick})
     hanging.start()
     began = time.monotonic()
@@ -153,22 +155,28 @@ def test_a_dead_crm_waits_in_growing_pauses_and_catches_up_and_nobody_else_waits
     run_all(deps, ref)
     spent_s = time.monotonic() - began
     assert count_dirty(owner, well) == 0
-    assert spent_s < 5
+    assert spent_s < 10, "on a busy machine; the answer that never comes is waited for longer in life"
     hanging.join(20)
     assert not hanging.is_alive()
 
     pauses = []
-    for expected_tries in (1, 2, 3, 4):
+    owner.execute("UPDATE crm_connection SET held_until = now() WHERE tenant_id = %s", (sick,))
+    flush_crm(sick_deps, tenant_id=sick)
+    for expected_tries in (2, 3, 4, 5):
         tries, pause_s, why = connection(owner, sick)
         assert (tries, why) == (expected_tries, because)
         pauses.append(pause_s)
+        # However slow this machine is, the pause is not over.
+        owner.execute(
+            "UPDATE crm_connection SET held_until = now() + interval '1 minute' WHERE tenant_id = %s", (sick,)
+        )
         with deps.database.system_transaction() as conn:
             assert sick not in list_tenants_with_work(conn), "nobody rings a CRM that rests"
         calls = dead.calls
         flush_crm(sick_deps, tenant_id=sick)
         assert dead.calls == calls, "a CRM that rests is not asked"
         owner.execute("UPDATE crm_connection SET held_until = now() WHERE tenant_id = %s", (sick,))
-        if expected_tries < 4:
+        if expected_tries < 5:
             flush_crm(sick_deps, tenant_id=sick)
     assert all(later > earlier * 1.5 for earlier, later in zip(pauses, pauses[1:], strict=False)), pauses
     assert count_dirty(owner, sick) == 11, "nothing is lost"
@@ -552,3 +560,15 @@ def test_a_limit_on_new_contacts_keeps_nobody_who_has_one_from_being_linked(deps
     outcome, in_s = owner.execute("SELECT outcome, extract(epoch FROM next_at - now())::int FROM crm_search").fetchone()
     assert outcome == "waiting"
     assert 50 < in_s <= 60
+
+
+def test_a_limit_of_one_tenants_account_rests_no_other_account_of_the_same_app(deps, owner, add_ready_tenant):
+    limited, _, portal = add_ready_tenant("zoho", "limited", customers=1)
+    other, _, _ = add_ready_tenant("zoho", "other-account", customers=1)
+    limit = {"code": "TOO_MANY_REQUESTS", "details": {}, "message": "", "status": "error"}
+    portal.script(method="PUT", path="/crm/v8/Contacts", status=429, headers={"Retry-After": "30"}, body=limit)
+    flush_crm(deps, tenant_id=limited)
+    assert connection(owner, limited)[2] == "rate_limit_concurrency"
+    flush_crm(deps, tenant_id=other)
+    assert count_dirty(owner, other) == 0
+    assert connection(owner, other) == (0, None, None)
