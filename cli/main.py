@@ -28,7 +28,7 @@ COMMANDS = {
     "dead": ("cli.dead", "list and replay parked messages"),
     "sweep": ("cli.sweep", "judge past messages again: plan, run, watch, report"),
     "survey": ("cli.survey", "NPS and CSAT: who was asked, who answered, and the scores"),
-    "crm": ("cli.crm", "check and provision a tenant's CRM"),
+    "crm": ("cli.crm", "a tenant's CRM: check it, make its fields, fill it, see what was written, pick records"),
     "eval": ("cli.eval", "how good an analyzer is on a labelled file, and how sure that is"),
     "correction": ("cli.correction", "correct a message's label, undo it, list corrections"),
     "examples": ("cli.examples", "preview, publish and roll back the examples in a tenant's prompt"),

@@ -75,7 +75,11 @@ class CrmConfig(CrmSettings):
         missing = [[name for name in names if not getattr(self, name)] for names in _CREDENTIALS[self.kind]]
         if all(missing):
             options = " or ".join(", ".join(names) for names in _CREDENTIALS[self.kind])
-            message = f'kind = "{self.kind}" needs {", ".join(min(missing, key=len))} (of: {options})'
+            # The set that lacks least; of two that lack as much, the one of which more was given.
+            _, nearest = min(
+                zip(_CREDENTIALS[self.kind], missing, strict=True), key=lambda one: (len(one[1]), -len(one[0]))
+            )
+            message = f'kind = "{self.kind}" needs {", ".join(nearest)} (of: {options})'
             raise ValueError(message)
         return self
 

@@ -31,6 +31,6 @@ def _unfed(rule: Rule, config: TenantConfig) -> list[tuple[str, str]]:
     unfed: list[tuple[str, str]] = []
     if rule.when.high_value is True and (config.crm is None or config.crm.high_value is None):
         unfed.append(("high_value", "no [crm] high_value; name the CRM field there that makes a customer high-value"))
-    if rule.when.tier is not None and config.crm is None:
-        unfed.append(("tier", "no [crm]; only a CRM tells which tier a customer has"))
+    if rule.when.tier is not None and (config.crm is None or config.crm.tier_field is None):
+        unfed.append(("tier", "no [crm] tier_field; name the CRM field there whose text is the customer's tier"))
     return unfed

@@ -74,6 +74,14 @@ def resolve_alert(conn: Connection, alert_id: str) -> bool:
     )
 
 
+def resolve_kind(conn: Connection, tenant_id: int, kind: str) -> None:
+    """Whatever alerts of this kind told of is over."""
+    conn.execute(
+        "UPDATE alert SET resolved_at = now(), snoozed_until = NULL WHERE tenant_id = %s AND kind = %s AND resolved_at IS NULL",
+        (tenant_id, kind),
+    )
+
+
 def reopen_alert(conn: Connection, alert_id: str) -> None:
     """What had been taken back is true after all. Nobody is told again; one that a person had taken stays as it is."""
     conn.execute("UPDATE alert SET resolved_at = NULL WHERE id = %s AND acknowledged_at IS NULL", (alert_id,))

@@ -27,6 +27,17 @@ class ReadMessage:
     corrected: list[str] | None
 
 
+def get_customer_id(conn: Connection, tenant_id: int, conversation_id: str) -> str:
+    """Whose conversation it is. Raises: LookupError."""
+    row = conn.execute(
+        "SELECT customer_id::text FROM conversation WHERE id = %s AND tenant_id = %s", (conversation_id, tenant_id)
+    ).fetchone()
+    if row is None:
+        message = "no such conversation"
+        raise LookupError(message)
+    return row[0]
+
+
 def list_conversation_messages(
     conn: Connection, tenant_id: int, conversation_id: str, *, before: tuple[datetime, str] | None, limit: int
 ) -> list[ReadMessage]:

@@ -9,7 +9,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from config.crm import CrmConfig, CrmSettings
+from crm_sync.record_pages import record_url
 from crm_sync.tokens import AccessToken
+from store.alerts import NewAlert, raise_alert, resolve_kind
 from store.crm_links import forget_values
 from store.db import Connection
 from store.secrets import Keyring
@@ -48,18 +50,19 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
     # The same credentials as last time may have led to a newer refresh token, which must not be overwritten by the old one.
     conn.execute(
         """
-        INSERT INTO crm_connection AS c (tenant_id, kind, credentials, config, applied_hash)
-        VALUES (%s, %s, %s, %s, %s)
+        INSERT INTO crm_connection AS c (tenant_id, kind, credentials, config, applied_hash, site)
+        VALUES (%s, %s, %s, %s, %s, %s)
         ON CONFLICT (tenant_id) DO UPDATE SET
-            kind = EXCLUDED.kind, config = EXCLUDED.config, applied_hash = EXCLUDED.applied_hash,
+            kind = EXCLUDED.kind, config = EXCLUDED.config, applied_hash = EXCLUDED.applied_hash, site = EXCLUDED.site,
             credentials = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.credentials ELSE EXCLUDED.credentials END,
             access_token = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.access_token END,
-            account_id = CASE WHEN c.applied_hash = EXCLUDED.applied_hash THEN c.account_id END,
+            account_id = CASE WHEN c.kind = EXCLUDED.kind THEN c.account_id END,
             provisioned_at = NULL, paused_because = NULL, paused_at = NULL, held_until = NULL, held_because = NULL, tries = 0,
             cards_held_until = NULL, bulk_held_until = NULL
         """,
-        (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash),
+        (tenant_id, crm.kind, sealed, Jsonb(settings), applied_hash, crm.domain or crm.dc),
     )
+    resolve_kind(conn, tenant_id, "crm_paused")
     if before and before[0] != crm.kind:
         _leave_account(conn, tenant_id)
     elif before and any(before[1].get(name) != settings[name] for name in ("high_value", "tier_field", "value_field")):
@@ -67,7 +70,7 @@ def apply_connection(conn: Connection, tenant_id: int, crm: CrmConfig | None, *,
 
 
 def _leave_account(conn: Connection, tenant_id: int) -> None:
-    """Another CRM: its records are looked for anew, and every card is written there."""
+    """Another CRM or another account there: records are looked for anew, and every card is written."""
     conn.execute("DELETE FROM crm_link WHERE tenant_id = %s", (tenant_id,))
     conn.execute(
         "UPDATE crm_erasure SET state = 'failed', error_code = 'crm_changed' WHERE tenant_id = %s AND state = 'pending'",
@@ -112,6 +115,27 @@ def find_connection(conn: Connection, tenant_id: int, *, keyring: Keyring) -> Cr
     )
 
 
+@dataclass(frozen=True)
+class CrmAccount:
+    """Whose records they are. account_id: as a check told. site: `domain` or `dc` of the tenant file."""
+
+    kind: str
+    account_id: str | None
+    site: str | None
+
+    def url_of(self, record_id: str) -> str | None:
+        """The page where a person sees the record; None where it is not known."""
+        return record_url(self.kind, account_id=self.account_id, site=self.site, record_id=record_id)
+
+
+def find_account(conn: Connection, tenant_id: int) -> CrmAccount | None:
+    """The tenant's account without its credentials; None when it has no CRM."""
+    row = conn.execute(
+        "SELECT kind, account_id, site FROM crm_connection WHERE tenant_id = %s", (tenant_id,)
+    ).fetchone()
+    return CrmAccount(*row) if row else None
+
+
 def has_crm(conn: Connection, tenant_id: int) -> bool:
     """Whether the tenant has a CRM connection, paused or not."""
     return conn.execute("SELECT FROM crm_connection WHERE tenant_id = %s", (tenant_id,)).fetchone() is not None
@@ -135,12 +159,29 @@ def list_tenants_with_work(conn: Connection) -> list[int]:
               OR EXISTS (
                   SELECT FROM crm_event AS e JOIN crm_link AS l ON l.customer_id = e.customer_id
                   WHERE e.tenant_id = c.tenant_id AND e.state = 'pending' AND e.next_at <= now()
+                    AND NOT EXISTS (
+                        SELECT FROM crm_erasure AS r
+                        WHERE r.tenant_id = e.tenant_id AND r.state = 'pending'
+                          AND r.events @> jsonb_build_array(jsonb_build_object('key', e.key))
+                    )
               )
               OR EXISTS (SELECT FROM crm_search AS q WHERE q.tenant_id = c.tenant_id AND q.next_at <= now())
               OR EXISTS (
                   SELECT FROM crm_erasure AS r WHERE r.tenant_id = c.tenant_id AND r.state = 'pending' AND r.next_at <= now()
               )
           )
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def list_unchecked_tenants(conn: Connection) -> list[int]:
+    """Tenants whose CRM is written to and was never asked whose account it is. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id
+        FROM crm_connection
+        WHERE account_id IS NULL AND checked_at IS NULL AND provisioned_at IS NOT NULL AND paused_because IS NULL
         """
     ).fetchall()
     return [row[0] for row in rows]
@@ -247,6 +288,14 @@ def hold_cards(conn: Connection, tenant_id: int, *, seconds: float, is_bulk: boo
     )
 
 
+def hold_longer(conn: Connection, tenant_id: int, *, seconds: float) -> None:
+    """A CRM that did not work rests this much longer; it was not asked, so that this is no further try."""
+    conn.execute(
+        "UPDATE crm_connection SET held_until = now() + make_interval(secs => %s) WHERE tenant_id = %s AND tries > 0",
+        (seconds, tenant_id),
+    )
+
+
 def pause(conn: Connection, tenant_id: int, *, because: str) -> datetime | None:
     """Stop calling a CRM whose credentials or scopes don't work. Nothing is lost: rows stay due until it is lifted.
 
@@ -263,21 +312,46 @@ def pause(conn: Connection, tenant_id: int, *, because: str) -> datetime | None:
     return row[0] if row else None
 
 
+def pause_and_tell(conn: Connection, tenant_id: int, kind: str, *, code: str) -> None:
+    """Pause the connection; people are told once for each pause."""
+    paused_at = pause(conn, tenant_id, because=code)
+    if paused_at is not None:
+        details = {"channel": kind, "code": code}
+        raise_alert(
+            conn, tenant_id, NewAlert(kind="crm_paused", key=f"crm_paused:{paused_at.isoformat()}", details=details)
+        )
+
+
 def note_check(
     conn: Connection, tenant_id: int, *, works: bool, account_id: str | None = None, because: str | None = None
 ) -> None:
-    """What a check told. One that works lifts a pause, and everything that waited is due."""
+    """What a check told. One that works lifts a pause, ends its alert, and everything that waited is due."""
     conn.execute(
         """
         UPDATE crm_connection
-        SET checked_at = now(), account_id = coalesce(%(account)s, account_id),
+        SET checked_at = now(),
             paused_because = CASE WHEN %(works)s THEN NULL ELSE coalesce(%(because)s, paused_because) END,
             paused_at = CASE WHEN %(works)s THEN NULL ELSE coalesce(paused_at, now()) END,
             held_until = CASE WHEN %(works)s THEN NULL ELSE held_until END, tries = CASE WHEN %(works)s THEN 0 ELSE tries END
         WHERE tenant_id = %(tenant)s
         """,
-        {"account": account_id, "works": works, "because": because, "tenant": tenant_id},
+        {"works": works, "because": because, "tenant": tenant_id},
     )
+    note_account(conn, tenant_id, account_id)
+    if works:
+        resolve_kind(conn, tenant_id, "crm_paused")
+
+
+def note_account(conn: Connection, tenant_id: int, account_id: str | None) -> None:
+    """Whose account the CRM says it is; None when it did not say. In another one than before no record is the one we know."""
+    if account_id is None:
+        return
+    row = conn.execute("SELECT account_id FROM crm_connection WHERE tenant_id = %s FOR UPDATE", (tenant_id,)).fetchone()
+    if row is None or row[0] == account_id:
+        return
+    conn.execute("UPDATE crm_connection SET account_id = %s WHERE tenant_id = %s", (account_id, tenant_id))
+    if row[0] is not None:
+        _leave_account(conn, tenant_id)
 
 
 def note_provisioned(conn: Connection, tenant_id: int, *, missing: tuple[str, ...]) -> None:

@@ -32,6 +32,31 @@ def list_due_erasures(conn: Connection, tenant_id: int, *, limit: int) -> list[D
     return [DueErasure(*row) for row in rows]
 
 
+def list_failed_erasures(conn: Connection, tenant_id: int, *, limit: int) -> list[tuple[str, str]]:
+    """(record id, code) of what a person must clear by hand, newest first."""
+    return conn.execute(
+        """
+        SELECT record_id, coalesce(error_code, 'unknown')
+        FROM crm_erasure
+        WHERE tenant_id = %s AND state = 'failed'
+        ORDER BY id DESC
+        LIMIT %s
+        """,
+        (tenant_id, limit),
+    ).fetchall()
+
+
+def retry_erasures(conn: Connection, tenant_id: int) -> int:
+    """Try again those that were given up. Returns how many. Those of a CRM that the tenant has left can't be."""
+    return conn.execute(
+        """
+        UPDATE crm_erasure SET state = 'pending', tries = 0, next_at = now(), done_at = NULL
+        WHERE tenant_id = %s AND state = 'failed' AND error_code IS DISTINCT FROM 'crm_changed'
+        """,
+        (tenant_id,),
+    ).rowcount
+
+
 def settle_erasure(conn: Connection, erasure_id: str, *, state: str, error_code: str | None = None) -> None:
     """`done` or `failed`. A record that is done names nothing any more."""
     conn.execute(

@@ -60,13 +60,21 @@ class DueEvent:
 
 
 def take_due_events(conn: Connection, tenant_id: int, *, limit: int) -> list[DueEvent]:
-    """Pending events of linked customers, urgent ones first. Counted as begun before the CRM hears of them."""
+    """Pending events of linked customers, urgent ones first. Counted as begun before the CRM hears of them.
+
+    One that is to be deleted from a wrong card waits until it is gone there: CRMs take a key once.
+    """
     rows = conn.execute(
         """
         WITH due AS (
             SELECT e.id, l.record_id
             FROM crm_event AS e JOIN crm_link AS l ON l.customer_id = e.customer_id
             WHERE e.tenant_id = %s AND e.state = 'pending' AND e.next_at <= now()
+              AND NOT EXISTS (
+                  SELECT FROM crm_erasure AS r
+                  WHERE r.tenant_id = e.tenant_id AND r.state = 'pending'
+                    AND r.events @> jsonb_build_array(jsonb_build_object('key', e.key))
+              )
             ORDER BY e.high_priority DESC, e.next_at
             LIMIT %s
             FOR UPDATE OF e SKIP LOCKED
@@ -85,15 +93,31 @@ def take_due_events(conn: Connection, tenant_id: int, *, limit: int) -> list[Due
 def settle_event(
     conn: Connection, event_id: str, *, state: str, error_code: str | None = None, remote_id: str | None = None
 ) -> None:
-    """`sent` or `failed`. remote_id: the CRM's own id of the note or task."""
+    """`sent` or `failed`. remote_id: the CRM's own id of the note or task. One whose card turned out wrong meanwhile stays pending."""
     conn.execute(
         """
         UPDATE crm_event
         SET state = %s, error_code = %s, event_id = coalesce(%s, event_id), sent_at = CASE WHEN %s = 'sent' THEN now() END
-        WHERE id = %s
+        WHERE id = %s AND record_id IS NOT NULL
         """,
         (state, error_code, remote_id, state, event_id),
     )
+
+
+def forgive_tries(conn: Connection, event_ids: list[str]) -> None:
+    """What hindered these concerned all of them: it does not count. That each was begun once stays known."""
+    conn.execute("UPDATE crm_event SET tries = greatest(tries - 1, 1) WHERE id = ANY(%s::uuid[])", (event_ids,))
+
+
+def retry_events(conn: Connection, tenant_id: int) -> int:
+    """Try again those that were given up. Returns how many. An earlier try may have come through: they are looked for first."""
+    return conn.execute(
+        """
+        UPDATE crm_event SET state = 'pending', tries = 1, next_at = now()
+        WHERE tenant_id = %s AND state = 'failed'
+        """,
+        (tenant_id,),
+    ).rowcount
 
 
 def postpone_event(conn: Connection, event_id: str, *, seconds: float, error_code: str) -> None:

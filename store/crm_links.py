@@ -10,7 +10,10 @@ from store.db import Connection
 
 @dataclass(frozen=True)
 class Link:
-    """The record of a customer, and how we know. matched_on: external_id, phone, email, phone_variant, created or person."""
+    """The record of a customer, and how we know. matched_on: external_id, phone, email, phone_variant, created or person.
+
+    values_read_at: when the record's own fields were read last.
+    """
 
     record_id: str
     matched_on: str | None
@@ -24,6 +27,12 @@ def find_link(conn: Connection, customer_id: str) -> Link | None:
         "SELECT record_id, matched_on, linked_at, values_read_at FROM crm_link WHERE customer_id = %s", (customer_id,)
     ).fetchone()
     return Link(*row) if row else None
+
+
+def find_any_record(conn: Connection, tenant_id: int) -> str | None:
+    """A record that is somebody's, to try a read on; None when there is none."""
+    row = conn.execute("SELECT record_id FROM crm_link WHERE tenant_id = %s LIMIT 1", (tenant_id,)).fetchone()
+    return row[0] if row else None
 
 
 def link_customer(
@@ -57,7 +66,7 @@ def link_customer(
         },
     )
     if before and before[0] != record_id:
-        _leave_card(conn, tenant_id, customer_id=customer_id, record_id=before[0])
+        leave_card(conn, tenant_id, customer_id=customer_id, record_id=before[0])
     conn.execute("UPDATE crm_state SET next_at = least(next_at, now()) WHERE customer_id = %s", (customer_id,))
     conn.execute(
         "UPDATE crm_event SET next_at = least(next_at, now()) WHERE customer_id = %s AND state = 'pending'",
@@ -66,27 +75,51 @@ def link_customer(
     return True
 
 
-def _leave_card(conn: Connection, tenant_id: int, *, customer_id: str, record_id: str) -> None:
-    """It was somebody else's: what we wrote there goes, and the right card is written."""
+def leave_card(conn: Connection, tenant_id: int, *, customer_id: str, record_id: str) -> None:
+    """It was somebody else's: what we wrote there goes, what it said of the customer no longer holds, and the right card is written.
+
+    Notes and tasks come onto the right card once they are gone from this one.
+    """
     conn.execute(
-        "INSERT INTO crm_erasure (tenant_id, record_id, clears_card) VALUES (%s, %s, true)", (tenant_id, record_id)
+        """
+        INSERT INTO crm_erasure (tenant_id, record_id, clears_card, events)
+        SELECT %s, %s, true, coalesce(jsonb_agg(jsonb_build_object('key', key, 'kind', kind, 'event_id', event_id)), '[]')
+        FROM crm_event
+        WHERE customer_id = %s AND record_id = %s
+        """,
+        (tenant_id, record_id, customer_id, record_id),
     )
+    conn.execute(
+        """
+        UPDATE crm_event
+        SET state = 'pending', tries = 0, error_code = NULL, record_id = NULL, event_id = NULL, sent_at = NULL, next_at = now()
+        WHERE customer_id = %s AND record_id = %s
+        """,
+        (customer_id, record_id),
+    )
+    conn.execute("UPDATE customer SET high_value = false, tier = NULL, crm_value = NULL WHERE id = %s", (customer_id,))
     conn.execute(
         "UPDATE crm_state SET version = version + 1, written_hash = NULL, because = 'link', is_bulk = false WHERE customer_id = %s",
         (customer_id,),
     )
 
 
-def follow_merge(conn: Connection, customer_id: str, *, record_id: str) -> None:
-    """The CRM made one record of two: the customer's is the one that stayed."""
+def follow_merge(conn: Connection, customer_id: str, *, gone: str, record_id: str) -> None:
+    """The CRM made one record of two: the customer's is the one that stayed. A link that is another by now stays as it is."""
     conn.execute(
-        "UPDATE crm_link SET record_id = %s, values_read_at = NULL WHERE customer_id = %s", (record_id, customer_id)
+        "UPDATE crm_link SET record_id = %s, values_read_at = NULL WHERE customer_id = %s AND record_id = %s",
+        (record_id, customer_id, gone),
     )
 
 
-def unlink_customer(conn: Connection, customer_id: str) -> None:
-    """The CRM record is gone: forget it, and that anything of ours stood there."""
-    conn.execute("DELETE FROM crm_link WHERE customer_id = %s", (customer_id,))
+def unlink_customer(conn: Connection, customer_id: str, *, gone: str) -> None:
+    """The CRM record is gone: forget it, and that anything of ours stood there.
+
+    A person may have picked another record while the CRM was asked for this one: that link stays.
+    """
+    unlinked = conn.execute("DELETE FROM crm_link WHERE customer_id = %s AND record_id = %s", (customer_id, gone))
+    if not unlinked.rowcount:
+        return
     conn.execute(
         "UPDATE crm_state SET written_hash = NULL, version = version + 1, next_at = now() WHERE customer_id = %s",
         (customer_id,),
@@ -140,6 +173,11 @@ def store_values(conn: Connection, values: Mapping[str, CustomerValue]) -> None:
         ),
     )
     conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (list(values),))
+
+
+def note_values_unread(conn: Connection, customer_ids: list[str]) -> None:
+    """The records gave no values: not asked again before they are due."""
+    conn.execute("UPDATE crm_link SET values_read_at = now() WHERE customer_id = ANY(%s::uuid[])", (customer_ids,))
 
 
 def forget_values(conn: Connection, tenant_id: int) -> None:

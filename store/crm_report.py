@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from crm_sync.advice import fix_for
 from store.db import Connection, StoreError
 
 
@@ -32,12 +34,21 @@ class CrmStatus:
     errors: dict[str, int]
 
     @property
+    def state(self) -> str:
+        """works, held or paused."""
+        if self.paused_because:
+            return "paused"
+        return "held" if self.held_until else "works"
+
+    @property
     def sentence(self) -> str:
         """In a few words, for a person."""
         if self.paused_because:
-            return f"paused ({self.paused_because}): repair it and run `earshot crm check`; nothing is lost meanwhile"
+            fix = fix_for(self.paused_because)
+            return f"paused ({self.paused_because}): {fix}, then `earshot crm check`; nothing is lost meanwhile"
         if self.held_because and self.held_until:
-            return f"rests until {self.held_until:%Y-%m-%d %H:%M:%S} UTC ({self.held_because})"
+            fix = fix_for(self.held_because)
+            return f"rests until {self.held_until:%Y-%m-%d %H:%M:%S} UTC ({self.held_because}): {fix}"
         return "works"
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,7 +63,8 @@ def read_status(conn: Connection, tenant_id: int) -> CrmStatus:
     row = conn.execute(
         """
         SELECT c.kind, c.account_id, c.paused_because,
-               CASE WHEN c.held_until > now() THEN c.held_because END, CASE WHEN c.held_until > now() THEN c.held_until END,
+               CASE WHEN c.held_until > now() THEN c.held_because WHEN c.cards_held_until > now() THEN 'budget_used' END,
+               CASE WHEN greatest(c.held_until, c.cards_held_until) > now() THEN greatest(c.held_until, c.cards_held_until) END,
                c.provisioned_at, c.fields_missing,
                s.waiting, s.bulk, s.failing, e.waiting, e.failed,
                (SELECT count(*) FROM crm_link WHERE tenant_id = c.tenant_id),
@@ -121,8 +133,9 @@ def count_backfill(conn: Connection, tenant_id: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Write:
-    """A card that was written. fields: our field names and values, without the summary."""
+    """A card that was written. because: see crm_states.Because. fields: our field names and values, without the summary."""
 
+    id: str
     customer_id: str
     record_id: str
     because: str
@@ -131,21 +144,58 @@ class Write:
 
 
 def list_writes(
-    conn: Connection, tenant_id: int, *, customer_id: str | None = None, before: datetime | None = None, limit: int
+    conn: Connection,
+    tenant_id: int,
+    *,
+    customer_id: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int,
 ) -> list[Write]:
-    """Newest first; of one customer or of all."""
+    """Newest first; of one customer or of all. before: time and id of the write that they come after in the list."""
     rows = conn.execute(
         """
-        SELECT customer_id::text, record_id, because, fields, written_at
+        SELECT id::text, customer_id::text, record_id, because, fields, written_at
         FROM crm_write
         WHERE tenant_id = %(tenant)s AND (%(customer)s::uuid IS NULL OR customer_id = %(customer)s)
-          AND (%(before)s::timestamptz IS NULL OR written_at < %(before)s)
+          AND (%(before)s::timestamptz IS NULL OR (written_at, id) < (%(before)s, %(before_id)s::uuid))
         ORDER BY written_at DESC, id DESC
         LIMIT %(limit)s
         """,
-        {"tenant": tenant_id, "customer": customer_id, "before": before, "limit": limit},
+        {
+            "tenant": tenant_id,
+            "customer": customer_id,
+            "before": before[0] if before else None,
+            "before_id": before[1] if before else None,
+            "limit": limit,
+        },
     ).fetchall()
     return [Write(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class CardState:
+    """Whether a card waits to be written, since when it must, and what the CRM refused last time. tier, value: as the CRM says."""
+
+    waits: bool
+    error_code: str | None
+    next_at: datetime | None
+    high_value: bool
+    tier: str | None
+    value: Decimal | None
+
+
+def find_card_state(conn: Connection, tenant_id: int, customer_id: str) -> CardState | None:
+    """None when the tenant has no such customer."""
+    row = conn.execute(
+        """
+        SELECT coalesce(s.version > s.written_version, false), s.error_code,
+               CASE WHEN s.version > s.written_version THEN s.next_at END, c.high_value, c.tier, c.crm_value
+        FROM customer AS c LEFT JOIN crm_state AS s ON s.customer_id = c.id
+        WHERE c.id = %s AND c.tenant_id = %s
+        """,
+        (customer_id, tenant_id),
+    ).fetchone()
+    return CardState(*row) if row else None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Cards whose labels may have changed: one row a customer, dirty while its version is ahead of what was written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +73,7 @@ def mark_all_dirty(conn: Connection, tenant_id: int) -> int:
         FROM crm_state AS s
         WHERE s.tenant_id = %s AND NOT EXISTS (SELECT FROM crm_link AS l WHERE l.customer_id = s.customer_id)
         ON CONFLICT (customer_id) DO UPDATE SET next_at = now()
+        WHERE crm_search.outcome <> 'stopped'
         """,
         (tenant_id,),
     )
@@ -123,20 +125,36 @@ class WrittenState:
     fields: dict[str, str] | None
 
 
+def lock_states(conn: Connection, customer_ids: Sequence[str]) -> None:
+    """Hold these cards' rows until the transaction ends, in the order in which everybody who holds many takes them."""
+    conn.execute(
+        "SELECT FROM crm_state WHERE customer_id = ANY(%s::uuid[]) ORDER BY customer_id FOR UPDATE",
+        (list(customer_ids),),
+    )
+
+
 def settle_states(conn: Connection, tenant_id: int, written: list[WrittenState]) -> None:
-    """The labels of these versions stand in the CRM. A newer version that came meanwhile stays dirty."""
+    """The labels of these versions stand in the CRM. A newer version that came meanwhile stays dirty.
+
+    Where the customer's record is another one by now, or another worker wrote a newer version meanwhile, nobody knows what
+    stands there: the card is written again.
+    """
     conn.execute(
         """
         UPDATE crm_state AS s
-        SET written_version = greatest(s.written_version, w.version), written_hash = w.written_hash,
+        SET version = CASE WHEN s.written_version <= w.version AND l.record_id = w.record_id THEN s.version ELSE s.version + 1 END,
+            written_version = greatest(s.written_version, w.version),
+            written_hash = CASE WHEN s.written_version <= w.version AND l.record_id = w.record_id THEN w.written_hash END,
             negative_30d = w.negative_30d, tries = 0, error_code = NULL,
             written_at = CASE WHEN w.has_changed THEN now() ELSE s.written_at END
-        FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::int[], %s::boolean[])
-          AS w (customer_id, version, written_hash, negative_30d, has_changed)
+        FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::int[], %s::boolean[])
+          AS w (customer_id, record_id, version, written_hash, negative_30d, has_changed)
+        LEFT JOIN crm_link AS l ON l.customer_id = w.customer_id
         WHERE s.customer_id = w.customer_id
         """,
         (
             [one.customer_id for one in written],
+            [one.record_id for one in written],
             [one.version for one in written],
             [one.written_hash for one in written],
             [one.negative_30d for one in written],
@@ -187,6 +205,22 @@ def postpone_state(conn: Connection, customer_id: str, *, seconds: float, error_
         """,
         (seconds, error_code, customer_id),
     )
+
+
+def check_card(conn: Connection, customer_id: str) -> bool:
+    """The record seems to be gone: write the card, whatever stands there. That finds out what became of the record.
+
+    False when the customer has no card to write.
+    """
+    checked = conn.execute(
+        """
+        UPDATE crm_state
+        SET version = version + 1, written_hash = 'unknown', next_at = now(), because = 'link', is_bulk = false
+        WHERE customer_id = %s
+        """,
+        (customer_id,),
+    )
+    return checked.rowcount > 0
 
 
 def write_anew(conn: Connection, customer_id: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from store.action_alerts import UNCERTAIN_FOR_S
 from store.backlog import list_failing_targets, upkeep_late_s
 from store.channel_health import all_are_silent, list_unwell
+from store.crm_health import list_crm_problems
 from store.db import Connection
 
 OLD_RUN_S = 300
@@ -60,16 +61,7 @@ def list_findings(conn: Connection) -> list[Finding]:
     ).fetchall():
         problem = f"the {kind} account {account_id} cannot send ({because})"
         findings.append(Finding(slug, problem, "Renew its token and apply the tenant file again."))
-    for slug, kind, because in conn.execute(
-        """
-        SELECT t.slug, c.kind, c.paused_because
-        FROM crm_connection AS c JOIN tenant AS t ON t.id = c.tenant_id
-        WHERE c.paused_because IS NOT NULL
-        ORDER BY t.slug
-        """
-    ).fetchall():
-        fix = "Renew its credentials and apply the tenant file again; nothing is lost meanwhile."
-        findings.append(Finding(slug, f"{kind} is paused ({because})", fix))
+    findings.extend(Finding(*one) for one in list_crm_problems(conn))
     findings.extend(_list_channel_findings(conn))
     for target in list_failing_targets(conn):
         problem = f"the alert target {target.name} takes no alerts ({target.alerts} wait or were given up: {target.error_code})"

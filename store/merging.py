@@ -114,6 +114,7 @@ def _merge_crm_rows(conn: Connection, tenant_id: int, *, keep: str, gone: str) -
         (keep, gone, keep),
     )
     conn.execute("UPDATE crm_write SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    conn.execute("UPDATE crm_pick SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     dirty = conn.execute("DELETE FROM crm_state WHERE customer_id = %s", (gone,)).rowcount
     if dirty:
         conn.execute(
@@ -126,5 +127,13 @@ def _merge_crm_rows(conn: Connection, tenant_id: int, *, keep: str, gone: str) -
             (keep, tenant_id),
         )
     # Linked by now, or looked for with the marks of both. A card that nobody has any more is cleared (crm_forget_customer).
-    conn.execute("DELETE FROM crm_search WHERE customer_id = ANY(%s::uuid[])", ([keep, gone],))
+    # Whoever is not to be looked for stays so, unless a record came with the other.
+    conn.execute(
+        """
+        DELETE FROM crm_search
+        WHERE customer_id = ANY(%s::uuid[])
+          AND (outcome <> 'stopped' OR customer_id = %s OR EXISTS (SELECT FROM crm_link WHERE customer_id = %s))
+        """,
+        ([keep, gone], gone, keep),
+    )
     look_again(conn, tenant_id, keep)

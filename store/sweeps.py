@@ -347,7 +347,7 @@ def list_judged_customers(conn: Connection, sweep_id: str) -> list[str]:
 def mark_customers(conn: Connection, tenant_id: int, customer_ids: Sequence[str]) -> None:
     """Have the labels of these customers written anew, where there is a CRM."""
     if has_crm(conn, tenant_id):
-        for customer_id in customer_ids:
+        for customer_id in sorted(customer_ids):  # as everybody who holds many of these rows
             mark_dirty(conn, tenant_id, customer_id, because="sweep")
 
 

@@ -14,6 +14,7 @@ from store.crm_states import (
     DirtyState,
     WrittenState,
     list_dirty_states,
+    lock_states,
     postpone_state,
     settle_clean,
     settle_states,
@@ -71,6 +72,7 @@ def write_cards(session: CrmSession) -> int:
 def _leave_out_what_stands(
     conn: Connection, session: CrmSession, states: list[DirtyState]
 ) -> dict[str, tuple[DirtyState, StateWrite]]:
+    lock_states(conn, [state.customer_id for state in states])
     labels = compute_labels(
         conn, [state.customer_id for state in states], with_summary=session.connection.settings.send_summary
     )
@@ -107,18 +109,19 @@ def _settle(
     writes: dict[str, tuple[DirtyState, StateWrite]],
     outcomes: list[Outcome],
 ) -> None:
+    lock_states(conn, list(writes))
     written: list[WrittenState] = []
     for outcome in outcomes:
         state, write = writes[outcome.ref]
         if outcome.error is None:
             record_id = outcome.record_id or write.record_id
             if record_id != write.record_id:
-                follow_merge(conn, state.customer_id, record_id=record_id)
+                follow_merge(conn, state.customer_id, gone=write.record_id, record_id=record_id)
             written.append(_written(state, write.labels, record_id=record_id, has_changed=True))
             continue
         if outcome.error.code == RECORD_NOT_FOUND:
             # Merged or deleted there: look for the customer again.
-            unlink_customer(conn, state.customer_id)
+            unlink_customer(conn, state.customer_id, gone=write.record_id)
             look_again(conn, session.tenant_id, state.customer_id)
         else:
             wait_s = _retry_s(state.tries, outcome.error)

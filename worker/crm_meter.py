@@ -1,13 +1,14 @@
 """A CRM account's allowance, counted in the broker's server for all workers and all tenants that share the account.
 
-A day's budget is a share of what the vendor allows, because others use the account too. Keys hold a hash of the account's
-credentials, nothing else. When the server does not answer, requests leave: the vendor's own limits still hold.
+A day's budget is a share of what the vendor allows, because others use the account too. Keys hold a hash of the
+account's id, nothing else. When the server does not answer, requests leave: the vendor's own limits still hold.
 """
 
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import redis
@@ -61,18 +62,23 @@ return {0, ''}
 """
 
 
+@cache
+def _process_client(redis_url: str) -> redis.Redis | None:
+    """One pool for all turns of the process: a turn takes a second, and its connection would live until garbage is collected."""
+    return shared_redis(redis_url)
+
+
 class AccountMeter:
     """One account's budget. limits: what the adapter says the vendor allows. purpose: what is asked for now.
 
-    day_share: of the vendor's daily allowance. day_limit: the allowance where the tenant knows better than the smallest plan.
+    account: what tells it from others: kind and the CRM's own id. day_share: of the vendor's daily allowance. day_limit: the allowance where the tenant knows better than the smallest plan.
     """
 
     def __init__(
         self,
         redis_url: str,
         *,
-        kind: str,
-        credentials: Mapping[str, str],
+        account: str,
         day_share: float,
         day_limit: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -84,12 +90,11 @@ class AccountMeter:
         self._sleep = sleep
         self._away_until = 0.0
         self._lock = threading.Lock()
-        identity = "|".join([kind, *(credentials.get(name, "") for name in ("token", "domain", "dc", "client_id"))])
-        account = hashlib.sha256(identity.encode()).hexdigest()[:24]
+        account = hashlib.sha256(account.encode()).hexdigest()[:24]
         self._keys = [f"earshot:crm:{account}:rest", f"earshot:crm:{account}:day"]
         self._window = f"earshot:crm:{account}"
         self._left = f"earshot:crm:{account}:left"
-        self._client = shared_redis(redis_url)
+        self._client = _process_client(redis_url)
         self._script = self._client.register_script(_TAKE) if self._client else None
 
     def take(self, cost: int, *, lane: Lane) -> None:

@@ -33,6 +33,7 @@ def search_people(session: CrmSession) -> int:
         references = [_reference(conn, customer_id) for customer_id in due]
     if not due:
         return 0
+    found: list[Found] = []
     session.meter.purpose = "card"
     try:
         found = session.crm.find(references)
@@ -41,8 +42,10 @@ def search_people(session: CrmSession) -> int:
     except CrmError as error:
         if error.connection_broken or error.retry_after_s is None:
             raise
-        _settle(session, due, [], later_s=error.retry_after_s)
-        return 0
+        # Who was found is linked all the same, when it was making contacts for the others that has to wait.
+        known = [one for one in found if one.candidates]
+        _settle(session, due, known, later_s=error.retry_after_s)
+        return len(known)
     _settle(session, due, found)
     return len(due)
 

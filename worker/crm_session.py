@@ -6,9 +6,7 @@ import structlog
 
 from crm_sync.base import Crm, CrmError
 from crm_sync.registry import ADAPTERS, build_crm, has_constant_token
-from store.alerts import NewAlert, raise_alert
-from store.crm_connections import CrmConnection, hold, note_provisioned, note_success, pause
-from store.db import Connection
+from store.crm_connections import CrmConnection, hold, note_account, note_provisioned, note_success, pause_and_tell
 from worker.crm_meter import AccountMeter
 from worker.crm_tokens import SharedToken
 from worker.deps import Deps
@@ -37,8 +35,8 @@ def open_session(deps: Deps, tenant_id: int, connection: CrmConnection) -> CrmSe
         raise CrmError(f"crm_not_supported:{kind}", permanent=False, connection_broken=True)
     meter = AccountMeter(
         deps.settings.redis_url.get_secret_value(),
-        kind=kind,
-        credentials=credentials,
+        # Until the CRM has told whose account it is, the tenant's connection counts for itself.
+        account=f"{kind}:{connection.account_id}" if connection.account_id else f"{kind}:tenant:{tenant_id}",
         day_share=connection.settings.day_share,
         day_limit=connection.settings.day_limit,
     )
@@ -60,9 +58,16 @@ def _shared_token(deps: Deps, tenant_id: int) -> SharedToken:
 
 
 def provision_once(session: CrmSession) -> None:
-    """Make our fields where nobody has tried. What may not be made is kept for the administrator. Raises: CrmError, StoreError."""
+    """Before the first write after the tenant file was applied: is it still the same account? And make our fields there.
+
+    What may not be made is kept for the administrator. Raises: CrmError, StoreError.
+    """
     if session.connection.provisioned:
         return
+    if session.connection.account_id is not None:
+        account_id = session.crm.check().account_id
+        with session.deps.database.tenant_transaction(session.tenant_id) as conn:
+            note_account(conn, session.tenant_id, account_id)
     report = session.crm.provision()
     if report.missing:
         log.warning("crm_fields_missing", tenant_id=session.tenant_id, fields=len(report.missing))
@@ -76,7 +81,7 @@ def note_trouble(deps: Deps, tenant_id: int, connection: CrmConnection, error: C
     with deps.database.tenant_transaction(tenant_id) as conn:
         if error.connection_broken:
             log.error("crm_paused", tenant_id=tenant_id, code=error.code)
-            _pause_and_tell(conn, tenant_id, connection.kind, code=error.code)
+            pause_and_tell(conn, tenant_id, connection.kind, code=error.code)
         else:
             seconds = error.retry_after_s or min(2.0 * 2 ** min(connection.tries, 10), MAX_HOLD_S)
             log.warning("crm_held", tenant_id=tenant_id, code=error.code, seconds=round(seconds))
@@ -88,12 +93,3 @@ def note_working(session: CrmSession) -> None:
     if session.connection.tries:
         with session.deps.database.tenant_transaction(session.tenant_id) as conn:
             note_success(conn, session.tenant_id)
-
-
-def _pause_and_tell(conn: Connection, tenant_id: int, kind: str, *, code: str) -> None:
-    paused_at = pause(conn, tenant_id, because=code)
-    if paused_at is not None:
-        details = {"channel": kind, "code": code}
-        raise_alert(
-            conn, tenant_id, NewAlert(kind="crm_paused", key=f"crm_paused:{paused_at.isoformat()}", details=details)
-        )

@@ -8,8 +8,9 @@ import structlog
 from config.crm import CrmSettings
 from crm_sync.base import CrmError
 from store.crm_connections import find_connection, list_tenants_with_values
-from store.crm_links import CustomerValue, list_stale_values, store_values, unlink_customer
+from store.crm_links import CustomerValue, list_stale_values, note_values_unread, store_values, unlink_customer
 from store.crm_searches import look_again
+from store.crm_states import check_card
 from worker.crm_session import CrmSession, note_trouble, open_session
 from worker.deps import Deps
 
@@ -98,6 +99,10 @@ def read_values(session: CrmSession, links: Mapping[str, str]) -> None:
             customer: judge_value(values[record], settings) for customer, record in links.items() if record in values
         }
         store_values(conn, known)
-        for customer_id in links.keys() - known.keys():
-            unlink_customer(conn, customer_id)
-            look_again(conn, session.tenant_id, customer_id)
+        gone = sorted(links.keys() - known.keys())
+        note_values_unread(conn, gone)
+        for customer_id in gone:
+            # Merged or deleted there: writing the card tells which, and follows a merge.
+            if not check_card(conn, customer_id):
+                unlink_customer(conn, customer_id, gone=links[customer_id])
+                look_again(conn, session.tenant_id, customer_id)

@@ -198,11 +198,12 @@ class DecisionAnswer(BaseModel):
 
 
 class ConversationAnswer(BaseModel):
-    """A conversation with all that an agent needs. messages: the newest ones in the order of the channel's time, oldest first;
+    """A conversation with all that an agent needs. customer_id: whose it is, for /customers. messages: the newest ones in the order of the channel's time, oldest first;
     earlier_cursor fetches those before them.
     """
 
     conversation: Work
+    customer_id: str
     tags: list[str]
     decision: DecisionAnswer | None
     messages: list[MessageAnswer]

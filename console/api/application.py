@@ -5,7 +5,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, decisions, problems, queues
+from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
@@ -20,6 +20,7 @@ BLUEPRINTS = (
     actions.blueprint,
     agents.blueprint,
     alerts.blueprint,
+    crm.blueprint,
     decisions.blueprint,
 )
 
@@ -28,7 +29,9 @@ def new_application() -> OpenAPI:
     """An application that describes its API as it is built. Its own pages come from elsewhere."""
     return OpenAPI(
         "console",
-        info=Info(title="Earshot", version="1", description="Work queues, conversations, actions, agents and alerts."),
+        info=Info(
+            title="Earshot", version="1", description="Work queues, conversations, actions, agents, alerts and the CRM."
+        ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
         validation_error_callback=problems.from_validation,
@@ -44,7 +47,7 @@ def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, truste
     def let_in() -> None:
         if request.path.startswith(f"{PREFIX}/") and request.path != DOCUMENT and request.endpoint is not None:
             admit(database, failed_keys=failed_keys, trusted_proxies=trusted_proxies)
-            if request.method in {"POST", "PATCH"}:
+            if request.method in {"POST", "PATCH", "PUT", "DELETE"}:
                 _check_body()
 
     for blueprint in BLUEPRINTS:

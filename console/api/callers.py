@@ -18,7 +18,7 @@ from store.users import find_api_key
 
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
-_LEADERS = frozenset[Role]({"supervisor", "admin"})
+LEADERS = frozenset[Role]({"supervisor", "admin"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -27,7 +27,7 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "conversations.list_all": _READERS,
     "conversations.read_one": _READERS,
     "conversation_work.claim": _WORKERS,
-    "conversation_work.assign": _LEADERS,
+    "conversation_work.assign": LEADERS,
     "conversation_work.transfer": _WORKERS,
     "conversation_work.unassign": _WORKERS,
     "conversation_work.snooze": _WORKERS,
@@ -37,12 +37,18 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "agents.change": _WORKERS,
     "actions.list_all": _READERS,
     "actions.read_one": _READERS,
-    "actions.approve": _LEADERS,
-    "actions.reject": _LEADERS,
-    "actions.settle": _LEADERS,
+    "actions.approve": LEADERS,
+    "actions.reject": LEADERS,
+    "actions.settle": LEADERS,
     "alerts.list_all": _READERS,
     "alerts.acknowledge": _WORKERS,
     "alerts.snooze": _WORKERS,
+    "crm.read_connection": _READERS,
+    "crm.list_all": _READERS,
+    "crm.list_unclear": _READERS,
+    "crm.read_customer": _READERS,
+    "crm.link": _WORKERS,
+    "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
 }
 
@@ -111,7 +117,7 @@ def authenticate(database: Database, *, failed_keys: FailedKeys, trusted_proxies
             fix = "name a person by e-mail, without control characters"
             raise _refuse(422, "unknown_person", reason="acts_for", fix=fix, field=ACTS_FOR)
         if email is not None:
-            if role not in _LEADERS:
+            if role not in LEADERS:
                 fix = "only a supervisor's or admin's key may act for somebody"
                 raise _refuse(403, "may_not_act_for_others", reason="acts_for", fix=fix, field=ACTS_FOR)
             colleague = find_colleague(conn, key.tenant_id, email=email)

@@ -24,6 +24,7 @@ from store.conversation_events import Actor, ConversationEvent, add_access, list
 from store.conversation_lists import Filters, list_conversations
 from store.conversation_page import (
     ReadMessage,
+    get_customer_id,
     list_conversation_actions,
     list_conversation_messages,
 )
@@ -77,6 +78,7 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
         decision = find_placing_decision(conn, who.tenant_id, conversation_id)
         body = ConversationAnswer(
             conversation=Work.of_item(conn, who.tenant_id, item),
+            customer_id=get_customer_id(conn, who.tenant_id, conversation_id),
             tags=list_tags(conn, conversation_id),
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],

@@ -48,6 +48,16 @@ def read_moment(cursor: str | None) -> tuple[datetime, str] | None:
     return _time_and_id(*_parts(cursor, 2)) if cursor is not None else None
 
 
+def read_id(cursor: str | None) -> str | None:
+    """An id. Raises: Problem."""
+    if cursor is None:
+        return None
+    try:
+        return str(UUID(_parts(cursor, 1)[0]))
+    except ValueError:
+        raise _unusable() from None
+
+
 def _time_and_id(at: str, row_id: str) -> tuple[datetime, str]:
     try:
         moment = datetime.fromisoformat(at)

@@ -65,6 +65,12 @@ class DecisionPath(BaseModel):
     decision_id: UUID
 
 
+class CustomerPath(BaseModel):
+    """Which customer."""
+
+    customer_id: UUID
+
+
 class ConversationQuery(Strict):
     """assignee: "me", "none", or a user's id."""
 
@@ -154,6 +160,31 @@ class Settlement(Strict):
     """arrived: whether the customer has it."""
 
     arrived: StrictBool
+
+
+class PageQuery(Strict):
+    """A list that is not narrowed."""
+
+    cursor: str | None = Field(default=None, max_length=400)
+    limit: int = Field(default=50, ge=1, le=100)
+
+
+class CrmWriteQuery(PageQuery):
+    """customer_id: only what was written of this customer."""
+
+    customer_id: UUID | None = None
+
+
+class RecordPick(Strict):
+    """record_id: the CRM's own id of the contact or person."""
+
+    record_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,40}$")]
+
+
+class Unlinking(Strict):
+    """search_again: have the customer looked for anew."""
+
+    search_again: bool = False
 
 
 class AlertQuery(Strict):

@@ -29,6 +29,8 @@ def _hash_of_request() -> bytes:
         request.path.encode(),
         request.headers.get(ACTS_FOR, "").lower().encode(),
         request.get_data(cache=True),
+        # Only where there is one, so that writes of earlier releases are known again.
+        *([request.query_string] if request.query_string else []),
     )
     return hashlib.sha256(b"\x00".join(parts)).digest()
 

@@ -33,7 +33,8 @@ def deps(settings, standins, broker):
         httpx2.delete(f"{url}/_received")
         httpx2.delete(f"{url}/_script")
     with redis.Redis.from_url(broker) as client:
-        for key in (*client.scan_iter("earshot:breaker:*"), *client.scan_iter("earshot:budget:model:*")):
+        patterns = ("earshot:breaker:*", "earshot:budget:model:*", "earshot:crm:*")
+        for key in [key for pattern in patterns for key in client.scan_iter(pattern)]:
             client.delete(key)
     deps = build_deps(settings)
     yield deps

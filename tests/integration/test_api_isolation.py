@@ -37,6 +37,12 @@ ROUTES = {
     ("GET", "/api/v1/alerts"): (None, "readers", None),
     ("POST", "/api/v1/alerts/<alert_id>/acknowledge"): (None, "workers", "alert"),
     ("POST", "/api/v1/alerts/<alert_id>/snooze"): ({"hours": 1}, "workers", "alert"),
+    ("GET", "/api/v1/crm"): (None, "readers", None),
+    ("GET", "/api/v1/crm/writes"): (None, "readers", None),
+    ("GET", "/api/v1/crm/unclear"): (None, "readers", None),
+    ("GET", "/api/v1/customers/<customer_id>/crm"): (None, "readers", "customer"),
+    ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
+    ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
 }
 
@@ -56,6 +62,7 @@ def world(settings, database, owner, tenant_ids):
                 "decision": str(uuid4()),
                 "action": str(uuid4()),
                 "agent": "987654",
+                "customer": str(uuid4()),
             }
         },
         {},
@@ -82,7 +89,20 @@ def world(settings, database, owner, tenant_ids):
             "alert": alert,
             "decision": decision,
             "agent": str(person),
+            "customer": owner.execute(
+                "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
+            ).fetchone()[0],
         }
+        owner.execute(
+            "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', '', '{}') "
+            "ON CONFLICT DO NOTHING",
+            (tenant_id,),
+        )
+        owner.execute(
+            "INSERT INTO crm_write (tenant_id, customer_id, record_id, because, version, fields) "
+            "VALUES (%s, %s, '1', 'message', 1, '{}')",
+            (tenant_id, ids[which]["customer"]),
+        )
         add_agent(owner, tenant_id, email="colleague@example.com" if which == "own" else "theirs@example.com")
         with database.system_transaction() as conn:
             for role in ("agent", "auditor", "supervisor", "admin"):
@@ -131,10 +151,15 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id"):
+            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
+            )
+            owner.execute("DELETE FROM crm_link")
+            owner.execute(
+                "INSERT INTO crm_search (customer_id, tenant_id, outcome) SELECT id, tenant_id, 'ambiguous' FROM customer "
+                "ON CONFLICT (customer_id) DO UPDATE SET outcome = 'ambiguous'"
             )
             state = "uncertain" if path.endswith("/settle") else "pending"
             owner.execute("UPDATE action SET state = %s, needs_approval = true, approved_at = NULL", (state,))

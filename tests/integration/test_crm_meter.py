@@ -19,12 +19,10 @@ def waits():
 @pytest.fixture
 def meters(broker, waits):
     """Two workers' meters of one account."""
-    account = {"token": f"meter-{next(_accounts)}-{id(waits)}"}
+    account = f"hubspot:meter-{next(_accounts)}-{id(waits)}"
 
     def make(*, limits=AccountLimits(day=1000), day_share=0.3, **more):
-        meter = AccountMeter(
-            broker, kind="hubspot", credentials=account, day_share=day_share, sleep=waits.append, **more
-        )
+        meter = AccountMeter(broker, account=account, day_share=day_share, sleep=waits.append, **more)
         meter.limits = limits
         return meter
 
@@ -100,7 +98,7 @@ def test_accounts_are_apart_and_no_credential_is_a_key(meters, broker):
     import redis
 
     take(meters(), 3)
-    other = AccountMeter(broker, kind="hubspot", credentials={"token": "meter-other"}, day_share=0.3)
+    other = AccountMeter(broker, account="hubspot:meter-other", day_share=0.3)
     other.limits = AccountLimits(day=10)
     assert take(other, 9)[0] == 2
     with redis.Redis.from_url(broker) as client:
@@ -109,6 +107,6 @@ def test_accounts_are_apart_and_no_credential_is_a_key(meters, broker):
 
 
 def test_without_the_server_requests_leave():
-    meter = AccountMeter("redis://127.0.0.1:1/0", kind="hubspot", credentials={"token": "x"}, day_share=0.3)
+    meter = AccountMeter("redis://127.0.0.1:1/0", account="hubspot:x", day_share=0.3)
     meter.limits = AccountLimits(day=1)
     assert take(meter, 50)[0] == 50

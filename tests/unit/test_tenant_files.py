@@ -62,7 +62,8 @@ def test_what_is_wrong_is_named(change, words):
         ('client_secret = "hush"', None),
         ('username = "a@acme.example"\nprivate_key = "hush"', None),
         ('private_key = "hush"', "needs username"),
-        ('username = "a@acme.example"', "needs client_secret"),
+        ('username = "a@acme.example"', "needs private_key"),
+        ("", "needs client_secret"),
     ],
 )
 def test_salesforce_wants_a_secret_or_a_user_with_a_key(given, needs):

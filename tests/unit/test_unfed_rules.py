@@ -31,12 +31,20 @@ def keys(text, when):
         (WITHOUT_CRM, 'high_value = true, tier = ["gold"]', ["high_value", "tier"]),
         (WITHOUT_CRM, "high_value = false", []),
         (ACME, "high_value = true", ["high_value"]),
-        (ACME, 'tier = ["gold"]', []),
+        (ACME, 'tier = ["gold"]', ["tier"]),
+        (ACME + 'tier_field = "level"\n', 'tier = ["gold"]', []),
+        (ACME + 'tier_field = "level"\n', "high_value = true", ["high_value"]),
         (ACME + '[crm.high_value]\nfield = "level"\nis_one_of = ["gold"]\n', "high_value = true", []),
     ],
 )
 def test_what_no_crm_tells_is_named_by_its_condition(text, when, unfed):
     assert keys(text, when) == unfed
+
+
+def test_a_warning_about_tiers_names_the_setting_that_lacks():
+    config = parse_tenant_file(ACME + RULE.format(when='tier = ["gold"]'), source="test", environ={})
+    (one,) = list_unfed_rules(config)
+    assert one.because.startswith("no [crm] tier_field; name the CRM field there")
 
 
 def test_rules_check_and_tenant_check_warn_and_go_on(tmp_path, capsys):
