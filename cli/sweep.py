@@ -15,6 +15,7 @@ from cli.main import add_data_argument
 from cli.output import print_rows
 from store.db import Connection, act_for_tenant
 from store.sweeps import (
+    SETTLED,
     Sweep,
     approve_sweep,
     cancel_sweep,
@@ -221,7 +222,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _status_row(conn: Connection, sweep: Sweep) -> dict[str, Any]:
     items = count_items(conn, sweep.id)
-    settled = sum(items.get(state, 0) for state in ("done", "failed", "skipped", "dropped"))
+    settled = sum(items.get(state, 0) for state in SETTLED)
     return {
         "sweep": sweep.period,
         "state": sweep.state,
@@ -233,22 +234,12 @@ def _status_row(conn: Connection, sweep: Sweep) -> dict[str, Any]:
         "spent_usd": round(sweep.spent_microusd / MICROUSD, 6),
         "estimate_usd": round(sweep.estimated_microusd / MICROUSD, 6),
         "budget_usd": round(sweep.budget_microusd / MICROUSD, 6),
-        "eta_s": _eta_s(sweep, settled),
+        "eta_s": sweep.left_s(settled, now=datetime.now(UTC)),
         "labels": "held" if sweep.waits_for_approval else "live",
         "errors": count_errors(conn, sweep.id),
         "started_at": sweep.created_at.isoformat(timespec="seconds"),
         "finished_at": sweep.finished_at.isoformat(timespec="seconds") if sweep.finished_at else None,
     }
-
-
-def _eta_s(sweep: Sweep, settled: int) -> int | None:
-    """Seconds to its end: at the speed so far, before the first answers by the plan. None when it is not running."""
-    if sweep.state != "running":
-        return None
-    left, elapsed_s = sweep.messages - settled, (datetime.now(UTC) - sweep.created_at).total_seconds()
-    if settled:
-        return round(elapsed_s / settled * left)
-    return max(round(sweep.estimated_s - elapsed_s), 0)
 
 
 def _pick(conn: Connection, tenant_id: int, options: argparse.Namespace) -> Sweep:

@@ -18,6 +18,14 @@ from console.api.paths import PREFIX
 from console.api.problems import from_http
 from console.forged_forms import refuse_forged
 from console.pages import conversation, inbox, sign_in
+from console.pages.admin import alerts as admin_alerts
+from console.pages.admin import crm as admin_crm
+from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import overview as admin_overview
+from console.pages.admin import people as admin_people
+from console.pages.admin import privacy as admin_privacy
+from console.pages.admin import settings as admin_settings
+from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import let_in
 from store.db import Database
@@ -27,6 +35,10 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
+
+_ADMIN_PAGES = (
+    admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
+)  # fmt: skip
 
 
 def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings | None = None) -> Flask:
@@ -89,6 +101,10 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     for blueprint in (sign_in.blueprint, inbox.blueprint, conversation.blueprint):
         app.register_blueprint(blueprint)
+    for page in _ADMIN_PAGES:
+        app.register_blueprint(page.blueprint)
+    # What sweeps are planned with, unless the tenant names another one.
+    app.extensions["model"] = settings.anthropic_model
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from channels.base import SendingAccount
@@ -100,3 +101,33 @@ def block_sends(conn: Connection, tenant_id: int, *, kind: str, account_id: str,
         """,
         (because, tenant_id, kind, account_id),
     )
+
+
+@dataclass(frozen=True)
+class ListedAccount:
+    """An account as people see it, without anything secret. reply_url: None where the channel is its own way back."""
+
+    kind: str
+    account_id: str
+    login: str | None
+    reply_url: str | None = field(repr=False)
+    mark_read: bool
+    max_per_s: int
+    blocked_because: str | None
+    token_state: str | None
+    last_webhook_at: datetime | None
+
+
+def list_accounts(conn: Connection, tenant_id: int) -> list[ListedAccount]:
+    """The tenant's accounts by channel and id."""
+    rows = conn.execute(
+        """
+        SELECT a.kind, a.account_id, a.login, a.reply_url, a.mark_read, a.max_per_s, a.sends_blocked_because,
+               h.token_state, h.last_webhook_at
+        FROM channel_account AS a LEFT JOIN channel_health AS h ON h.channel_account_id = a.id
+        WHERE a.tenant_id = %s
+        ORDER BY a.kind, a.account_id
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [ListedAccount(*row) for row in rows]

@@ -41,6 +41,14 @@ class StoredMessage:
     choice_id: str | None
 
 
+def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
+    """Whether the tenant has this message."""
+    return (
+        conn.execute("SELECT FROM message WHERE id = %s AND tenant_id = %s", (message_id, tenant_id)).fetchone()
+        is not None
+    )
+
+
 def get_message(conn: Connection, message_id: str) -> StoredMessage:
     """The message of the transaction's tenant. Raises: LookupError when there is none."""
     row = conn.execute(

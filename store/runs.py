@@ -387,6 +387,23 @@ def list_dead(conn: Connection, *, limit: int = 1000) -> list[DeadRun]:
     return [DeadRun(*row) for row in rows]
 
 
+def list_dead_of(
+    conn: Connection, tenant_id: int, *, message_id: str | None = None, limit: int = 1000
+) -> list[DeadRun]:
+    """One tenant's parked runs, oldest first; of one message or of all."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id, message_id::text, id::text, kind, error_code, created_at
+        FROM run
+        WHERE tenant_id = %(tenant)s AND state = 'dead' AND (%(message)s::uuid IS NULL OR message_id = %(message)s)
+        ORDER BY created_at
+        LIMIT %(limit)s
+        """,
+        {"tenant": tenant_id, "message": message_id, "limit": limit},
+    ).fetchall()
+    return [DeadRun(*row) for row in rows]
+
+
 def replay_dead(conn: Connection, ref: RunRef) -> bool:
     """Put a parked run back to work, after minimization when its text is stripped already. False when it is not parked."""
     row = conn.execute(

@@ -12,6 +12,8 @@ from store.runs import LEASE_S
 
 SweepState = Literal["running", "paused", "done", "cancelled"]
 RING_AGAIN_S = 10.0
+# States of an item in which nothing more happens to it.
+SETTLED = ("done", "failed", "skipped", "dropped")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,18 @@ class Sweep:
     def microusd_per_message(self) -> float:
         """What the plan expects one message to cost."""
         return self.estimated_microusd / self.messages if self.messages else 0.0
+
+    def left_s(self, settled: int, *, now: datetime) -> int | None:
+        """Seconds to its end: at the speed so far, before the first answers by the plan. None when it is not running.
+
+        settled: how many of its messages need nothing more.
+        """
+        if self.state != "running":
+            return None
+        elapsed_s = (now - self.created_at).total_seconds()
+        if settled:
+            return round(elapsed_s / settled * (self.messages - settled))
+        return max(round(self.estimated_s - elapsed_s), 0)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from store.db import Connection, StoreError
 
@@ -113,12 +114,77 @@ def find_api_key(conn: Connection, key: str) -> ApiKey | None:
     return ApiKey(*row) if row else None
 
 
-def revoke_api_key(conn: Connection, key_id: int) -> bool:
-    """Revoke a key at once. False when there is none with this id or it is revoked already. Needs the system scope."""
+def revoke_api_key(conn: Connection, key_id: int, *, tenant_id: int | None = None) -> bool:
+    """Revoke a key at once. False when there is none with this id or it is revoked already.
+
+    tenant_id: only a key of this tenant; None, for operators, needs the system scope.
+    """
     return (
-        conn.execute("UPDATE api_key SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (key_id,)).rowcount
+        conn.execute(
+            """
+            UPDATE api_key
+            SET revoked_at = now()
+            WHERE id = %s AND revoked_at IS NULL AND (%s::bigint IS NULL OR tenant_id = %s)
+            """,
+            (key_id, tenant_id, tenant_id),
+        ).rowcount
         == 1
     )
+
+
+@dataclass(frozen=True)
+class ListedKey:
+    """A key as people see it; the key itself is not stored. email: the person it acts as, None when it acts as itself."""
+
+    id: int
+    name: str
+    role: str
+    email: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def list_api_keys(conn: Connection, tenant_id: int) -> list[ListedKey]:
+    """The tenant's keys: live ones first, then newest first."""
+    rows = conn.execute(
+        """
+        SELECT k.id, k.name, k.role, u.email, k.created_at, k.revoked_at
+        FROM api_key AS k LEFT JOIN app_user AS u ON u.id = k.user_id
+        WHERE k.tenant_id = %s
+        ORDER BY k.revoked_at IS NOT NULL, k.id DESC
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [ListedKey(*row) for row in rows]
+
+
+def lock_api_keys(conn: Connection, tenant_id: int) -> None:
+    """Hold off others who make keys for this tenant until the transaction ends, so that one name is given once."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext('earshot api key'), %s)", (tenant_id,))
+
+
+@dataclass(frozen=True)
+class ListedMember:
+    """A person with a role in the tenant."""
+
+    user_id: int
+    email: str
+    role: str
+    disabled_at: datetime | None
+
+
+def list_members(conn: Connection, tenant_id: int) -> list[ListedMember]:
+    """The tenant's people by e-mail; operators, who may work in every tenant, only where they have a role."""
+    rows = conn.execute(
+        """
+        SELECT u.id, u.email, m.role, u.disabled_at
+        FROM membership AS m JOIN app_user AS u ON u.id = m.user_id
+        WHERE m.tenant_id = %s
+        ORDER BY u.email
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [ListedMember(*row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What every page's template may use."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Flask, g, render_template, request
@@ -18,6 +18,11 @@ from console.words import NOTICES, english
 def word(code: str) -> str:
     """A code of ours in the visitor's language."""
     return speech().text(english(code))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the visitor's words: "4 hours"."""
+    return speech().span(timedelta(seconds=seconds))
 
 
 def notice_text(notice: dict[str, Any]) -> str:
@@ -43,6 +48,7 @@ def add_to_templates(app: Flask) -> None:
             "word": word,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
+            "duration": duration,
             "take_notice": take_notice,
             "notice_text": notice_text,
             "csrf_token": csrf_token,

@@ -1,0 +1,1 @@
+"""Pages for supervisors, admins and auditors: how the tenant's installation stands, and what a person does about it."""
