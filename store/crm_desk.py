@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from store.crm_links import find_link, link_customer
+from store.conversation_events import Actor
+from store.crm_picks import pick_record
 from store.db import Connection
 
 
@@ -49,12 +50,15 @@ def settle_unclear(conn: Connection, tenant_id: int, *, customer_id: str, record
     ).fetchone()
     if known is None:
         raise LookupError(customer_id)
-    there = find_link(conn, customer_id)
-    if there is None:
-        return link_customer(
-            conn, tenant_id, customer_id=customer_id, record_id=record_id, matched_on="person", linked_by=picked_by
-        )
-    return there.record_id == record_id
+    picked = pick_record(
+        conn,
+        tenant_id,
+        customer_id=customer_id,
+        record_id=record_id,
+        actor=Actor(user_id=picked_by),
+        may_correct=False,
+    )
+    return picked != "taken"
 
 
 @dataclass(frozen=True)

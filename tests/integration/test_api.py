@@ -334,7 +334,7 @@ def test_the_document_describes_the_api_and_pages_keep_their_headers(app):
         and document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
     )
     assert {"/healthz", "/metrics", "/"}.isdisjoint(document["paths"])
-    page = client.get("/")
+    page = client.get("/sign-in")
     assert page.status_code == 200 and "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert b"earshot_api_refused_total" in client.get("/metrics").data
 
