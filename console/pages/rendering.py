@@ -12,12 +12,18 @@ from console.forged_forms import csrf_token
 from console.languages import LANGUAGES
 from console.pages.notices import take_notice
 from console.visitors import settle_language, speech
-from console.words import NOTICES, english
+from console.words import NOTICES, REPLY_REASONS, english
 
 
 def word(code: str) -> str:
     """A code of ours in the visitor's language."""
     return speech().text(english(code))
+
+
+def reply_reason(code: str) -> str:
+    """Why an answer waits or did not leave."""
+    known = REPLY_REASONS.get(code.partition(":")[0])
+    return speech().text(known) if known else code
 
 
 def notice_text(notice: dict[str, Any]) -> str:
@@ -41,6 +47,7 @@ def add_to_templates(app: Flask) -> None:
             "_": speech().text,
             "ngettext": speech().texts,
             "word": word,
+            "reply_reason": reply_reason,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
             "take_notice": take_notice,
