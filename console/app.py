@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, redirect, request, session, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
@@ -17,7 +17,8 @@ from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX
 from console.api.problems import from_http
 from console.forged_forms import refuse_forged
-from console.pages import conversation, inbox, sign_in
+from console.live_pages import LivePages
+from console.pages import conversation, inbox, live, reply, sign_in
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
@@ -27,7 +28,7 @@ from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
-from console.visitors import let_in
+from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database
 from store.web_sessions import AGE_H
 
@@ -58,6 +59,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         failed_keys=FailedKeys(redis_url, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
+    app.extensions["live_pages"] = LivePages(database)
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
     _add_pages(app, settings)
@@ -95,11 +97,15 @@ def _add_pages(app: Flask, settings: Settings) -> None:
     add_to_templates(app)
 
     @app.before_request
-    def only_our_forms() -> None:
-        if request.method == "POST" and not request.path.startswith(f"{PREFIX}/"):
-            refuse_forged()
+    def only_our_forms() -> AnyResponse | None:
+        if request.method != "POST" or request.path.startswith(f"{PREFIX}/"):
+            return None
+        if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
+            return to_sign_in()  # the cookie is too old; nothing is written for nobody
+        refuse_forged()
+        return None
 
-    for blueprint in (sign_in.blueprint, inbox.blueprint, conversation.blueprint):
+    for blueprint in (sign_in.blueprint, inbox.blueprint, conversation.blueprint, reply.blueprint, live.blueprint):
         app.register_blueprint(blueprint)
     for page in _ADMIN_PAGES:
         app.register_blueprint(page.blueprint)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import current_app, g, redirect, request, session, url_for
@@ -61,15 +62,17 @@ def settle_language(zone: str = "UTC") -> None:
     g.theme = theme if theme in THEMES else THEMES[0]
 
 
-def let_in() -> Response | None:
-    """Who is not signed in goes to the sign-in page, and comes back here afterwards. Raises: StoreError."""
+def let_in(*, by_person: bool = True) -> Response | None:
+    """Who is not signed in goes to the sign-in page, and comes back here afterwards. Raises: StoreError.
+
+    by_person: False for what a page's script asks by itself, which keeps nobody signed in.
+    """
     token = session.get(SESSION_KEY)
     with database().system_transaction() as conn:
-        person = find_session(conn, token) if isinstance(token, str) else None
+        person = find_session(conn, token, by_person=by_person) if isinstance(token, str) else None
         if person is None:
             session.pop(SESSION_KEY, None)
-            back = request.full_path.rstrip("?") if request.method == "GET" else None
-            return redirect(url_for("sign_in.form", next=back))
+            return to_sign_in()
         place = person.place
         if place is None:
             return redirect(url_for("sign_in.nowhere"))
@@ -78,3 +81,17 @@ def let_in() -> Response | None:
     g.visitor = Visitor(person, place)
     settle_language(zone)
     return None
+
+
+def to_sign_in() -> Response:
+    """To the sign-in page and back: to this page, or to the one whose form was sent."""
+    back = request.full_path.rstrip("?") if request.method == "GET" else _page_of_form()
+    return redirect(url_for("sign_in.form", next=back))
+
+
+def _page_of_form() -> str | None:
+    """The page of ours that the browser names as the form's, None for any other."""
+    came_from = urlsplit(request.referrer or "")
+    if came_from.netloc != request.host:
+        return None
+    return came_from.path + (f"?{came_from.query}" if came_from.query else "")

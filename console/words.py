@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "author agent": _("Agent"), "author automation": _("Automation"), "author app": _("Agent in the app"),
     "whatsapp": "WhatsApp", "instagram": "Instagram", "generic": _("other channel"),
     "text": _("text"), "image": _("image"), "audio": _("voice message"), "video": _("video"), "document": _("document"),
+    "author human": _("Agent"), "author earshot": _("Automation"), "author bot": _("Bot of the channel"), "template": _("template"),
     "sticker": _("sticker"), "location": _("location"), "no words": _("no words"),
     "role agent": _("agent"), "role supervisor": _("supervisor"), "role admin": _("administrator"), "role auditor": _("auditor"),
     "sweep running": _("running"), "sweep paused": _("paused"), "sweep done": _("done"), "sweep cancelled": _("cancelled"),
@@ -70,6 +71,12 @@ NOTICES: Mapping[str, str] = {
     "undone": _("Taken back. What was said before counts again."),
     "not_corrected": _("That could not be set: nothing was changed."),
     "reanalyzing": _("It is being read again. The answer stands here in a few seconds."),
+    "replied": _("It leaves now. What became of it stands beside it."),
+    "refused reply_empty": _("There was nothing to send."),
+    "refused reply_too_long": _("It is too long for this channel. Your words are still in the form."),
+    "refused window_closed": _("The window has closed. What you wrote was not sent."),
+    "refused no_template": _("There is no template that could be sent now."),
+    "refused nothing_to_answer": _("The customer has never written here, so there is nothing to answer."),
     "nothing_to_read": _("There are no words to read."),
     "picked": _("Picked. The card is written with the next round."),
     "picked_by_other": _("Another record stands there already: nothing was changed."),
@@ -96,6 +103,19 @@ NOTICES: Mapping[str, str] = {
     "ruled reject": _("Called off. It does not leave."),
     "ruled": _("Noted. Nothing is sent again."),
     "ruled_before": _("It was settled before: nothing was changed."),
+}
+
+# Why an answer waits or did not leave; other codes are a channel's own and stand as they are.
+REPLY_REASONS: Mapping[str, str] = {
+    "window_closed": _("the window had closed"),
+    "too_old": _("it waited for a day"),
+    "no_template": _("the template is gone"),
+    "rate_budget": _("the channel takes only so many"),
+    "channel_down": _("the channel is down"),
+    "interrupted": _("the sending was interrupted"),
+    "not_arrived": _("a person says that it did not arrive"),
+    "already_answered": _("the comment has its one private reply"),
+    "account_blocked": _("the account cannot send: an administrator has to look"),
 }
 
 

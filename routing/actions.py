@@ -31,7 +31,7 @@ THANKFUL = frozenset({"close_with_thanks", "send_nps_invite", "send_csat_invite"
 # A task for a person in the tenant's CRM.
 CRM_TASKS = frozenset({"schedule_callback"})
 # What somebody waits for: when it can't be sent any more, a person has to answer.
-WAITED_FOR = frozenset({"send_refund_form", "request_screenshot", "follow_up"})
+WAITED_FOR = frozenset({"send_refund_form", "request_screenshot", "follow_up", "reply"})
 # Asked for in so many words, and needed by the person who was called: an escalation does not stop it, only what a person writes does.
 OUTLASTS_ESCALATION = frozenset({"send_refund_form"})
 FALLBACK_LANGUAGE = "en"

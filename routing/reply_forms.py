@@ -16,7 +16,8 @@ PRIVATE_REPLY_WINDOW = timedelta(days=7)
 # WhatsApp's list has room for so many.
 _WHATSAPP_ROWS = 10
 
-Form = Literal["text", "link", "choices", "template", "private_reply", "public_reply"]
+# human_agent: Instagram, after the 24 hours, and only what a person wrote.
+Form = Literal["text", "link", "choices", "template", "private_reply", "public_reply", "human_agent"]
 
 
 @dataclass(frozen=True)

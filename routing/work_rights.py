@@ -3,7 +3,7 @@
 from typing import Literal
 
 Role = Literal["agent", "supervisor", "admin", "auditor"]
-Deed = Literal["claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen"]
+Deed = Literal["claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen", "reply"]
 
 # A program that acts for a person has the smaller of both rights.
 _RANK: dict[Role, int] = {"auditor": 0, "agent": 1, "supervisor": 2, "admin": 3}

@@ -6,6 +6,7 @@ from typing import Literal
 
 from store.conversation_events import Actor
 from store.db import Connection
+from store.outbound import note_replies
 
 # Whoever types commands on the machine.
 AT_THE_MACHINE = Actor()
@@ -114,7 +115,7 @@ def settle_uncertain(
     actor: Actor = AT_THE_MACHINE,
 ) -> bool:
     """A person says whether an uncertain send arrived; False when nobody doubts it (any more). Nothing is sent again."""
-    return (
+    settled = (
         conn.execute(
             """
             UPDATE action
@@ -126,6 +127,9 @@ def settle_uncertain(
         ).rowcount
         == 1
     )
+    if settled and became == "sent":
+        note_replies(conn, [action_id])
+    return settled
 
 
 def replay_webhook(conn: Connection, tenant_id: int, action_id: str) -> bool:

@@ -1,5 +1,6 @@
 """Queues as counts, and conversations as lists."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -79,13 +80,14 @@ class ListedConversation:
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to; None: all. assignee: a user's id, 0 for nobody. state: "snoozed" is open and asleep."""
+    """What a list is narrowed to; None: all. assignee: a user's id, 0 for nobody. state: "snoozed" is open and asleep. ids: only these."""
 
     queue: str | None = None
     priority: str | None = None
     assignee_id: int | None = None
     state: Literal["open", "snoozed", "resolved"] | None = None
     tag: str | None = None
+    ids: Sequence[str] | None = None
 
 
 def list_conversations(
@@ -101,6 +103,7 @@ def list_conversations(
                c.resolved_at, c.reopened, c.version
         FROM conversation AS c LEFT JOIN app_user AS u ON u.id = c.assignee_id
         WHERE c.tenant_id = %(tenant_id)s
+          AND (%(ids)s::uuid[] IS NULL OR c.id = ANY(%(ids)s::uuid[]))
           AND (%(queue)s::text IS NULL OR c.queue = %(queue)s)
           AND (%(priority)s::text IS NULL OR c.priority = %(priority)s)
           AND (%(assignee_id)s::bigint IS NULL OR coalesce(c.assignee_id, 0) = %(assignee_id)s)
@@ -129,6 +132,7 @@ def list_conversations(
             "assignee_id": filters.assignee_id,
             "state": filters.state,
             "tag": filters.tag,
+            "ids": None if filters.ids is None else list(filters.ids),
             "after_priority": after[0] if after else None,
             "after_since": after[1] if after else None,
             "after_id": after[2] if after else None,

@@ -118,7 +118,7 @@ def _apply(conn: Connection, tenant_id: int, edits: dict[str, MessageEdit]) -> l
         """
         UPDATE action
         SET state = 'cancelled', error_code = 'edited', settled_at = now()
-        WHERE message_id = ANY(%s::uuid[]) AND state = 'pending'
+        WHERE message_id = ANY(%s::uuid[]) AND state = 'pending' AND kind <> 'reply'
         """,
         ([was.id for was in live],),
     )

@@ -91,7 +91,7 @@ def _forget_words(conn: Connection, ids: list[str]) -> None:
         """
         UPDATE action
         SET state = 'cancelled', error_code = 'erased', settled_at = now()
-        WHERE message_id = ANY(%s::uuid[]) AND state = 'pending'
+        WHERE message_id = ANY(%s::uuid[]) AND state = 'pending' AND kind <> 'reply'
         """,
         (ids,),
     )

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from channels.base import DeliveryStatus, InboundMessage
+from routing.person_replies import REPLY
 from store.db import Connection
 from store.intake import key_of, message_key
 from store.sla_clocks import mark_clocks_stale
@@ -86,14 +88,26 @@ def keep_settled_sends(conn: Connection, tenant_id: int, action_ids: Sequence[st
         return
     rows = conn.execute(
         """
-        SELECT a.id::text, a.channel, c.account_id, a.form, m.surface, a.provider_message_id, a.sent_text, a.sent_at,
+        SELECT a.id::text, a.kind, a.channel, c.account_id, a.form, m.surface, a.provider_message_id, a.sent_text, a.sent_at,
                a.customer_id::text, a.conversation_id::text
         FROM action AS a JOIN conversation AS c ON c.id = a.conversation_id LEFT JOIN message AS m ON m.id = a.message_id
         WHERE a.id = ANY(%s::uuid[]) AND a.sent_text IS NOT NULL AND a.provider_message_id IS NOT NULL
         """,
         (list(action_ids),),
     ).fetchall()
-    for action_id, channel, account_id, form, surface, provider_id, text, sent_at, customer_id, conversation_id in rows:
+    for (
+        action_id,
+        kind,
+        channel,
+        account_id,
+        form,
+        surface,
+        provider_id,
+        text,
+        sent_at,
+        customer_id,
+        conversation_id,
+    ) in rows:
         add_own_message(
             conn,
             tenant_id,
@@ -109,8 +123,29 @@ def keep_settled_sends(conn: Connection, tenant_id: int, action_ids: Sequence[st
                 conversation_id=conversation_id,
                 action_id=action_id,
                 sent_at=sent_at,
+                author=author_of(kind),
             ),
         )
+    note_replies(conn, action_ids)
+
+
+def author_of(kind: str) -> Literal["earshot", "human"]:
+    """Who wrote what an action of this kind sends."""
+    return "human" if kind == REPLY else "earshot"
+
+
+def note_replies(conn: Connection, action_ids: Sequence[str]) -> None:
+    """Of these sends, which have reached their channel, those that people wrote are people's answers."""
+    rows = conn.execute(
+        """
+        SELECT conversation_id::text, max(coalesce(sent_at, now()))
+        FROM action
+        WHERE id = ANY(%s::uuid[]) AND kind = %s
+        GROUP BY conversation_id
+        """,
+        (list(action_ids), REPLY),
+    ).fetchall()
+    note_human_answers(conn, dict(rows))
 
 
 def own_key(pepper: bytes, *, channel: str, account_id: str, form: str, provider_message_id: str) -> bytes:
@@ -136,6 +171,7 @@ def take_echoes(conn: Connection, tenant_id: int, echoes: Sequence[InboundMessag
     conversations = _list_conversations(conn, tenant_id, live)
     ours = _settle_by_echoes(conn, tenant_id, live, conversations=conversations)
     _claim_echoes(conn, tenant_id, [(live[number], action_id) for number, action_id in ours.items()], pepper=pepper)
+    note_replies(conn, list(ours.values()))
     answered: dict[str, datetime | None] = {}
     for number, echo in enumerate(live):
         if number in ours or echo.author != "human":
@@ -243,7 +279,8 @@ def _claim_echoes(
     conn.execute(
         """
         UPDATE message AS m
-        SET author = 'earshot', action_id = given.action_id, text = coalesce(m.text, a.sent_text)
+        SET author = CASE a.kind WHEN 'reply' THEN 'human' ELSE 'earshot' END, action_id = given.action_id,
+            text = coalesce(m.text, a.sent_text)
         FROM unnest(%s::text[], %s::bytea[], %s::uuid[]) AS given (account_id, key, action_id)
         JOIN action AS a ON a.id = given.action_id
         JOIN message_key AS k ON k.tenant_id = %s AND k.account_id = given.account_id AND k.key = given.key
@@ -280,7 +317,7 @@ def note_human_answers(conn: Connection, answered: Mapping[str, datetime | None]
 
 @dataclass(frozen=True)
 class OwnMessage:
-    """A message that we sent. key: what recognises it when the channel echoes it."""
+    """A message that we sent. key: what recognises it when the channel echoes it. author: human for what a person wrote here."""
 
     key: bytes
     channel: str
@@ -293,6 +330,7 @@ class OwnMessage:
     conversation_id: str
     action_id: str
     sent_at: datetime
+    author: Literal["earshot", "human"] = "earshot"
 
 
 def add_own_message(conn: Connection, tenant_id: int, own: OwnMessage) -> None:
@@ -310,7 +348,7 @@ def add_own_message(conn: Connection, tenant_id: int, own: OwnMessage) -> None:
             message_type, text, sent_at, state, sender, author, action_id
         )
         SELECT message_id, %(tenant_id)s, %(conversation_id)s, %(customer_id)s, %(channel)s, %(surface)s, %(account_id)s,
-               %(provider_message_id)s, 'outbound', %(message_type)s, %(text)s, %(sent_at)s, 'ignored', '{}', 'earshot',
+               %(provider_message_id)s, 'outbound', %(message_type)s, %(text)s, %(sent_at)s, 'ignored', '{}', %(author)s,
                %(action_id)s
         FROM fresh
         RETURNING id
@@ -331,14 +369,14 @@ def _claim_early_echo(conn: Connection, tenant_id: int, own: OwnMessage) -> None
             WHERE k.tenant_id = %s AND k.account_id = %s AND k.key = %s
         )
         UPDATE message AS m
-        SET author = 'earshot', action_id = %s, text = coalesce(m.text, %s), direction = 'outbound'
+        SET author = %s, action_id = %s, text = coalesce(m.text, %s), direction = 'outbound'
         FROM was
         WHERE m.id = was.id AND m.state <> 'erased'
         RETURNING was.author
         """,
-        (tenant_id, own.account_id, own.key, own.action_id, own.text),
+        (tenant_id, own.account_id, own.key, own.author, own.action_id, own.text),
     ).fetchone()
-    if row and row[0] == "human":
+    if row and row[0] == "human" and own.author != "human":
         conn.execute(
             """
             WITH people AS (

@@ -80,8 +80,8 @@ class SignedIn:
         return chosen or (self.places[0] if self.places else None)
 
 
-def find_session(conn: Connection, token: str) -> SignedIn | None:
-    """The session of this token, None when it is over. Needs the system scope."""
+def find_session(conn: Connection, token: str, *, by_person: bool = True) -> SignedIn | None:
+    """The session of this token, None when it is over. by_person: False leaves it as old as it is. Needs the system scope."""
     row = conn.execute(
         """
         SELECT u.id, u.email, u.is_operator, s.tenant_id, s.seen_at < now() - make_interval(secs => %s)
@@ -94,7 +94,7 @@ def find_session(conn: Connection, token: str) -> SignedIn | None:
     if row is None:
         return None
     user_id, email, is_operator, tenant_id, is_stale = row
-    if is_stale:
+    if is_stale and by_person:
         conn.execute("UPDATE web_session SET seen_at = now() WHERE token_hash = %s", (_hash(token),))
     places = conn.execute(
         """

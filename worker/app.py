@@ -106,6 +106,11 @@ app.conf.update(
             "options": {"queue": "maintenance"},
         },
         "forget_writes": {"task": "earshot.forget_writes", "schedule": 3600.0, "options": {"queue": "maintenance"}},
+        "forget_changes": {
+            "task": "earshot.forget_changes",
+            "schedule": 60.0,
+            "options": {"queue": "maintenance", "expires": 60},
+        },
         "measure": {
             "task": "earshot.measure",
             "schedule": MEASURE_EVERY_S,

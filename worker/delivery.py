@@ -20,6 +20,7 @@ from config.actions import ActionConfig
 from config.surveys import consent_to
 from config.tenant import TenantConfig
 from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
+from routing.person_replies import REPLY, TEMPLATE_OF
 from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
 from routing.wording import MissingValueError, fill, presentable_name
 from store.action_people import hand_to_person, wait_for_approval
@@ -33,14 +34,17 @@ from store.actions import (
 from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account
 from store.customers import Conversation, get_display_name, list_identities, lock_conversation
-from store.db import Connection
+from store.db import Connection, StoreError
 from store.messages import StoredMessage, get_message
-from store.outbound import OwnMessage, add_own_message, hash_of_sent, own_key
+from store.outbound import OwnMessage, add_own_message, author_of, hash_of_sent, note_replies, own_key
+from store.sla_clocks import recompute_clocks
 from store.survey_invitations import note_resolved
 from worker.departure_checks import Wait, find_refusal
 from worker.deps import Deps
+from worker.late_answers import place_after_answer
 from worker.metrics import ACTIONS
 from worker.rate_budget import Bucket
+from worker.reply_writing import as_template_action, choose_reply_form, write_reply
 from worker.webhook_delivery import prepare_webhook, send_webhook
 
 log = structlog.get_logger()
@@ -54,6 +58,8 @@ PAIR_LIMITED = "graph_131056"
 ALREADY_ANSWERED = "already_answered"
 # A private reply is limited to 750 an hour and account.
 PRIVATE_REPLIES_PER_S, PRIVATE_REPLIES_BURST = 750 / 3600, 50
+# Forms in which the customer sees that their message was read.
+_IN_DIALOGUE = {"text", "link", "choices", "human_agent"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
         action = claim_action(conn, tenant_id, action_id)
         if action is None:
             return
-        config = consent_to(action.kind, actions=tenant.actions, surveys=tenant.surveys) or ActionConfig()
+        wording = TEMPLATE_OF if action.kind == REPLY else action.kind
+        config = consent_to(wording, actions=tenant.actions, surveys=tenant.surveys) or ActionConfig()
         departure = request = None
         if action.kind == "webhook":
             request = prepare_webhook(conn, deps, action, config=config)
@@ -99,12 +106,6 @@ def _prepare(
     """What to send and from where; None when it was settled, or put back, without sending."""
     conversation = lock_conversation(conn, action.conversation_id)
     message = get_message(conn, action.message_id)
-    reason = find_refusal(
-        conn, action, conversation=conversation, message=message, config=config, tenant=tenant, now=now
-    )
-    if isinstance(reason, Wait):
-        _put_off(conn, action, reason)
-        return None
     occasion = Occasion(
         channel=conversation.channel,
         surface=message.surface,
@@ -113,7 +114,16 @@ def _prepare(
         last_inbound_at=conversation.last_inbound_at,
         sentiment=find_newest_sentiment(conn, message.id),
     )
-    form = choose_form(action.kind, occasion, config=config)
+    if action.kind == REPLY:
+        reason, form = choose_reply_form(conn, action, occasion, config=config, now=now)
+    else:
+        reason = find_refusal(
+            conn, action, conversation=conversation, message=message, config=config, tenant=tenant, now=now
+        )
+        if isinstance(reason, Wait):
+            _put_off(conn, action, reason)
+            return None
+        form = choose_form(action.kind, occasion, config=config)
     if reason or form is None:
         _withdraw(conn, action, reason=reason or "window_closed", tenant=tenant, now=now)
         return None
@@ -150,7 +160,7 @@ def _prepare(
         account=sender.account,
         outbound=outbound,
         form=form,
-        marks_read=message.provider_message_id if sender.mark_read and form in {"text", "link", "choices"} else None,
+        marks_read=message.provider_message_id if sender.mark_read and form in _IN_DIALOGUE else None,
         conversation=conversation,
         message=message,
     )
@@ -164,7 +174,7 @@ def _put_off(conn: Connection, action: ClaimedAction, wait: Wait) -> None:
 
 
 # Its time is over, or we have no words for it: when somebody waits for it, a person answers. Everything else is off for good.
-_OVER = {"too_old", "window_closed", "not_approved", "quiet_hours"}
+_OVER = {"too_old", "window_closed", "no_template", "not_approved", "quiet_hours"}
 
 
 def _withdraw(conn: Connection, action: ClaimedAction, *, reason: str, tenant: TenantConfig, now: datetime) -> None:
@@ -206,6 +216,11 @@ def _write(
 
     Raises: MissingValueError when what would leave has a variable that nobody knows the value of.
     """
+    if action.kind == REPLY:
+        if form != "template":
+            recipient = _recipient(conn, action, message)
+            return write_reply(conn, action, form, recipient=recipient, message=message)
+        action = as_template_action(action)
     values = _values(conn, conversation, config=config, tenant=tenant)
     text = outbound_text(action.kind, language=action.language, config=config)
     # Beside a template the words don't leave; they are what people read in the conversation.
@@ -278,10 +293,25 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
             settle_action(conn, action.id, state="sent", provider_message_id=provider_message_id)
             ACTIONS.labels(action.kind, "sent").inc()
             _keep_own_message(conn, deps, action, departure, provider_message_id=provider_message_id, now=now)
+            if action.kind == REPLY:
+                note_replies(conn, [action.id])
         else:
             log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
             tenant = deps.tenants.get(action.tenant_id)
             _settle_failure(conn, action, departure, failure, tenant=tenant, now=now)
+    if failure is None and action.kind == REPLY:
+        _follow_answer(deps, action)
+
+
+def _follow_answer(deps: Deps, action: ClaimedAction) -> None:
+    """Clocks and place after a person's answer, at once. What fails here must not touch the send: its time comes with the next tick."""
+    tenant = deps.tenants.get(action.tenant_id)
+    try:
+        with deps.database.tenant_transaction(action.tenant_id) as conn:
+            place_after_answer(conn, action.conversation_id, tenant=tenant)
+            recompute_clocks(conn, action.tenant_id, action.conversation_id, tenant=tenant)
+    except StoreError as error:
+        log.info("answer_followed_later", action_id=action.id, code=error.code)
 
 
 def _settle_failure(
@@ -348,5 +378,6 @@ def _keep_own_message(
             conversation_id=departure.conversation.id,
             action_id=action.id,
             sent_at=now,
+            author=author_of(action.kind),
         ),
     )

@@ -14,6 +14,7 @@ from store.crm_report import measure_waiting
 from store.crm_states import mark_counts_dirty, prune_writes
 from store.db import Connection, StoreError
 from store.identities import apply_notices
+from store.live_changes import forget_changes
 from store.notices import list_tenants_with_notices, take_notices
 from store.partitions import ensure_partitions
 from store.runs import (
@@ -181,6 +182,12 @@ def make_partitions(deps: Deps, *, now: datetime) -> None:
     """Partitions for this month and the next ones. Raises: StoreError."""
     with deps.database.system_transaction() as conn:
         ensure_partitions(conn, today=now.date())
+
+
+def forget_live_changes(deps: Deps) -> None:
+    """What every open page has heard of. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        forget_changes(conn)
 
 
 def judge_quiet_tenants(deps: Deps) -> None:

@@ -219,6 +219,12 @@ def forget_writes(**_: Any) -> None:
     _quietly(lambda: assigning.forget_old_writes(deps(), now=datetime.now(UTC)), name="forget_writes")
 
 
+@app.task(name="earshot.forget_changes", queue="maintenance")
+def forget_changes(**_: Any) -> None:
+    """Drop what open pages of the console have heard of."""
+    _quietly(lambda: reconcile.forget_live_changes(deps()), name="forget_changes")
+
+
 @app.task(name="earshot.watch_channels", queue="maintenance")
 def watch_channels(**_: Any) -> None:
     """Notice accounts that fell silent, tokens that died, webhooks that were switched off."""

@@ -1,5 +1,6 @@
 """/conversations/…: the words with what was read in them, why it stands where it stands, and what a person does about it."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -18,7 +19,9 @@ from console.badges import clock_badge
 from console.deeds import Change
 from console.pages.inbox import doer_of
 from console.pages.notices import give_notice
+from console.replies import find_outlook
 from console.visitors import Visitor, database, let_in, visitor
+from routing.person_replies import INSTAGRAM_BYTES, MAX_CHARS, REPLY
 from routing.rules import explain
 from routing.work_rights import Deed, may
 from store.agents import list_agents
@@ -32,6 +35,7 @@ from store.history import PastAnalysis, list_egress, list_history
 from store.inbox import read_lines
 from store.internal_actions import list_tags
 from store.reanalysis import add_reanalyses, find_newest_message
+from store.replies import Reply, list_replies
 from store.tenants import get_tenant_config
 from store.work_items import WorkItem, get_work_item
 from worker.correction_step import correct, undo
@@ -54,39 +58,33 @@ class _Chosen:
 @blueprint.get("")
 def show(conversation_id: object) -> str:
     """The conversation. ?message= chooses the message of the panel, else the customer's newest; ?before= pages back."""
-    who, now, key = visitor(), datetime.now(UTC), str(conversation_id)
+    return render(str(conversation_id))
+
+
+def render(key: str, *, draft: str | None = None) -> str:
+    """The page. draft: an answer that could not be sent."""
+    who, now = visitor(), datetime.now(UTC)
     with database().tenant_transaction(who.tenant_id) as conn:
         item = _get(conn, who, key)
         tenant = get_tenant_config(conn, who.tenant_id)
         messages, earlier = _messages(conn, who, key)
         decision = find_placing_decision(conn, who.tenant_id, key)
         chosen = _choose(conn, who, messages)
-        line = read_lines(conn, who.tenant_id, [key])[key]
         page: dict[str, Any] = {
-            "work": item,
-            "messages": messages,
+            **_words(conn, who, item, messages, now=now),
             "earlier": earlier,
             "chosen": chosen,
-            "line": line,
-            "badge": clock_badge(
-                kind=line.clock_kind,
-                state=line.clock_state,
-                due_at=line.clock_due_at,
-                warn_at=line.clock_warn_at,
-                now=now,
-            ),
+            "outlook": find_outlook(conn, who.tenant_id, key, tenant=tenant, now=now),
             "why": explain(decision.as_decision()) if decision else None,
             "decision": decision,
-            "tags": list_tags(conn, key),
-            "actions": list_conversation_actions(conn, who.tenant_id, key),
+            "actions": [one for one in list_conversation_actions(conn, who.tenant_id, key) if one.kind != REPLY],
             "events": list_conversation_events(conn, key),
-            "card": read_card(conn, who.tenant_id, key),
             "queues": list_purposes(tenant),
             "colleagues": list_agents(conn, who.tenant_id),
             "topics": _topics(tenant),
         }
         add_access(conn, who.tenant_id, key, actor=who.actor, messages=len(messages))
-    rights: tuple[Deed, ...] = ("claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen")
+    rights: tuple[Deed, ...] = ("claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen", "reply")
     allowed = {
         deed: may(who.place.role, deed, user_id=who.person.user_id, assignee_id=item.assignee_id) for deed in rights
     }
@@ -100,7 +98,59 @@ def show(conversation_id: object) -> str:
         intents=get_args(Intent),
         snoozes=SNOOZES,
         now=now,
+        draft=draft,
+        once=secrets.token_urlsafe(12),
+        most_chars=INSTAGRAM_BYTES if item.channel == "instagram" else MAX_CHARS,
     )
+
+
+def read_words(key: str) -> dict[str, Any]:
+    """The newest messages and where the conversation stands, for a page that is open already."""
+    who, now = visitor(), datetime.now(UTC)
+    with database().tenant_transaction(who.tenant_id) as conn:
+        item = _get(conn, who, key)
+        messages = list_conversation_messages(conn, who.tenant_id, key, before=None, limit=MESSAGES)
+        words = _words(conn, who, item, messages, now=now)
+        add_access(conn, who.tenant_id, key, actor=who.actor, messages=len(messages))
+    may_reply = may(who.place.role, "reply", user_id=who.person.user_id, assignee_id=item.assignee_id)
+    return {**words, "chosen": None, "allowed": {"reply": may_reply}}
+
+
+def _words(
+    conn: Connection, who: Visitor, item: WorkItem, messages: list[ReadMessage], *, now: datetime
+) -> dict[str, Any]:
+    line = read_lines(conn, who.tenant_id, [item.id])[item.id]
+    replies = list_replies(conn, who.tenant_id, item.id)
+    return {
+        "work": item,
+        "messages": messages,
+        "entries": _entries(messages, replies, is_newest_page=request.args.get("before") is None),
+        "line": line,
+        "badge": clock_badge(
+            kind=line.clock_kind, state=line.clock_state, due_at=line.clock_due_at, warn_at=line.clock_warn_at, now=now
+        ),
+        "tags": list_tags(conn, item.id),
+        "card": read_card(conn, who.tenant_id, item.id),
+    }
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A message, an answer of ours that stands among the messages, or one that does not (yet)."""
+
+    at: datetime
+    message: ReadMessage | None
+    reply: Reply | None
+
+
+def _entries(messages: list[ReadMessage], replies: list[Reply], *, is_newest_page: bool) -> list[_Entry]:
+    """In the order of time. Answers that never left stand where they were written, on the page of the newest messages."""
+    by_message = {one.message_id: one for one in replies}
+    entries = [_Entry(one.sent_at, one, by_message.get(one.id)) for one in messages]
+    if is_newest_page:
+        entries += [_Entry(one.written_at, None, one) for one in replies if one.message_id is None]
+        entries.sort(key=lambda one: one.at)
+    return entries
 
 
 @blueprint.get("/sent/<uuid:message_id>")

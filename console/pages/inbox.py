@@ -1,5 +1,6 @@
 """/inbox: queues with counts, and the conversations of one of them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,28 +32,34 @@ FILTERS = ("queue", "priority", "assignee", "state", "tag", "cursor")
 @blueprint.get("/inbox")
 def show() -> str:
     """The list that the address asks for, else everything that is open."""
+    return render_template("inbox.html", **read_page())
+
+
+def read_page(*, ids: Sequence[str] | None = None) -> dict[str, Any]:
+    """What the list's template shows. ids: only these conversations, as far as they stand in the list."""
     who, now = visitor(), datetime.now(UTC)
     query = read_query()
     with database().tenant_transaction(who.tenant_id) as conn:
         counts = count_queues(conn, who.tenant_id)
         purposes = list_purposes(get_tenant_config(conn, who.tenant_id))
-        filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state or "open", query.tag)
+        assignee_id = _assignee(query.assignee, who)
+        filters = Filters(query.queue, query.priority, assignee_id, query.state or "open", query.tag, ids)
         try:
             after = read_place(query.cursor)
         except Problem:
             after = None
-        found = list_conversations(conn, who.tenant_id, filters, after=after, limit=PAGE + 1)
-        lines = read_lines(conn, who.tenant_id, [one.id for one in found[:PAGE]])
-    return render_template(
-        "inbox.html",
-        queues=_queues(counts, purposes),
-        rows=[_row(one, lines[one.id], now=now) for one in found[:PAGE] if one.id in lines],
-        query=query,
-        kept={name: value for name in FILTERS if name != "cursor" and (value := getattr(query, name))},
-        more=write_cursor(found[PAGE - 1].place) if len(found) > PAGE else None,
-        is_later_page=query.cursor is not None,
-        now=now,
-    )
+        limit = PAGE if ids is None else len(ids)
+        found = list_conversations(conn, who.tenant_id, filters, after=after, limit=limit + 1)
+        lines = read_lines(conn, who.tenant_id, [one.id for one in found[:limit]])
+    return {
+        "queues": _queues(counts, purposes),
+        "rows": [_row(one, lines[one.id], now=now) for one in found[:limit] if one.id in lines],
+        "query": query,
+        "kept": {name: value for name in FILTERS if name != "cursor" and (value := getattr(query, name))},
+        "more": write_cursor(found[limit - 1].place) if len(found) > limit else None,
+        "is_later_page": query.cursor is not None,
+        "now": now,
+    }
 
 
 def read_query() -> ConversationQuery:

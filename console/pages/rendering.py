@@ -12,7 +12,7 @@ from console.forged_forms import csrf_token
 from console.languages import LANGUAGES
 from console.pages.notices import take_notice
 from console.visitors import settle_language, speech
-from console.words import NOTICES, english
+from console.words import NOTICES, REPLY_REASONS, english
 
 
 def word(code: str) -> str:
@@ -23,6 +23,12 @@ def word(code: str) -> str:
 def duration(seconds: float) -> str:
     """A length of time in the visitor's words: "4 hours"."""
     return speech().span(timedelta(seconds=seconds))
+
+
+def reply_reason(code: str) -> str:
+    """Why an answer waits or did not leave."""
+    known = REPLY_REASONS.get(code.partition(":")[0])
+    return speech().text(known) if known else code
 
 
 def notice_text(notice: dict[str, Any]) -> str:
@@ -46,6 +52,7 @@ def add_to_templates(app: Flask) -> None:
             "_": speech().text,
             "ngettext": speech().texts,
             "word": word,
+            "reply_reason": reply_reason,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
             "duration": duration,

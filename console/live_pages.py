@@ -1,0 +1,112 @@
+"""Tells open pages what changed in their tenant: one reader a process, and a short queue for each page."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from console.metrics import LIVE_PAGES
+from store.db import Database, StoreError
+from store.live_changes import LiveChange, find_position, list_changes
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.15
+RETRY_S = 2.0
+# More at once than anybody reads: the pages look at everything anew.
+MOST_CHANGES = 500
+# Looks that a slow page may lie behind.
+MOST_WAITING = 32
+# What a page is told instead of changes: look at everything anew.
+RELOAD = "reload"
+
+
+@dataclass(frozen=True, eq=False)
+class OpenPage:
+    """A page that somebody looks at. waiting: JSON lists of [conversation's id, kinds], or RELOAD; oldest first."""
+
+    tenant_id: int
+    waiting: queue.Queue[str] = field(default_factory=lambda: queue.Queue(MOST_WAITING))
+
+    def tell(self, news: str) -> None:
+        """Never blocks: a page that does not keep up has to look at everything anew."""
+        try:
+            self.waiting.put_nowait(news)
+        except queue.Full:
+            with self.waiting.mutex:
+                self.waiting.queue.clear()
+            self.waiting.put_nowait(RELOAD)
+
+
+class LivePages:
+    """All pages of this process. The reader lives as long as a page is open, and holds no connection between two looks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._pages: set[OpenPage] = set()
+        self._position: str | None = None
+        self._reads = False
+
+    @contextmanager
+    def open_page(self, tenant_id: int) -> Generator[OpenPage]:
+        """A page that hears of everything its tenant's conversations go through from now on. Raises: StoreError."""
+        page = OpenPage(tenant_id)
+        with self._lock:
+            if not self._reads:
+                with self._database.system_transaction() as conn:
+                    self._position = find_position(conn)
+                self._reads = True
+                threading.Thread(target=self._read, name="live-pages", daemon=True).start()
+            self._pages.add(page)
+        LIVE_PAGES.inc()
+        try:
+            yield page
+        finally:
+            LIVE_PAGES.dec()
+            with self._lock:
+                self._pages.discard(page)
+
+    def _read(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            with self._lock:
+                if not self._pages:
+                    self._reads = False
+                    return
+            try:
+                self._look()
+            except StoreError as error:
+                log.warning("live_changes_not_read", code=error.code)
+                self._position = None
+                time.sleep(RETRY_S)
+
+    def _look(self) -> None:
+        with self._database.system_transaction() as conn:
+            if self._position is None:
+                self._position, changes = find_position(conn), None
+            else:
+                look = list_changes(conn, position=self._position, limit=MOST_CHANGES)
+                self._position, changes = look.position, look.changes
+        if changes == ():
+            return
+        news = _by_tenant(changes) if changes is not None else None
+        with self._lock:
+            pages = list(self._pages)
+        for page in pages:
+            if news is None:
+                page.tell(RELOAD)
+            elif page.tenant_id in news:
+                page.tell(news[page.tenant_id])
+
+
+def _by_tenant(changes: tuple[LiveChange, ...]) -> dict[int, str]:
+    kinds: dict[int, dict[str, list[str]]] = {}
+    for one in changes:
+        kinds.setdefault(one.tenant_id, {}).setdefault(one.conversation_id, []).append(one.kind)
+    return {tenant_id: json.dumps(list(found.items())) for tenant_id, found in kinds.items()}
