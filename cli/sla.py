@@ -14,7 +14,7 @@ from cli.tenant_scope import tenant_transaction
 from routing.answer_times import FEWEST_WAITS, Comparison, SideFigures
 from store.sla_report import find_switched_on, list_open_clocks, list_weeks
 from store.tenants import get_tenant_config
-from worker.sla_claim import Claim, measure_claim
+from worker.sla_claim import Claim, measure_claim, plain
 
 MAX_WEEKS = 260
 MAX_DAYS = 365
@@ -87,7 +87,7 @@ def _report(options: argparse.Namespace) -> int:
         for row in weeks:
             print(json.dumps({"kind": "week", **row}))
         print(
-            json.dumps({"kind": "answer_times", **_plain(claim.as_json())})
+            json.dumps({"kind": "answer_times", **plain(claim.as_json())})
             if claim
             else json.dumps({"kind": "answer_times"})
         )
@@ -96,15 +96,6 @@ def _report(options: argparse.Namespace) -> int:
     print()
     print("\n".join(claim_lines(claim)) if claim else "nothing decided yet: there is no before and after")
     return 0
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity: what was never answered is null beside its count."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    return value
 
 
 def claim_lines(claim: Claim) -> list[str]:

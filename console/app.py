@@ -18,7 +18,7 @@ from console.api.paths import PREFIX
 from console.api.problems import from_http
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
-from console.pages import conversation, inbox, live, reply, sign_in
+from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
@@ -37,6 +37,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
+_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
 )  # fmt: skip
@@ -105,9 +106,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         refuse_forged()
         return None
 
-    for blueprint in (sign_in.blueprint, inbox.blueprint, conversation.blueprint, reply.blueprint, live.blueprint):
-        app.register_blueprint(blueprint)
-    for page in _ADMIN_PAGES:
+    for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model

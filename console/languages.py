@@ -3,12 +3,12 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -49,6 +49,10 @@ class Speech:
     def moment(self, at: datetime, *, full: bool = False) -> str:
         """Local time: short, or whole for the tip behind it."""
         return format_datetime(at, "full" if full else "short", tzinfo=self.zone, locale=self.language)
+
+    def day(self, day: date) -> str:
+        """Short: "25 Nov 2026"."""
+        return format_date(day, "medium", locale=self.language)
 
     def span(self, length: timedelta) -> str:
         """A length of time in words: "4 hours"."""

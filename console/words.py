@@ -54,6 +54,20 @@ WORDS: Mapping[str, str] = {
     "written nightly": _("a message became old"), "written backfill": _("the first fill"), "written erasure": _("an erasure"),
     "mon": _("Monday"), "tue": _("Tuesday"), "wed": _("Wednesday"), "thu": _("Thursday"), "fri": _("Friday"), "sat": _("Saturday"),
     "sun": _("Sunday"),
+
+
+    "period not_understood": _("The dates could not be read: these are the last 30 days."),
+    "period too_long": _("At most 92 days fit: these are the newest of them."),
+    "period in_the_future": _("Nothing has come in the future: the days end today."),
+    "period turned_round": _("The first day was after the last: they have changed places."),
+    "period too_old": _("What is older than 13 months is not counted any more."),
+    "answer faster": _("faster"), "answer slower": _("slower"), "answer no_difference": _("no difference beyond chance"),
+    "answer not_enough": _("not enough to say"),
+    "read by labels": _("Negative by the labels (the model’s and people’s), on both sides."),
+    "read by keywords": _("Negative by keywords, on both sides: the messages before were never analyzed."),
+    "clock first_answer": _("first answer"), "clock next_answer": _("next answer"), "clock resolution": _("resolution"),
+    "nps": _("NPS"), "csat": _("CSAT"), "all": _("all"),
+    "available": _("available"), "away": _("away"), "offline": _("offline"),
 }  # fmt: skip
 
 NOTICES: Mapping[str, str] = {
@@ -116,6 +130,8 @@ REPLY_REASONS: Mapping[str, str] = {
     "not_arrived": _("a person says that it did not arrive"),
     "already_answered": _("the comment has its one private reply"),
     "account_blocked": _("the account cannot send: an administrator has to look"),
+    "report asked": _("It is being counted. The figures stand here in a minute: load the page again."),
+    "report no_day": _("That is no day that has passed. Nothing was asked for."),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from analysis.accuracy import Auditable, Audited, band_of
 from store.db import Connection
@@ -118,16 +118,17 @@ def settle_audit(
     )
 
 
-def list_audited(conn: Connection, tenant_id: int, *, days: int) -> list[Audited]:
-    """All judged messages of samples that were picked within so many days."""
+def list_audited(conn: Connection, tenant_id: int, *, days: int, until: datetime | None = None) -> list[Audited]:
+    """All judged messages of samples that were picked within so many days before `until`; None: now."""
     rows = conn.execute(
         """
         SELECT a.language, a.score, a.sentiment, a.intent, a.topics, s.sentiment, s.intent, s.topics
         FROM audit_sample AS s JOIN message_analysis AS a ON a.id = s.analysis_id
-        WHERE s.tenant_id = %s AND s.judged_at IS NOT NULL AND s.picked_at > now() - make_interval(days => %s)
+        WHERE s.tenant_id = %s AND s.judged_at IS NOT NULL
+          AND s.picked_at > coalesce(%s, now()) - make_interval(days => %s) AND s.picked_at <= coalesce(%s, now())
         ORDER BY s.id
         """,
-        (tenant_id, days),
+        (tenant_id, until, days, until),
     ).fetchall()
     return [
         Audited(language, score, sentiment, intent, tuple(topics), said, meant, tuple(about))

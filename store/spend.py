@@ -1,6 +1,7 @@
 """What a tenant's calls have cost, by day in UTC, and the alerts about it."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from store.alerts import NewAlert, raise_alert
 from store.db import Connection
@@ -31,6 +32,31 @@ def get_spent(conn: Connection, tenant_id: int) -> Spent:
     ).fetchone()
     assert row is not None
     return Spent(*row)
+
+
+@dataclass(frozen=True)
+class DaySpend:
+    """One day in UTC; costs in millionths of a dollar. bulk: of sweeps, which is not part of cost."""
+
+    day: date
+    calls: int
+    escalations: int
+    cost_microusd: int
+    bulk_microusd: int
+
+
+def list_day_spend(conn: Connection, tenant_id: int, *, first: date, last: date) -> list[DaySpend]:
+    """Days on which something was spent, both ends included, newest first."""
+    rows = conn.execute(
+        """
+        SELECT day, calls, escalations, cost_microusd, bulk_microusd
+        FROM spend
+        WHERE tenant_id = %s AND day BETWEEN %s AND %s
+        ORDER BY day DESC
+        """,
+        (tenant_id, first, last),
+    ).fetchall()
+    return [DaySpend(*row) for row in rows]
 
 
 def add_bulk_spend(conn: Connection, tenant_id: int, *, cost_microusd: int) -> None:

@@ -16,17 +16,18 @@ def list_asked(
     since: datetime | None,
     until: datetime | None,
     time_zone: str,
+    with_topics: bool = True,
 ) -> list[Asked]:
     """The survey's invitations that left from `since` up to, and without, `until`, oldest first.
 
-    Topics are those that now count for the message that led to the invitation.
+    Topics are those that now count for the message that led to the invitation; they take most of the time.
     """
     rows = conn.execute(
         """
         SELECT a.sent_at, to_char(a.sent_at AT TIME ZONE %s, 'YYYY-MM'), a.channel, coalesce(reads.topics, '{}'),
                a.state = 'failed', a.delivered_at IS NOT NULL, stands.score, coalesce(said.has_comment, false), stands.sent_at
         FROM action AS a
-        LEFT JOIN LATERAL effective_label(a.message_id) AS reads ON true
+        LEFT JOIN LATERAL effective_label(a.message_id) AS reads ON %s
         LEFT JOIN LATERAL (
             SELECT score, sent_at
             FROM survey_answer
@@ -44,6 +45,7 @@ def list_asked(
         """,
         (
             time_zone,
+            with_topics,
             tenant_id,
             [kind for kind, of_survey in INVITATIONS.items() if of_survey == survey],
             since,

@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import LiteralString
 
 from routing.trends import Count
 from store.db import Connection
 
 # Meta tries a webhook again for days: a message may come so long after it was sent.
 LATE_DAYS = 8
+
+COUNTED: LiteralString = """
+    SELECT m.id, m.sent_at, m.channel, m.surface, reads.*
+    FROM message AS m
+    CROSS JOIN LATERAL effective_label(m.id) AS reads
+    WHERE m.tenant_id = %(tenant)s AND m.sent_at >= %(begin)s AND m.sent_at < %(end)s
+      -- Ids carry the time of receipt, which is after sending, and by these the index and the partitions go.
+      AND m.id >= uuid_floor(%(begin)s - interval '1 hour')
+      AND m.id < uuid_floor(%(end)s + make_interval(days => %(late)s))
+      AND m.direction = 'inbound' AND NOT m.is_history AND NOT m.is_survey_answer AND m.joined_to IS NULL
+      AND m.state NOT IN ('erased', 'ignored')
+"""
+"""The messages that count in figures, with their labels: those sent from `begin` up to, and without, `end`; `late` is LATE_DAYS."""
 
 
 def recount_hours(conn: Connection, tenant_id: int, *, begin: datetime, end: datetime) -> int:
@@ -19,15 +33,10 @@ def recount_hours(conn: Connection, tenant_id: int, *, begin: datetime, end: dat
     row = conn.execute(
         """
         WITH labelled AS (
-            SELECT date_trunc('hour', m.sent_at) AS hour, reads.sentiment = 'negative' AS is_negative, reads.topics
-            FROM message AS m
-            CROSS JOIN LATERAL effective_label(m.id) AS reads
-            WHERE m.tenant_id = %(tenant)s AND m.sent_at >= %(begin)s AND m.sent_at < %(end)s
-              -- Ids carry the time of receipt, which is after sending, and by these the index and the partitions go.
-              AND m.id >= uuid_floor(%(begin)s - interval '1 hour')
-              AND m.id < uuid_floor(%(end)s + make_interval(days => %(late)s))
-              AND m.direction = 'inbound' AND NOT m.is_history AND NOT m.is_survey_answer AND m.joined_to IS NULL
-              AND m.state NOT IN ('erased', 'ignored')
+            SELECT date_trunc('hour', sent_at) AS hour, sentiment = 'negative' AS is_negative, topics
+            FROM ("""  # noqa: S608 -- a constant of ours
+        + COUNTED
+        + """) AS counts
         ), counted AS (
             SELECT hour, topic, count(*) AS messages, count(*) FILTER (WHERE is_negative) AS negatives
             FROM (

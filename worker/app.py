@@ -95,6 +95,16 @@ app.conf.update(
             "schedule": 6 * 3600.0,
             "options": {"queue": "maintenance"},
         },
+        "count_days": {
+            "task": "earshot.count_days",
+            "schedule": 60.0,
+            "options": {"queue": "maintenance", "expires": 60},
+        },
+        "answer_times": {
+            "task": "earshot.count_answer_times",
+            "schedule": 60.0,
+            "options": {"queue": "maintenance", "expires": 60},
+        },
         "notify": {
             "task": "earshot.notify",
             "schedule": 5.0,

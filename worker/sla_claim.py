@@ -1,6 +1,7 @@
 """The claim, on the tenant's own data: do people answer negative messages faster since a date?"""
 
 import itertools
+import math
 import random
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -88,3 +89,12 @@ def _compare(waits: list[Wait], switched_at: datetime) -> Comparison:
     before = [wait.minutes for wait in waits if wait.began_at < switched_at]
     after = [wait.minutes for wait in waits if wait.began_at >= switched_at]
     return compare(before, after, dice=random.Random(SEED))  # noqa: S311 -- statistics, not secrets
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinity: what was never answered is null beside its count."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value

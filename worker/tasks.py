@@ -12,10 +12,12 @@ from store.db import StoreError
 from store.runs import RunRef
 from worker import (
     analyze_step,
+    answer_time_reports,
     assigning,
     audits,
     crm_values,
     crm_watch,
+    day_counting,
     delivery,
     fusion,
     measuring,
@@ -241,6 +243,18 @@ def watch_trends(**_: Any) -> None:
 def recount_topics(**_: Any) -> None:
     """Count the base of trends anew, for corrections, sweeps and what came late."""
     _quietly(lambda: trend_watch.recount_base(deps(), now=datetime.now(UTC)), name="recount_topics")
+
+
+@app.task(name="earshot.count_days", queue="maintenance")
+def count_days(**_: Any) -> None:
+    """Count labels by day, where something has changed, for the console's insights."""
+    _quietly(lambda: day_counting.count_days(deps(), now=datetime.now(UTC)), name="count_days")
+
+
+@app.task(name="earshot.count_answer_times", queue="maintenance")
+def count_answer_times(**_: Any) -> None:
+    """Compare answer times where somebody asked, and once a day for each tenant."""
+    _quietly(lambda: answer_time_reports.count_reports(deps(), now=datetime.now(UTC)), name="count_answer_times")
 
 
 @app.task(name="earshot.notify", queue="maintenance")
