@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from console.topic_words import TOPICS
+
 
 def _(text: str) -> str:
     """Marks a text for the catalogs."""
@@ -22,6 +24,7 @@ WORDS: Mapping[str, str] = {
     "escalate_to_human": _("escalate to a person"), "send_refund_form": _("send the refund form"),
     "schedule_callback": _("schedule a callback"), "close_with_thanks": _("close with thanks"), "follow_up": _("follow up"),
     "none": _("nothing"), "request_screenshot": _("ask for a screenshot"), "send_nps_invite": _("invite to rate us"),
+    "send_csat_invite": _("invite to rate the answer"), "ask_survey_reason": _("ask for the reason"),
     "assign": _("assign"), "notify": _("notify"), "tag": _("tag"), "webhook": _("webhook"),
     "action pending": _("waits"), "action sending": _("under way"), "action sent": _("sent"), "action failed": _("failed"),
     "action uncertain": _("uncertain"), "action expired": _("expired"), "action cancelled": _("called off"),
@@ -30,10 +33,13 @@ WORDS: Mapping[str, str] = {
     "event unassigned": _("put back"), "event returned": _("came back"), "event snoozed": _("put away"), "event woken": _("woke up"),
     "event resolved": _("resolved"), "event reopened": _("opened again"),
     "run initial": _("at arrival"), "run reanalyze": _("read again"), "run sweep": _("in a sweep"),
-    "author agent": _("Agent"), "author automation": _("Automation"), "author app": _("Agent in the app"),
+    "author human": _("Agent"), "author bot": _("Automation"), "author earshot": "Earshot",
     "whatsapp": "WhatsApp", "instagram": "Instagram", "generic": _("other channel"),
     "text": _("text"), "image": _("image"), "audio": _("voice message"), "video": _("video"), "document": _("document"),
-    "sticker": _("sticker"), "location": _("location"), "no words": _("no words"),
+    "sticker": _("sticker"), "location": _("location"),
+    "contacts": _("contacts"), "button": _("button press"), "postback": _("button press"), "interactive": _("choice from a list"),
+    "order": _("order"), "template": _("template"), "unsupported": _("of a kind that cannot be shown"), "share": _("shared post"),
+    "no words": _("no words"),
 }  # fmt: skip
 
 NOTICES: Mapping[str, str] = {
@@ -54,7 +60,15 @@ NOTICES: Mapping[str, str] = {
     "nothing_to_read": _("There are no words to read."),
 }
 
+# By HTTP status; 500 stands for every other.
+PROBLEMS: Mapping[int, str] = {
+    400: _("The form is no longer valid. Go back, reload the page and try again."),
+    403: _("Your role may not do this."),
+    404: _("There is no such page, or it was erased."),
+    500: _("That did not work. Try again in a moment."),
+}
+
 
 def english(code: str) -> str:
     """The text for a code of ours; a name that a tenant chose, without its underscores."""
-    return WORDS.get(code) or code.replace("_", " ")
+    return WORDS.get(code) or TOPICS.get(code) or code.replace("_", " ")
