@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flask import Flask, Response, redirect, request, session, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.logs import configure_logging
@@ -15,7 +15,7 @@ from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX
-from console.api.problems import from_http
+from console.api.problems import from_bug, from_http, from_store
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
 from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
@@ -29,7 +29,7 @@ from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
-from store.db import Database
+from store.db import Database, StoreError
 from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
@@ -119,9 +119,25 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     app.add_url_rule("/", "index", index)
     app.add_url_rule("/tenant", "tenant", tenant, methods=["POST"])
-    for status in (400, 403, 404, 422):
-        app.register_error_handler(status, _refused)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(StoreError, _not_stored)
+    app.register_error_handler(Exception, _failed)
 
 
 def _refused(error: HTTPException) -> HTTPException | tuple[str, int] | AnyResponse:
     return from_http(error) if request.path.startswith("/api/") else problem_page(error)
+
+
+def _not_stored(error: StoreError) -> AnyResponse | tuple[str, int]:
+    """The problem's JSON for programs, a page for people; both are logged."""
+    answer = from_store(error)
+    return answer if request.path.startswith("/api/") else problem_page(_as_http(answer))
+
+
+def _failed(error: Exception) -> AnyResponse | tuple[str, int]:
+    answer = from_bug(error)
+    return answer if request.path.startswith("/api/") else problem_page(_as_http(answer))
+
+
+def _as_http(answer: AnyResponse) -> HTTPException:
+    return ServiceUnavailable() if answer.status_code == 503 else InternalServerError()

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from console.topic_words import TOPICS
+
 
 def _(text: str) -> str:
     """Marks a text for the catalogs."""
@@ -22,6 +24,7 @@ WORDS: Mapping[str, str] = {
     "escalate_to_human": _("escalate to a person"), "send_refund_form": _("send the refund form"),
     "schedule_callback": _("schedule a callback"), "close_with_thanks": _("close with thanks"), "follow_up": _("follow up"),
     "none": _("nothing"), "request_screenshot": _("ask for a screenshot"), "send_nps_invite": _("invite to rate us"),
+    "send_csat_invite": _("invite to rate the answer"), "ask_survey_reason": _("ask for the reason"),
     "assign": _("assign"), "notify": _("notify"), "tag": _("tag"), "webhook": _("webhook"),
     "action pending": _("waits"), "action sending": _("under way"), "action sent": _("sent"), "action failed": _("failed"),
     "action uncertain": _("uncertain"), "action expired": _("expired"), "action cancelled": _("called off"),
@@ -30,11 +33,13 @@ WORDS: Mapping[str, str] = {
     "event unassigned": _("put back"), "event returned": _("came back"), "event snoozed": _("put away"), "event woken": _("woke up"),
     "event resolved": _("resolved"), "event reopened": _("opened again"),
     "run initial": _("at arrival"), "run reanalyze": _("read again"), "run sweep": _("in a sweep"),
-    "author agent": _("Agent"), "author automation": _("Automation"), "author app": _("Agent in the app"),
+    "author human": _("Agent"), "author bot": _("Automation"), "author earshot": "Earshot",
     "whatsapp": "WhatsApp", "instagram": "Instagram", "generic": _("other channel"),
     "text": _("text"), "image": _("image"), "audio": _("voice message"), "video": _("video"), "document": _("document"),
-    "author human": _("Agent"), "author earshot": _("Automation"), "author bot": _("Bot of the channel"), "template": _("template"),
-    "sticker": _("sticker"), "location": _("location"), "no words": _("no words"),
+    "sticker": _("sticker"), "location": _("location"),
+    "contacts": _("contacts"), "button": _("button press"), "postback": _("button press"), "interactive": _("choice from a list"),
+    "order": _("order"), "template": _("template"), "unsupported": _("of a kind that cannot be shown"), "share": _("shared post"),
+    "no words": _("no words"),
     "role agent": _("agent"), "role supervisor": _("supervisor"), "role admin": _("administrator"), "role auditor": _("auditor"),
     "sweep running": _("running"), "sweep paused": _("paused"), "sweep done": _("done"), "sweep cancelled": _("cancelled"),
     "because by_hand": _("by a person"), "because budget": _("the budget is used up"), "because superseded": _("a newer one took over"),
@@ -54,8 +59,6 @@ WORDS: Mapping[str, str] = {
     "written nightly": _("a message became old"), "written backfill": _("the first fill"), "written erasure": _("an erasure"),
     "mon": _("Monday"), "tue": _("Tuesday"), "wed": _("Wednesday"), "thu": _("Thursday"), "fri": _("Friday"), "sat": _("Saturday"),
     "sun": _("Sunday"),
-
-
     "period not_understood": _("The dates could not be read: these are the last 30 days."),
     "period too_long": _("At most 92 days fit: these are the newest of them."),
     "period in_the_future": _("Nothing has come in the future: the days end today."),
@@ -117,6 +120,8 @@ NOTICES: Mapping[str, str] = {
     "ruled reject": _("Called off. It does not leave."),
     "ruled": _("Noted. Nothing is sent again."),
     "ruled_before": _("It was settled before: nothing was changed."),
+    "report asked": _("It is being counted. The figures stand here in a minute: load the page again."),
+    "report no_day": _("That is no day that has passed. Nothing was asked for."),
 }
 
 # Why an answer waits or did not leave; other codes are a channel's own and stand as they are.
@@ -130,11 +135,17 @@ REPLY_REASONS: Mapping[str, str] = {
     "not_arrived": _("a person says that it did not arrive"),
     "already_answered": _("the comment has its one private reply"),
     "account_blocked": _("the account cannot send: an administrator has to look"),
-    "report asked": _("It is being counted. The figures stand here in a minute: load the page again."),
-    "report no_day": _("That is no day that has passed. Nothing was asked for."),
+}
+
+# By HTTP status; 500 stands for every other.
+PROBLEMS: Mapping[int, str] = {
+    400: _("The form is no longer valid. Go back, reload the page and try again."),
+    403: _("Your role may not do this."),
+    404: _("There is no such page, or it was erased."),
+    500: _("That did not work. Try again in a moment."),
 }
 
 
 def english(code: str) -> str:
     """The text for a code of ours; a name that a tenant chose, without its underscores."""
-    return WORDS.get(code) or code.replace("_", " ")
+    return WORDS.get(code) or TOPICS.get(code) or code.replace("_", " ")

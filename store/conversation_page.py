@@ -69,6 +69,15 @@ def list_conversation_messages(
     return [ReadMessage(*row) for row in rows]
 
 
+def has_message(conn: Connection, tenant_id: int, conversation_id: str, *, message_id: str) -> bool:
+    """Whether the message is one of this conversation."""
+    found = conn.execute(
+        "SELECT FROM message WHERE tenant_id = %s AND conversation_id = %s AND id = %s",
+        (tenant_id, conversation_id, message_id),
+    ).fetchone()
+    return found is not None
+
+
 @dataclass(frozen=True)
 class ConversationAction:
     """An automation of a conversation."""

@@ -17,7 +17,7 @@ from console.api.problems import Problem
 from console.api.tenant_queues import list_purposes
 from console.badges import clock_badge
 from console.deeds import Change
-from console.pages.inbox import doer_of
+from console.pages.inbox import doer_of, is_id
 from console.pages.notices import give_notice
 from console.replies import find_outlook
 from console.visitors import Visitor, database, let_in, visitor
@@ -26,7 +26,7 @@ from routing.rules import explain
 from routing.work_rights import Deed, may
 from store.agents import list_agents
 from store.conversation_events import add_access, list_conversation_events
-from store.conversation_page import ReadMessage, list_conversation_actions, list_conversation_messages
+from store.conversation_page import ReadMessage, has_message, list_conversation_actions, list_conversation_messages
 from store.corrections import CorrectionError
 from store.customer_card import read_card
 from store.db import Connection
@@ -158,7 +158,7 @@ def sent(conversation_id: object, message_id: object) -> str:
     """What left the building about one message, exactly."""
     who, key = visitor(), str(message_id)
     with database().tenant_transaction(who.tenant_id) as conn:
-        _get(conn, who, str(conversation_id))
+        _get_message(conn, who, str(conversation_id), key)
         calls = list_egress(conn, who.tenant_id, message_id=key)
         add_access(conn, who.tenant_id, str(conversation_id), actor=who.actor, messages=1)
     return render_template("sent.html", conversation_id=str(conversation_id), message_id=key, calls=calls)
@@ -168,6 +168,12 @@ def _get(conn: Connection, who: Visitor, conversation_id: str) -> WorkItem:
     try:
         return get_work_item(conn, who.tenant_id, conversation_id)
     except LookupError:
+        abort(404)
+
+
+def _get_message(conn: Connection, who: Visitor, conversation_id: str, message_id: str) -> None:
+    """404 unless the conversation holds it: the log of who read what goes by conversations."""
+    if not is_id(message_id) or not has_message(conn, who.tenant_id, conversation_id, message_id=message_id):
         abort(404)
 
 
@@ -250,6 +256,7 @@ def set_right(conversation_id: object) -> Response:
     value: str | list[str] = request.form.getlist("value") if field == "topics" else request.form.get("value", "")
     try:
         with database().tenant_transaction(who.tenant_id) as conn:
+            _get_message(conn, who, key, message_id)
             tenant = get_tenant_config(conn, who.tenant_id)
             if request.form.get("undo"):
                 undo(conn, who.tenant_id, tenant=tenant, message_id=message_id, field=field, by=who.person.user_id)
@@ -280,6 +287,8 @@ def look_again(conversation_id: object) -> Response:
     chosen = request.form.get("message")
     with database().tenant_transaction(who.tenant_id) as conn:
         _get(conn, who, key)
+        if chosen:
+            _get_message(conn, who, key, chosen)
         message_id = chosen or find_newest_message(conn, who.tenant_id, key)
         begun, under_way = ([], 0)
         if message_id:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from pydantic import ValidationError
@@ -103,7 +104,8 @@ def _row(one: ListedConversation, line: InboxLine, *, now: datetime) -> dict[str
 def change_many() -> Response:
     """Claim or resolve what was chosen; what may not be done is counted and said."""
     who = visitor()
-    chosen, deed = request.form.getlist("conversation")[:MAX_BULK], request.form.get("deed", "")
+    chosen = [one for one in request.form.getlist("conversation")[:MAX_BULK] if is_id(one)]
+    deed = request.form.get("deed", "")
     changes = {"claim": deeds.claim, "resolve": deeds.resolve, "unassign": deeds.unassign}
     done = refused = 0
     if deed in changes:
@@ -125,6 +127,14 @@ def change_many() -> Response:
     give_notice("done_many", done=done, refused=refused)
     kept: dict[str, Any] = {name: value for name in FILTERS if (value := request.args.get(name))}
     return redirect(url_for("inbox.show", **kept))
+
+
+def is_id(given: str) -> bool:
+    """Whether it can be the id of anything; what people's programs put into forms need not be."""
+    try:
+        return str(UUID(given)) == given
+    except ValueError:
+        return False
 
 
 def doer_of(who: Visitor) -> Doer:

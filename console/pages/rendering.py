@@ -12,7 +12,7 @@ from console.forged_forms import csrf_token
 from console.languages import LANGUAGES
 from console.pages.notices import take_notice
 from console.visitors import settle_language, speech
-from console.words import NOTICES, REPLY_REASONS, english
+from console.words import NOTICES, PROBLEMS, REPLY_REASONS, english
 
 
 def word(code: str) -> str:
@@ -71,11 +71,6 @@ def problem_page(error: HTTPException) -> tuple[str, int] | Response:
     """What went wrong, as a page."""
     if "speech" not in g:
         settle_language()
-    titles = {
-        400: "The form is no longer valid. Go back, reload the page and try again.",
-        403: "Your role may not do this.",
-        404: "There is no such page, or it was erased.",
-    }
-    text = titles.get(error.code or 500, "That did not work. Try again in a moment.")
+    text = PROBLEMS.get(error.code or 500, PROBLEMS[500])
     status = error.code or 500
     return render_template("problem.html", title=f"{status}", text=speech().text(text)), status
