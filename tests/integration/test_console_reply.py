@@ -332,7 +332,7 @@ def test_an_answer_that_the_channel_refuses_says_so(sign_in, talk, deps, owner, 
     one, ann = talk(), sign_in()
     reply(ann, one)
     answer = {"status": 400, "body": {"error": {"code": 131026, "message": "no"}}}
-    httpx2.post(f"{standins['graph']}/_script", json=[{"method": "POST", "path": "*/messages", **answer}] * 2)
+    httpx2.post(f"{standins['graph']}/_script", json={"steps": [{"path": "*/messages", **answer}]})
     deliver(deps, acme, rung[0])
     httpx2.delete(f"{standins['graph']}/_script")
     assert states(owner)[0][0] == "failed"
