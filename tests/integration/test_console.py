@@ -318,7 +318,7 @@ def test_pages_hold_fifty_and_go_on_where_the_last_one_ended(visit, owner, acme)
     second = person.get(unescape(more))
     assert len(rows_of(first)) == 50 and rows_of(first) + rows_of(second) == all_of_them
     assert "priority=P3" in more and "To the top" in second.text
-    assert not re.search(r'<a href="[^"]*cursor=', second.text)
+    assert not re.search(r'cursor=[^"]*">More<', second.text)
 
 
 def test_counts_and_marks_say_how_it_stands_in_words(visit, owner, acme):
@@ -491,7 +491,7 @@ def test_hostile_words_are_inert_wherever_they_stand(visit, owner, acme, analyze
         page = person.get(path)
         assert page.status_code == 200
         assert (
-            page.text.count("<script") == 1
+            page.text.count("<script") == page.text.count('<script src="/static/')
             and "<img" not in page.text
             and "<!--" not in page.text
             and "49" not in re.findall(r"`(\d+)", page.text)
