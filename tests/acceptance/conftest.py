@@ -1,98 +1,13 @@
-"""One whole stack, started as a stranger starts it."""
+"""Whole stacks and single processes that tests kill."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx2
-import psycopg
 import pytest
 
 from tests.conftest import ACME, OTHER, ROOT
-from tests.webhooks import signature
-
-READY_WITHIN_S = 60
-
-
-@dataclass
-class RunningStack:
-    process: subprocess.Popen
-    data: Path
-    client: httpx2.Client
-
-    @property
-    def info(self) -> dict:
-        return json.loads((self.data / "stack.json").read_text())
-
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "cli.main", *arguments, "--data", str(self.data)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-
-    def post(self, body: bytes, *, secret="acme-secret", kind="whatsapp") -> int:
-        """Like Meta: again until it is taken."""
-        for _ in range(60):
-            try:
-                answer = self.client.post(
-                    f"{self.info['receiver_url']}/webhooks/{kind}",
-                    content=body,
-                    headers={"X-Hub-Signature-256": signature(body, secret)},
-                )
-                if answer.status_code != 503:
-                    return answer.status_code
-            except httpx2.HTTPError:
-                pass
-            time.sleep(0.25)
-        return 0
-
-    def rows(self, query: str, *parameters) -> list[tuple]:
-        with psycopg.connect(self.info["database_url"], autocommit=True) as conn:
-            return conn.execute(query, parameters).fetchall()
-
-    def wait_for(self, query: str, expected, *, timeout_s: float = 60, parameters=()) -> None:
-        deadline = time.monotonic() + timeout_s
-        found = None
-        while time.monotonic() < deadline:
-            try:
-                found = self.rows(query, *parameters)
-            except psycopg.OperationalError:
-                found = None
-            if found == expected:
-                return
-            time.sleep(0.2)
-        raise AssertionError(f"{query}: {found} instead of {expected} after {timeout_s} s")
-
-    def kill(self, group: str) -> list[int]:
-        pids = self.info["pids"][group]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        return pids
-
-    def received(self, provider: str) -> str:
-        return self.client.get(f"{self.info['standins'][provider]}/_received").text
-
-    def logs(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in (self.data / "logs").iterdir())
-
-
-def start_stack(data: Path, **environ: str) -> RunningStack:
-    command = [sys.executable, "-m", "cli.main", "up", "--data", str(data)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ})
-    deadline = time.monotonic() + READY_WITHIN_S
-    for line in process.stdout:
-        if line.strip() == "READY":
-            return RunningStack(process, data, httpx2.Client(timeout=10))
-        assert time.monotonic() < deadline, "READY is late"
-    raise AssertionError(f"the stack ended with {process.wait()}")
-
-
-def stop_stack(stack: RunningStack) -> int:
-    stack.process.send_signal(signal.SIGINT)
-    return stack.process.wait(40)
+from tests.running_stack import start_stack, stop_stack
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from tests.missing_texts import (
     translated,
     unknown,
     unmarked_words,
+    used_texts,
 )
 
 # Names, the same in every language.
@@ -30,8 +31,15 @@ TEMPLATES = sorted((CONSOLE / "templates").rglob("*.html"))
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_every_text_is_translated(language):
-    assert not missing(language), f"python -m tests.missing_texts prints what to fill in:\n\n{fragment(language)}"
+def test_every_text_that_agents_work_with_is_translated(language):
+    # What supervisors and administrators read beside it is English where nobody has translated it yet.
+    used = used_texts()
+    lacking = [text for text in missing(language) if any(_is_agents(place) for place in used[text])]
+    assert not lacking, f"python -m tests.missing_texts prints what to fill in:\n\n{fragment(language)}"
+
+
+def _is_agents(place):
+    return place.endswith(".html") and "/admin/" not in place and "/insight" not in place
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -72,7 +80,8 @@ def test_a_word_that_nobody_marked_is_found():
 
 def test_what_is_missing_or_left_over_is_printed_to_be_filled_in(monkeypatch, capsys):
     used = missing_texts.used_texts()
-    gone = next(iter(used))
+    before = {language: len(missing(language)) for language in TRANSLATED}
+    gone = next(text for text in used if text in translated("de"))
     changed = {text: places for text, places in used.items() if text != gone}
     changed |= {"A new text": ["console/templates/new.html"], ("%(n)s fish", "%(n)s fishes"): ["console/new.py"]}
     monkeypatch.setattr(missing_texts, "used_texts", lambda: changed)
@@ -81,7 +90,7 @@ def test_what_is_missing_or_left_over_is_printed_to_be_filled_in(monkeypatch, ca
     assert '#: console/templates/new.html\nmsgid "A new text"\nmsgstr ""\n' in printed
     assert 'msgid "%(n)s fish"\nmsgid_plural "%(n)s fishes"\nmsgstr[0] ""\n' in printed and 'msgstr[5] ""' in printed
     assert f"used nowhere any more, remove it: {gone!r}" in printed
-    assert all(f"# {language}: 2 missing" in printed for language in TRANSLATED)
+    assert all(f"# {language}: {count + 2} missing" in printed for language, count in before.items())
 
 
 def test_every_code_that_people_see_has_a_word():
