@@ -95,6 +95,13 @@ class Account:
             case _:
                 return self._persons()
 
+    def stayed(self, record_id):
+        """The contact that HubSpot shows for the id of one that was merged; elsewhere such an id leads nowhere."""
+        if self.kind != "hubspot":
+            return record_id
+        shown = self.http.get(f"/crm/objects/2026-09/contacts/{record_id}")
+        return shown.json()["id"] if shown.status_code == 200 else record_id
+
     def _persons(self):
         fields = self.ask("GET", "/api/v2/personFields", params={"limit": "500"})["data"]
         names = {one["field_code"]: one["field_name"] for one in fields}
@@ -206,6 +213,8 @@ def differences(account, owner, database, tenant_id):
     with database.tenant_transaction(tenant_id) as conn:
         labels = compute_labels(conn, list(links), with_summary=True)
     contacts = account.contacts()
+    # Merged after the last write: we shall hear of it with the next one, and HubSpot shows the contact that stayed meanwhile.
+    links = {one: record_id if record_id in contacts else account.stayed(record_id) for one, record_id in links.items()}
     shared = Counter(links.values())
     for customer_id, record_id in links.items():
         there, wanted = contacts.get(record_id), wanted_card(labels.get(customer_id))
