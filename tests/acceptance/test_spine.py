@@ -127,7 +127,7 @@ def test_nothing_acknowledged_is_lost_when_workers_broker_and_receiver_are_kille
 
 
 def test_a_provider_that_is_away_keeps_nobody_waiting_and_everything_is_read_when_it_is_back(stack):
-    anthropic, seconds, per_s = stack.info["standins"]["anthropic"], 12, 20
+    anthropic, seconds, per_s = stack.info["standins"]["anthropic"], 6, 20
     down = {"path": "/v1/messages", "times": 100_000, "status": 529, "body": {"type": "error", "error": {}}}
     httpx2.post(f"{anthropic}/_script", json={"steps": [down]})
     for second in range(seconds):
