@@ -16,6 +16,7 @@ from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX
 from console.api.problems import from_bug, from_http, from_store
+from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
 from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
@@ -28,6 +29,8 @@ from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
+from console.static_files import add_static_files
+from console.timing import add_timing
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
 from store.web_sessions import AGE_H
@@ -52,6 +55,10 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     # Its threads must end before gevent does.
     atexit.register(database.close)
     app = new_application()
+    # What is said first is done last: the time is taken around all the rest.
+    add_timing(app)
+    add_compression(app)
+    add_static_files(app)
     secret = settings.earshot_keys.get_secret_value().encode()
     redis_url = settings.redis_url.get_secret_value()
     add_api(
@@ -93,7 +100,6 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
     add_to_templates(app)
 
