@@ -98,7 +98,7 @@ def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id:
         SELECT id::text, message_id::text, kind, state, error_code, created_at, settled_at
         FROM action
         WHERE tenant_id = %s AND conversation_id = %s
-        ORDER BY id
+        ORDER BY action.id
         """,
         (tenant_id, conversation_id),
     ).fetchall()

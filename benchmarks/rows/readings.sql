@@ -29,7 +29,7 @@ INSERT INTO message_analysis (id, tenant_id, message_id, run_id, run_kind, senti
                               language, analyzer, model, prompt_version, prompt_hash, provisional, schema_version, input_tokens,
                               output_tokens, cached_tokens, cost_microusd, latency_ms, created_at)
 SELECT id, %(tenant)s, message_id, run_id, 'initial', sentiment, score, 'The customer asks about an order and waits for an answer.',
-       intent, topics, CASE WHEN sentiment = 'negative' THEN 'escalate_to_human' ELSE 'none' END, language, 'claude', 'claude-haiku',
+       intent, topics, CASE WHEN sentiment = 'negative' THEN 'escalate_to_human' ELSE 'none' END, language, 'claude', 'claude-haiku-5-5',
        'g1.s1.e0', 'bench', false, 1, 900, 90, 800, 210, 1200, at + interval '3 seconds'
 FROM new_reading
 ORDER BY n;
@@ -45,18 +45,18 @@ INSERT INTO message_analysis (id, tenant_id, message_id, run_id, run_kind, senti
                               language, analyzer, model, prompt_version, prompt_hash, provisional, created_at)
 SELECT uuidv7(least(at + interval '5 days', now()) - clock_timestamp()), %(tenant)s, message_id, gen_random_uuid(),
        CASE WHEN mod(n, 2) = 0 THEN 'reanalyze' ELSE 'sweep' END, 'neutral', 0.8, 'The customer asks about an order.', intent, topics,
-       'none', language, 'claude', 'claude-sonnet', 'g1.s1.e1', 'bench', false, least(at + interval '5 days', now())
+       'none', language, 'claude', 'claude-sonnet-5', 'g1.s1.e1', 'bench', false, least(at + interval '5 days', now())
 FROM new_reading
 WHERE mod(n, 30) = 7;
 
 INSERT INTO prompt_registry (prompt_hash, prompt_version, system_text)
-VALUES ('bench', 'g1.s1.e0', 'Read the message.')
+VALUES ('bench', 'g1.s1.e0', '[{"type": "text", "text": "Read the message."}]')
 ON CONFLICT DO NOTHING;
 
 INSERT INTO egress (id, tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, input_tokens,
                     output_tokens, cached_tokens, cost_microusd, request_id, outcome, latency_ms, created_at, purpose)
-SELECT uuidv7(at + interval '2 seconds' - clock_timestamp()), %(tenant)s, message_id, run_id, 'anthropic', 'claude-haiku', 'g1.s1.e0',
-       'bench', text, 900, 90, 800, 210, 'req_' || n, CASE WHEN mod(n, 200) = 0 THEN 'timeout' ELSE 'ok' END, 1200,
+SELECT uuidv7(at + interval '2 seconds' - clock_timestamp()), %(tenant)s, message_id, run_id, 'anthropic', 'claude-haiku-5-5', 'g1.s1.e0',
+       'bench', text, 900, 90, 800, 210, 'req_' || n, CASE WHEN mod(n, 200) = 0 THEN 'timeout' ELSE 'answered' END, 1200,
        at + interval '2 seconds', 'live'
 FROM new_reading
 ORDER BY n;
