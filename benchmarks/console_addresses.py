@@ -92,7 +92,12 @@ def variants(found: Mapping[str, Any], *, today: date) -> dict[str, Sequence[Map
     ]
     days = {"from": (today - timedelta(days=91)).isoformat(), "to": today.isoformat()}
     past = {"from": (today - timedelta(days=390)).isoformat(), "to": (today - timedelta(days=300)).isoformat()}
-    figures = [{"range": "90"}, past, {**days, "language": "ka"}, {**days, "channel": "instagram", "surface": "live_comment"}]
+    figures = [
+        {"range": "90"},
+        past,
+        {**days, "language": "ka"},
+        {**days, "channel": "instagram", "surface": "live_comment"},
+    ]
     counted = [
         days,
         {**days, "topic": "shipping", "sentiment": "negative"},
@@ -139,7 +144,9 @@ def variants(found: Mapping[str, Any], *, today: date) -> dict[str, Sequence[Map
     }
 
 
-def list_addresses(app: Flask, found: Mapping[str, Any], names: Mapping[str, Iterable[str]]) -> tuple[list[Address], list[str]]:
+def list_addresses(
+    app: Flask, found: Mapping[str, Any], names: Mapping[str, Iterable[str]]
+) -> tuple[list[Address], list[str]]:
     """What to time, and the routes that nobody has said how to fill in. names: values of what is no id, by argument."""
     asked = variants(found, today=datetime.now(UTC).date())
     addresses: list[Address] = []

@@ -104,7 +104,7 @@ def fill(servers: Servers, *, scale: float, say: Callable[[str], None]) -> None:
     try:
         for number, (slug, size) in enumerate(TENANTS.items(), start=1):
             with psycopg.connect(servers.owner_url, autocommit=True) as owner:
-                if owner.execute("SELECT FROM tenant WHERE slug = %s", (slug,)).fetchone():
+                if owner.execute("SELECT FROM tenant WHERE slug = %s", (slug,)).fetchone() is not None:
                     continue
             text = _TENANT.format(slug=slug, number=number)
             with database.system_transaction() as conn:
@@ -114,7 +114,7 @@ def fill(servers: Servers, *, scale: float, say: Callable[[str], None]) -> None:
             add_people(servers.owner_url, tenant_id, slug=slug)
             scaled = Size(*(max(200, round(one * scale)) for one in vars(size).values()))
             fill_tenant(servers.owner_url, tenant_id, config=config, size=scaled, say=say)
-        settle_tables(servers.owner_url)
+            settle_tables(servers.owner_url)
         with psycopg.connect(servers.owner_url) as owner:
             uncounted = owner.execute(
                 "SELECT id, slug FROM tenant AS t WHERE NOT EXISTS (SELECT FROM counted_day AS d WHERE d.tenant_id = t.id)"

@@ -53,7 +53,9 @@ def make_app(servers: Servers) -> Flask:
     return create_app({}, settings=bench_settings(servers))
 
 
-def sign_in(app: Flask, servers: Servers, *, slug: str, role: str = "admin") -> tuple[FlaskClient, Mapping[str, str], int]:
+def sign_in(
+    app: Flask, servers: Servers, *, slug: str, role: str = "admin"
+) -> tuple[FlaskClient, Mapping[str, str], int]:
     """A browser in which somebody of the tenant is signed in, headers with the same person's API key, and the tenant's id."""
     with psycopg.connect(servers.owner_url) as owner:
         row = owner.execute(
@@ -78,10 +80,7 @@ def time_address(client: FlaskClient, address: Address, headers: Mapping[str, st
     for _ in range(ROUNDS + 1):
         began = time.perf_counter()
         answer = client.get(address.path, headers=headers, buffered=not address.is_file)
-        if address.is_file:
-            size = len(next(iter(answer.response), b""))
-        else:
-            size = len(answer.data)
+        size = len(next(iter(answer.response), b"")) if address.is_file else len(answer.data)
         taken.append((time.perf_counter() - began) * 1000)
         answer.close()
         status = answer.status_code
@@ -124,7 +123,9 @@ def print_pages(servers: Servers, *, only: str = "") -> bool:
     """The table; returns whether every page was quick enough and answered."""
     bare = bare_page()
     timings, unknown = measure(servers, only=only)
-    print(f"\nServer time in ms, {ROUNDS} answers each with warm caches; ratio to a bare Flask page ({bare.median_ms:.2f} ms)\n")
+    print(
+        f"\nServer time in ms, {ROUNDS} answers each with warm caches; ratio to a bare Flask page ({bare.median_ms:.2f} ms)\n"
+    )
     print(f"{'p50':>8} {'worst':>8} {'ratio':>7} {'kB':>7}  page")
     for one in timings:
         late = "  <-- slow" if one.worst_ms > LIMIT_MS else ""

@@ -41,7 +41,9 @@ class Size:
     open: int
 
 
-def fill_tenant(owner_url: str, tenant_id: int, *, config: TenantConfig, size: Size, say: Callable[[str], None]) -> None:
+def fill_tenant(
+    owner_url: str, tenant_id: int, *, config: TenantConfig, size: Size, say: Callable[[str], None]
+) -> None:
     """Everything but the rollups. The same size gives much the same rows each time."""
     snapshot = take_snapshot(policy_for(config))
     rng = random.Random(1)  # noqa: S311 -- the same facts each time

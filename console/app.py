@@ -29,6 +29,7 @@ from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
+from console.queue_counts import QueueCounts
 from console.static_files import add_static_files
 from console.timing import add_timing
 from console.visitors import SESSION_KEY, let_in, to_sign_in
@@ -68,6 +69,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         trusted_proxies=settings.trusted_proxies,
     )
     app.extensions["live_pages"] = LivePages(database)
+    app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
     _add_pages(app, settings)
