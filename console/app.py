@@ -30,6 +30,7 @@ from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.queue_counts import QueueCounts
+from console.script_gate import ScriptGate
 from console.static_files import add_static_files
 from console.timing import add_timing
 from console.visitors import SESSION_KEY, let_in, to_sign_in
@@ -68,7 +69,11 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         failed_keys=FailedKeys(redis_url, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
-    app.extensions["live_pages"] = LivePages(database)
+    # A connection of its own: what changed is told in time also while people's pages use all the others.
+    reader = Database(settings.database_url.get_secret_value(), pool_size=1)
+    atexit.register(reader.close)
+    app.extensions["live_pages"] = LivePages(reader)
+    app.extensions["script_gate"] = ScriptGate()
     app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)

@@ -16,7 +16,7 @@ from store.live_changes import LiveChange, find_position, list_changes
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 0.15
+LOOK_EVERY_S = 0.1
 RETRY_S = 2.0
 # More at once than anybody reads: the pages look at everything anew.
 MOST_CHANGES = 500
