@@ -64,8 +64,10 @@ class Readers:
             one.task = asyncio.create_task(one.read(port=port, cookie=cookie, reads=reads))
             fresh.append(one)
         self.all += fresh
-        while time.time() - began < wait_s and not all(one.heard or one.lost for one in fresh):
-            await asyncio.sleep(0.02)
+        give_up_at = began + wait_s
+        for one in fresh:
+            while not (one.heard or one.lost) and time.time() < give_up_at:
+                await asyncio.sleep(0.02)
         hello = [one.heard[0][1] - began for one in fresh if one.heard]
         return {"opened": len(hello), "lost": sum(one.lost for one in fresh), "last_s": max(hello, default=0.0)}
 

@@ -151,9 +151,7 @@ def print_open_pages(servers: Servers) -> bool:
             hung = readers.open(console, browsers, count=SLOW_READERS, reads=False)
             assert hung["opened"] == SLOW_READERS
             with_hung = {one: count for one, count in tenants.items()}
-            _say_events(
-                say, tell(servers, readers, tenants=with_hung), f"event, beside {SLOW_READERS} that read nothing"
-            )
+            _say_events(say, tell(servers, readers, tenants=tenants), f"event, beside {SLOW_READERS} that hang")
             began = time.monotonic()
             readers.do("close")
             while console.open_pages() and time.monotonic() - began < 40:
@@ -179,7 +177,7 @@ def _say_events(say: Any, told: tuple[list[float], list[float]], what: str) -> N
     for name, values in (("first", told[0]), ("last", told[1])):
         p50, p99 = statistics.median(values), percentile(values, 0.99)
         say(
-            f"{what}: from commit to the {name} page, p50",
+            f"{what}: commit to the {name} page, p50",
             f"{p50:.0f} ms, p99 {p99:.0f} ms",
             limit=f"limit {MOST_EVENT_MS:.0f}",
             fits=p99 < MOST_EVENT_MS,

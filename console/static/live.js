@@ -39,7 +39,7 @@
   if (!live) return;
 
   // --- pieces of this page
-  const PAUSE_MS = 1000, POLL_MS = 10000, STALE_MS = 60000, MOST_IDS = 100, TRIES = 2;
+  const PAUSE_MS = 150, POLL_MS = 10000, STALE_MS = 60000, MOST_IDS = 100, TRIES = 2;
   const holdsFocus = (element) => element.contains(document.activeElement);
   // Each answer shows the form's token under another mask; that alone is no change.
   const differ = (one, other) => bare(one) !== bare(other);
