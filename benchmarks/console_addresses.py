@@ -125,13 +125,13 @@ def variants(found: Mapping[str, Any], *, today: date) -> dict[str, Sequence[Map
             {"state": "all", "limit": "100"},
             {"kind": "trend"},
             {"kind": "unknown"},
-            {"state": "all", "cursor": write_cursor([found["old_alert_id"]])},
+            {"state": "all", "cursor": write_cursor((found["old_alert_id"],))},
         ],
         "actions.list_all": [
             {"waiting": "true"},
             {"state": "uncertain"},
             {"state": "expired"},
-            {"state": "failed", "cursor": write_cursor([found["old_action_id"]])},
+            {"state": "failed", "cursor": write_cursor((found["old_action_id"],))},
         ],
         "admin_crm.show": [{"customer": found["customer_id"]}, {"before": write_cursor(found["old_write_at"])}],
         "crm.list_all": [{"customer_id": found["customer_id"]}, {"cursor": write_cursor(found["old_write_at"])}],
@@ -181,7 +181,7 @@ def _fill(rule: Rule, found: Mapping[str, Any], names: Mapping[str, Iterable[str
 
 
 def _address(rule: Rule, path: str, query: Mapping[str, str]) -> Address:
-    shown = {name: value if len(value) < 24 else "…" for name, value in query.items() if name != "tenant"}
+    shown = {name: value if len(value) < 24 else "(long)" for name, value in query.items() if name != "tenant"}
     name = str(rule) if "<name>" not in str(rule) else path
-    title = f"{name}?{urlencode(shown, safe='…')}" if shown else name
+    title = f"{name}?{urlencode(shown, safe='()')}" if shown else name
     return Address(title, f"{path}?{urlencode(query)}" if query else path, is_file=path.endswith(".csv"))

@@ -3,7 +3,9 @@
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -26,10 +28,11 @@ SECRET = "b" * 40
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of ROUNDS answers after one that is not counted."""
+    """Milliseconds of ROUNDS answers after one that is not counted. work: of them, what processors did, here and in Postgres."""
 
     name: str
     status: int
+    work_ms: float
     median_ms: float
     worst_ms: float
     kilobytes: float
@@ -73,18 +76,40 @@ def sign_in(
     return client, {"Authorization": f"Bearer {key}"}, tenant_id
 
 
-def time_address(client: FlaskClient, address: Address, headers: Mapping[str, str]) -> Timing:
+class Work:
+    """Processor time of this process and of its connections' backends; others on the machine don't lengthen it."""
+
+    def __init__(self, owner_url: str | None) -> None:
+        self._owner = psycopg.connect(owner_url, autocommit=True) if owner_url else None
+
+    def so_far_ms(self) -> float:
+        """Up to now."""
+        total_ms = time.process_time() * 1000
+        if self._owner:
+            query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'earshot'"
+            for (pid,) in self._owner.execute(query).fetchall():
+                with suppress(OSError):
+                    total_ms += int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e6
+        return total_ms
+
+
+def time_address(client: FlaskClient, address: Address, headers: Mapping[str, str], work: Work) -> Timing:
     """Ask once to warm up, then ROUNDS times."""
     taken: list[float] = []
+    worked: list[float] = []
     size = status = 0
     for _ in range(ROUNDS + 1):
+        before_ms = work.so_far_ms()
         began = time.perf_counter()
         answer = client.get(address.path, headers=headers, buffered=not address.is_file)
         size = len(next(iter(answer.response), b"")) if address.is_file else len(answer.data)
         taken.append((time.perf_counter() - began) * 1000)
         answer.close()
+        worked.append(work.so_far_ms() - before_ms)
         status = answer.status_code
-    return Timing(address.name, status, statistics.median(taken[1:]), max(taken[1:]), size / 1024)
+    return Timing(
+        address.name, status, statistics.median(worked[1:]), statistics.median(taken[1:]), max(taken[1:]), size / 1024
+    )
 
 
 def bare_page() -> Timing:
@@ -97,7 +122,7 @@ def bare_page() -> Timing:
             "<ul>{% for one in rows %}<li><a href='/{{ one }}'>{{ one }}</a></li>{% endfor %}</ul>", rows=range(50)
         )
 
-    return time_address(app.test_client(), Address("bare Flask page", "/", is_file=False), {})
+    return time_address(app.test_client(), Address("bare Flask page", "/", is_file=False), {}, Work(None))
 
 
 def measure(servers: Servers, *, only: str = "") -> tuple[list[Timing], list[str]]:
@@ -105,35 +130,45 @@ def measure(servers: Servers, *, only: str = "") -> tuple[list[Timing], list[str
     app = make_app(servers)
     try:
         client, key, tenant_id = sign_in(app, servers, slug="large")
+        work = Work(servers.owner_url)
         found: dict[str, Any] = find_ids(servers.owner_url, tenant_id)
         names = {"insight_files.table.name": [*TABLES, "messages"]}
         addresses, unknown = list_addresses(app, found, names)
         # Two kinds of callers: pages go by the cookie, the API by a key.
         timings = [
-            time_address(client, one, key if one.path.startswith("/api/") else {})
+            time_address(client, one, key if one.path.startswith("/api/") else {}, work)
             for one in addresses
             if only in one.name
         ]
     finally:
         app.extensions["database"].close()
-    return sorted(timings, key=lambda one: -one.worst_ms), unknown
+    return sorted(timings, key=lambda one: -one.work_ms), unknown
 
 
 def print_pages(servers: Servers, *, only: str = "") -> bool:
-    """The table; returns whether every page was quick enough and answered."""
+    """The table; returns whether every page was quick enough and answered.
+
+    What counts is the work: on a machine that others use too, the time on the clock is also theirs.
+    """
     bare = bare_page()
     timings, unknown = measure(servers, only=only)
     print(
-        f"\nServer time in ms, {ROUNDS} answers each with warm caches; ratio to a bare Flask page ({bare.median_ms:.2f} ms)\n"
+        f"\nServer time in ms, {ROUNDS} answers each with warm caches: work of console and Postgres (p50), on the clock (p50, worst);"
+        f"\nratio of the work to a bare Flask page without a database ({bare.work_ms:.1f} ms of work, {bare.median_ms:.1f} on the clock)\n"
     )
-    print(f"{'p50':>8} {'worst':>8} {'ratio':>7} {'kB':>7}  page")
+    print(f"{'work':>8} {'ratio':>6} {'p50':>8} {'worst':>8} {'kB':>7}  page")
     for one in timings:
-        late = "  <-- slow" if one.worst_ms > LIMIT_MS else ""
+        late = "  <-- slow" if one.work_ms > LIMIT_MS else ""
         wrong = "" if one.status in {200, 302} else f"  <-- {one.status}"
-        ratio = one.median_ms / bare.median_ms
-        print(f"{one.median_ms:8.1f} {one.worst_ms:8.1f} {ratio:6.0f}x {one.kilobytes:7.1f}  {one.name}{late}{wrong}")
+        print(
+            f"{one.work_ms:8.1f} {one.work_ms / bare.work_ms:5.0f}x {one.median_ms:8.1f} {one.worst_ms:8.1f} {one.kilobytes:7.1f}  "
+            f"{one.name}{late}{wrong}"
+        )
     for rule in unknown:
         print(f"not measured, nobody says how to fill it in: {rule}")
-    slow = [one for one in timings if one.worst_ms > LIMIT_MS]
-    print(f"\n{len(timings)} addresses, {len(slow)} slower than {LIMIT_MS:.0f} ms")
+    slow = [one for one in timings if one.work_ms > LIMIT_MS]
+    late = [one for one in timings if one.worst_ms > LIMIT_MS]
+    print(
+        f"\n{len(timings)} addresses, {len(slow)} with more than {LIMIT_MS:.0f} ms of work, {len(late)} once later than that on the clock"
+    )
     return not slow and not unknown

@@ -150,7 +150,6 @@ def print_open_pages(servers: Servers) -> bool:
             _say_events(say, tell(servers, readers, tenants=tenants), "event")
             hung = readers.open(console, browsers, count=SLOW_READERS, reads=False)
             assert hung["opened"] == SLOW_READERS
-            with_hung = {one: count for one, count in tenants.items()}
             _say_events(say, tell(servers, readers, tenants=tenants), f"event, beside {SLOW_READERS} that hang")
             began = time.monotonic()
             readers.do("close")
