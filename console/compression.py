@@ -1,4 +1,4 @@
-"""Smaller answers for browsers that take gzip; how that stays safe is told in docs/adr on compressed pages."""
+"""Smaller answers for browsers that take gzip; how that stays safe: docs/adr/0025-compressed-pages.md."""
 
 import gzip
 import io
