@@ -8,17 +8,19 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(eq=False)
 class Reader:
-    """One stream. heard: when events came, by their names, since `forget`. lost: it ended, or never stood."""
+    """One stream. heard: when events came, by their names, since `forget`. lost: it ended, or never stood. settled: either."""
 
     tenant_id: int
     heard: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     lost: bool = False
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
     async def read(self, *, port: int, cookie: str, reads: bool) -> None:
@@ -33,6 +35,7 @@ class Reader:
                 while chunk := await stream.readline():
                     if chunk.startswith(b"event: "):
                         self.heard.append((chunk[7:].strip().decode(), time.time()))
+                        self.settled.set()
                         if not reads:
                             await asyncio.sleep(3600)
             finally:
@@ -40,6 +43,7 @@ class Reader:
         except OSError:
             pass
         self.lost = True
+        self.settled.set()
 
 
 class Readers:
@@ -64,10 +68,8 @@ class Readers:
             one.task = asyncio.create_task(one.read(port=port, cookie=cookie, reads=reads))
             fresh.append(one)
         self.all += fresh
-        give_up_at = began + wait_s
-        for one in fresh:
-            while not (one.heard or one.lost) and time.time() < give_up_at:
-                await asyncio.sleep(0.02)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(one.settled.wait() for one in fresh)), wait_s)
         hello = [one.heard[0][1] - began for one in fresh if one.heard]
         return {"opened": len(hello), "lost": sum(one.lost for one in fresh), "last_s": max(hello, default=0.0)}
 

@@ -80,9 +80,7 @@ def test_conversations_of_every_state_come_in_one_order_page_by_page(database, o
         if number % 4 == 0:
             owner.execute("UPDATE conversation SET state = 'resolved' WHERE id = %s", (one,))
         if number % 4 == 1:
-            owner.execute(
-                "UPDATE conversation SET snoozed_until = %s WHERE id = %s", (NOW + timedelta(days=1), one)
-            )
+            owner.execute("UPDATE conversation SET snoozed_until = %s WHERE id = %s", (NOW + timedelta(days=1), one))
         wanted.append((priority or "P9", number, one))
     add_conversation(owner, tenant_ids["other"])
     found, after = [], None
