@@ -1,0 +1,22 @@
+"""The benchmark's tenant is one that every page can show: filled small, asked once."""
+
+from benchmarks.console_database import Servers, fill
+from benchmarks.console_pages import measure, sign_in
+from benchmarks.first_load import LIMIT_KB, weigh
+from console.app import create_app
+
+
+def test_every_page_of_the_filled_tenants_answers_and_is_light(owner_database_url, app_url, servers, settings, owner):
+    given = Servers(owner_database_url, app_url, servers[1])
+    fill(given, scale=0.003, say=lambda _: None)
+    counted = owner.execute("SELECT count(*), sum(messages) FROM label_day WHERE topic = ''").fetchone()
+    assert counted[0] > 300 and counted[1] > 1500
+    timings, _ = measure(given)
+    assert len(timings) > 100
+    assert [(one.name, one.status) for one in timings if one.status >= 400 and one.name != "/nowhere"] == []
+    app = create_app({}, settings=settings)
+    client, _, _ = sign_in(app, given, slug="large")
+    for path in ("/inbox", "/insights", "/admin"):
+        load = weigh(client, path, path)
+        assert load.travels < LIMIT_KB and load.travels < load.plain / 3, path
+    app.extensions["database"].close()
