@@ -70,9 +70,10 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         trusted_proxies=settings.trusted_proxies,
     )
     # A connection of its own: what changed is told in time also while people's pages use all the others.
-    reader = Database(settings.database_url.get_secret_value(), pool_size=1)
-    atexit.register(reader.close)
-    app.extensions["live_pages"] = LivePages(reader)
+    url = settings.database_url.get_secret_value()
+    live_pages = LivePages(lambda: Database(url, pool_size=1))
+    atexit.register(live_pages.close)
+    app.extensions["live_pages"] = live_pages
     app.extensions["script_gate"] = ScriptGate()
     app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
