@@ -100,7 +100,7 @@ def fill(servers: Servers, *, scale: float, say: Callable[[str], None]) -> None:
     """Both tenants with people, rows and rollups; a database that has them is only brought to the current schema."""
     keyring = Keyring.parse(KEY)
     migrate(servers.owner_url, app_password=PASSWORD, keyring=keyring)
-    database = Database(servers.app_url, pool_size=2)
+    database = Database(servers.app_url, pool_size=2, wait_s=30)
     try:
         for number, (slug, size) in enumerate(TENANTS.items(), start=1):
             with psycopg.connect(servers.owner_url, autocommit=True) as owner:
