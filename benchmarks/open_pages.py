@@ -17,7 +17,7 @@ from benchmarks.console_process import Browser, Console, console_process, sign_i
 
 PAGES = 500
 EVENTS = 40
-LOOKS = 60
+LOOKS = 200
 SLOW_READERS = 20
 MOST_MB, MOST_MORE_MS, MOST_EVENT_MS = 100.0, 100.0, 300.0
 
