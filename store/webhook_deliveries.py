@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config.webhook_subscriptions import TEST_EVENT
+from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
 
@@ -73,23 +74,30 @@ def replay_delivery(
     conn: Connection, tenant_id: int, subscription_id: str, delivery_id: str, *, by: Actor | None
 ) -> bool:
     """Tell it again under its own id, whatever became of it. False when it is under way, or there is none."""
-    return (
-        conn.execute(
-            """
-            UPDATE webhook_delivery
-            SET state = 'pending', tries = 0, error_code = NULL, next_at = now(), settled_at = NULL,
-                give_up_at = now() + interval '5 days'
-            WHERE tenant_id = %s AND subscription_id = %s AND id = %s AND state <> 'pending'
-            """,
-            (tenant_id, subscription_id, delivery_id),
-        ).rowcount
-        == 1
-    )
+    replayed = conn.execute(
+        """
+        UPDATE webhook_delivery
+        SET state = 'pending', tries = 0, error_code = NULL, next_at = now(), settled_at = NULL,
+            give_up_at = now() + interval '5 days'
+        WHERE tenant_id = %s AND subscription_id = %s AND id = %s AND state <> 'pending'
+        """,
+        (tenant_id, subscription_id, delivery_id),
+    ).rowcount
+    if replayed:
+        note_deed(
+            conn,
+            tenant_id,
+            by=by,
+            deed="webhook_replayed",
+            subject=subscription_id,
+            details={"delivery_id": delivery_id},
+        )
+    return replayed == 1
 
 
 def replay_failed(conn: Connection, tenant_id: int, subscription_id: str, *, since: datetime, by: Actor | None) -> int:
     """Tell again what was given up of the events since then, oldest first, at most REPLAYED_AT_ONCE; returns how many."""
-    return conn.execute(
+    replayed = conn.execute(
         """
         UPDATE webhook_delivery AS d
         SET state = 'pending', tries = 0, error_code = NULL, next_at = now(), settled_at = NULL,
@@ -105,6 +113,16 @@ def replay_failed(conn: Connection, tenant_id: int, subscription_id: str, *, sin
         """,
         (tenant_id, subscription_id, since, REPLAYED_AT_ONCE),
     ).rowcount
+    if replayed:
+        note_deed(
+            conn,
+            tenant_id,
+            by=by,
+            deed="webhook_replayed",
+            subject=subscription_id,
+            details={"deliveries": replayed, "since": since.isoformat()},
+        )
+    return replayed
 
 
 def add_test(conn: Connection, tenant_id: int, subscription_id: str, *, by: Actor | None) -> str | None:
@@ -119,7 +137,10 @@ def add_test(conn: Connection, tenant_id: int, subscription_id: str, *, by: Acto
         """,
         (TEST_EVENT, tenant_id, subscription_id),
     ).fetchone()
-    return row[0] if row else None
+    if row is None:
+        return None
+    note_deed(conn, tenant_id, by=by, deed="webhook_tested", subject=subscription_id)
+    return row[0]
 
 
 def give_up_old(conn: Connection, *, limit: int) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from channels.signed_webhooks import new_secret
 from config.webhook_subscriptions import MAX_SUBSCRIPTIONS, SubscriptionError, WantedSubscription
+from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
 from store.secrets import Keyring
@@ -90,7 +91,13 @@ def add_subscription(
             sealed,
         ),
     )
+    note_deed(conn, tenant_id, by=by, deed="webhook_added", subject=subscription_id, details=_told(wanted))
     return subscription_id, secret
+
+
+def _told(wanted: WantedSubscription) -> dict[str, object]:
+    """For the audit log: the host, not the address, which may be a secret."""
+    return {"host": wanted.host, "kinds": list(wanted.kinds), "include_text": wanted.include_text}
 
 
 def list_subscriptions(conn: Connection, tenant_id: int) -> list[Subscription]:
@@ -115,7 +122,7 @@ def _read(conn: Connection, tenant_id: int, subscription_id: str | None) -> list
                    SELECT count(*)
                    FROM (
                        SELECT FROM webhook_delivery AS d WHERE d.subscription_id = s.id AND d.state = 'pending' LIMIT %s
-                   ) AS some
+                   ) AS one
                ),
                s.url
         FROM webhook_subscription AS s
@@ -183,6 +190,14 @@ def change_subscription(
             "id": subscription_id,
         },
     )
+    note_deed(
+        conn,
+        tenant_id,
+        by=by,
+        deed="webhook_changed",
+        subject=subscription_id,
+        details={**_told(wanted), "url_changed": moved},
+    )
     return True
 
 
@@ -203,22 +218,25 @@ def rotate_secret(
         """,
         (sealed, OLD_SECRET_H, tenant_id, subscription_id),
     ).rowcount
-    return secret if changed else None
+    if not changed:
+        return None
+    note_deed(conn, tenant_id, by=by, deed="webhook_secret_rotated", subject=subscription_id)
+    return secret
 
 
 def pause_subscription(conn: Connection, tenant_id: int, subscription_id: str, *, by: Actor | None) -> bool:
     """Nothing is sent and nothing more is noted for it. False when it is not active."""
-    return (
-        conn.execute(
-            """
-            UPDATE webhook_subscription
-            SET state = 'paused', paused_because = 'by_hand'
-            WHERE tenant_id = %s AND id = %s AND state = 'active'
-            """,
-            (tenant_id, subscription_id),
-        ).rowcount
-        == 1
-    )
+    paused = conn.execute(
+        """
+        UPDATE webhook_subscription
+        SET state = 'paused', paused_because = 'by_hand'
+        WHERE tenant_id = %s AND id = %s AND state = 'active'
+        """,
+        (tenant_id, subscription_id),
+    ).rowcount
+    if paused:
+        note_deed(conn, tenant_id, by=by, deed="webhook_paused", subject=subscription_id)
+    return paused == 1
 
 
 def resume_subscription(conn: Connection, tenant_id: int, subscription_id: str, *, by: Actor | None) -> bool:
@@ -233,6 +251,7 @@ def resume_subscription(conn: Connection, tenant_id: int, subscription_id: str, 
     ).rowcount
     if resumed:
         _end_alert(conn, tenant_id, subscription_id)
+        note_deed(conn, tenant_id, by=by, deed="webhook_resumed", subject=subscription_id)
     return resumed == 1
 
 
@@ -248,6 +267,7 @@ def remove_subscription(conn: Connection, tenant_id: int, subscription_id: str, 
     ).rowcount
     if removed:
         _end_alert(conn, tenant_id, subscription_id)
+        note_deed(conn, tenant_id, by=by, deed="webhook_removed", subject=subscription_id)
     return removed == 1
 
 

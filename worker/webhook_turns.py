@@ -14,6 +14,7 @@ from channels.guarded_http import RequestFailed
 from channels.signed_webhooks import failure_of, signed_headers
 from routing.webhook_schedule import rest_s, wait_s
 from store.alerts import NewAlert, raise_alert
+from store.audit_log import note_deed
 from store.db import Connection, StoreError
 from store.secrets import SecretError
 from store.webhook_bodies import read_event
@@ -171,6 +172,9 @@ def _settle_failure(conn: Connection, turn: Turn, claimed: Claimed, failure: Fai
 def _tell_people(conn: Connection, turn: Turn, *, because: str, episode: str) -> None:
     """episode: one alert each."""
     log.warning("webhook_paused", subscription_id=turn.subscription_id, because=because)
+    note_deed(
+        conn, turn.tenant_id, by=None, deed="webhook_paused", subject=turn.subscription_id, details={"because": because}
+    )
     raise_alert(
         conn,
         turn.tenant_id,
