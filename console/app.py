@@ -30,6 +30,7 @@ from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
+from store.secrets import Keyring
 from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
@@ -110,6 +111,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         app.register_blueprint(page.blueprint)
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
+    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
+    app.extensions["allow_private_urls"] = settings.allow_private_urls
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))
