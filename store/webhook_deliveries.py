@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from config.webhook_subscriptions import TEST_EVENT
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
 
+DeliveryState = Literal["pending", "delivered", "failed", "dropped"]
 KEPT_DAYS = 30
 REPLAYED_AT_ONCE = 10_000
 

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
 from config.webhook_subscriptions import MAX_DESCRIPTION_CHARS, MAX_URL_CHARS, EventKind
 from console.api.requests import Body, PageQuery, Strict, Text
+from store.webhook_deliveries import DeliveryState
 
 
 class WebhookPath(BaseModel):
@@ -43,7 +44,7 @@ class WebhookChange(Body):
 class DeliveryQuery(PageQuery):
     """state: only those."""
 
-    state: Literal["pending", "delivered", "failed", "dropped"] | None = None
+    state: DeliveryState | None = None
 
 
 class ReplaySince(Strict):
