@@ -70,7 +70,7 @@ WORDS: Mapping[str, str] = {
     "read by keywords": _("Negative by keywords, on both sides: the messages before were never analyzed."),
     "clock first_answer": _("first answer"), "clock next_answer": _("next answer"), "clock resolution": _("resolution"),
     "nps": _("NPS"), "csat": _("CSAT"), "all": _("all"),
-    "webhook active": _("is told of events"), "webhook by_hand": _("paused"), "webhook failing": _("paused: it kept failing"),
+    "webhook active": _("is told of events"), "webhook troubled": _("does not take events now"), "webhook by_hand": _("paused"), "webhook failing": _("paused: it kept failing"),
     "webhook gone": _("switched off: it is gone"),
     "webhook why failing": _("Nothing arrived there for five days, so nothing more is sent. Start it again when it works."),
     "webhook why gone": _("It answered 410: it wants no more events. Start it again if that was a mistake."),

@@ -32,7 +32,7 @@ class Words(Told):
     summary: str | None = None
 
 
-class AnalyzedData(MessageFacts, Words):
+class AnalyzedData(Words, MessageFacts):
     """One reading by the model. score: its confidence, 0.0 to 1.0. run_kind: initial or reanalyze."""
 
     analysis_id: str
@@ -66,7 +66,7 @@ class PlannedAction(Told):
     state: str
 
 
-class DecidedData(MessageFacts, Words):
+class DecidedData(Words, MessageFacts):
     """One routing decision. applied: it placed the conversation. label: null when nobody has read the message."""
 
     decision_id: str

@@ -7,7 +7,7 @@ import pytest
 
 from channels.guarded_http import GuardedHttp
 from console.app import create_app
-from console.webhook_sample import VERIFY
+from console.webhook_sample import SAMPLE, VERIFY
 from tests.conftest import ROOT
 from tests.http_receiver import HttpReceiver
 from tests.integration.console_visitor import add_visitor, signed_in, words
@@ -199,7 +199,8 @@ def test_one_that_was_switched_off_says_why_and_what_to_do(enter, deps, owner, a
 
 
 def test_the_code_that_the_page_and_the_documentation_show_checks_real_requests(deps, endpoint, acme):
-    assert VERIFY in (ROOT / "docs/webhooks.md").read_text()
+    page = (ROOT / "docs/webhooks.md").read_text()
+    assert VERIFY in page and SAMPLE in page
     _, secret = subscribe(deps, acme, endpoint.url())
     alarm(deps, acme, 1)
     serve(deps)
