@@ -1,8 +1,9 @@
 """What was told to a tenant's programs and what waits: to look at, to tell again, to forget."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, LiteralString
 
 from config.webhook_subscriptions import TEST_EVENT
 from store.audit_log import note_deed
@@ -33,6 +34,16 @@ class Delivery:
     settled_at: datetime | None
 
 
+# Said in words that the planner sees, so that it finds the few among millions by the index for them.
+_ONLY: Mapping[str | None, LiteralString] = {
+    None: "",
+    "pending": "AND state = 'pending'",
+    "delivered": "AND state = 'delivered'",
+    "failed": "AND state = 'failed'",
+    "dropped": "AND state = 'dropped'",
+}
+
+
 def list_deliveries(
     conn: Connection,
     tenant_id: int,
@@ -42,18 +53,20 @@ def list_deliveries(
     before_id: str | None = None,
     limit: int = 100,
 ) -> list[Delivery]:
-    """Newest first. before_id: only older ones than this."""
+    """Newest first. state: only those. before_id: only older ones than this."""
     rows = conn.execute(
         """
         SELECT id::text, kind, subject_id::text, message_id::text, conversation_id::text, state, tries, status, error_code,
                created_at, tried_at, next_at, settled_at
         FROM webhook_delivery
-        WHERE tenant_id = %s AND subscription_id = %s AND (%s::text IS NULL OR state = %s)
-          AND (%s::uuid IS NULL OR id < %s::uuid)
+        WHERE tenant_id = %s AND subscription_id = %s AND (%s::uuid IS NULL OR id < %s::uuid)
+        """  # noqa: S608 -- words of ours only, see above
+        + _ONLY[state]
+        + """
         ORDER BY id DESC
         LIMIT %s
         """,
-        (tenant_id, subscription_id, state, state, before_id, before_id, limit),
+        (tenant_id, subscription_id, before_id, before_id, limit),
     ).fetchall()
     return [Delivery(*row) for row in rows]
 

@@ -59,6 +59,7 @@ CREATE TABLE webhook_delivery (
 CREATE INDEX webhook_delivery_pending ON webhook_delivery (subscription_id, id) WHERE state = 'pending';
 CREATE INDEX webhook_delivery_given_up ON webhook_delivery (give_up_at) WHERE state = 'pending';
 CREATE INDEX webhook_delivery_listed ON webhook_delivery (subscription_id, id DESC);
+CREATE INDEX webhook_delivery_vain ON webhook_delivery (subscription_id, state, id DESC) WHERE state IN ('failed', 'dropped');
 CREATE INDEX webhook_delivery_settled ON webhook_delivery (settled_at) WHERE settled_at IS NOT NULL;
 
 -- Who has no subscription pays one look into a small index: that comes first, because planning a look into the months of `message` costs
