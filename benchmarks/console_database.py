@@ -17,6 +17,7 @@ from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
 from store.tenants import apply_tenant, get_tenant_config
+from store.webhook_subscriptions import WantedSubscription, add_subscription
 
 PASSWORD = "test"  # noqa: S105 -- of a server that lives as long as this process
 KEY = "k1:" + "QUFB" * 10 + "QUE="
@@ -111,6 +112,10 @@ def fill(servers: Servers, *, scale: float, say: Callable[[str], None]) -> None:
                 tenant_id = apply_tenant(conn, parse_tenant_file(text, source=slug, environ={}), keyring=keyring)
             with database.tenant_transaction(tenant_id) as conn:
                 config = get_tenant_config(conn, tenant_id)
+                hook = WantedSubscription(
+                    "https://hooks.example/earshot", ("message.analyzed",), description="Warehouse"
+                )
+                add_subscription(conn, tenant_id, hook, keyring=keyring, by=None)
             add_people(servers.owner_url, tenant_id, slug=slug)
             scaled = Size(*(max(200, round(one * scale)) for one in vars(size).values()))
             fill_tenant(servers.owner_url, tenant_id, config=config, size=scaled, say=say)

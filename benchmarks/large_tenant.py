@@ -29,7 +29,7 @@ from worker.trend_watch import CHUNK, recount
 DAYS = 400
 FACTS = 2_000
 # In this order; each file is named for what it fills.
-_STEPS = ("people", "messages", "readings", "decisions", "work", "promises", "effects", "crm", "upkeep")
+_STEPS = ("people", "messages", "readings", "decisions", "work", "promises", "effects", "crm", "webhooks", "upkeep")
 
 
 @dataclass(frozen=True)
