@@ -5,7 +5,27 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    channels,
+    conversation_work,
+    conversations,
+    crm,
+    customers,
+    dead_letters,
+    decisions,
+    inbox,
+    insights,
+    messages,
+    overview,
+    privacy,
+    problems,
+    queues,
+    replies,
+    sla,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
@@ -14,14 +34,24 @@ from store.db import Database, StoreError
 MAX_BODY_BYTES = 64 * 1024
 DOCUMENT = f"{PREFIX}/openapi.json"
 BLUEPRINTS = (
+    overview.blueprint,
+    inbox.blueprint,
     queues.blueprint,
     conversations.blueprint,
     conversation_work.blueprint,
+    replies.blueprint,
+    messages.blueprint,
+    customers.blueprint,
+    decisions.blueprint,
     actions.blueprint,
     agents.blueprint,
     alerts.blueprint,
+    sla.blueprint,
+    insights.blueprint,
     crm.blueprint,
-    decisions.blueprint,
+    channels.blueprint,
+    dead_letters.blueprint,
+    privacy.blueprint,
 )
 
 
@@ -30,7 +60,9 @@ def new_application() -> OpenAPI:
     return OpenAPI(
         "console",
         info=Info(
-            title="Earshot", version="1", description="Work queues, conversations, actions, agents, alerts and the CRM."
+            title="Earshot",
+            version="1",
+            description="Everything in the console, for programs: inbox, conversations, replies, customers, insights, alerts, CRM and privacy.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,

@@ -19,6 +19,8 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
+# Who sees the administration; auditors change nothing there.
+_OVERSEERS = frozenset[Role]({"supervisor", "admin", "auditor"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -50,6 +52,38 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
+    "alerts.read_one": _READERS,
+    "agent_inbox.list_rows": _READERS,
+    "agent_inbox.count": _READERS,
+    "agent_inbox.change_many": _WORKERS,
+    "customers.read_one": _READERS,
+    "customers.list_conversations": _READERS,
+    "messages.list_analyses": _READERS,
+    "messages.list_sent": _READERS,
+    "replies.read_desk": _READERS,
+    "replies.send": _WORKERS,
+    "replies.cancel": _WORKERS,
+    "replies.settle": _WORKERS,
+    "insight_reports.read_map": _READERS,
+    "insight_reports.list_messages": _READERS,
+    "insight_reports.read_answer_times": _READERS,
+    "insight_reports.ask": _READERS,
+    "insight_reports.read_load": _READERS,
+    "insight_reports.read_surveys": _READERS,
+    "insight_reports.read_accuracy": _READERS,
+    "insight_reports.read_cost": _READERS,
+    "sla.list_open": _READERS,
+    "sla.list_by_week": _READERS,
+    "overview.read_me": _READERS,
+    "overview.read_all": _OVERSEERS,
+    "channels.list_channels": _OVERSEERS,
+    "channels.list_targets": _OVERSEERS,
+    "dead_letters.list_all": _OVERSEERS,
+    "dead_letters.replay": LEADERS,
+    "dead_letters.replay_all": LEADERS,
+    "privacy.read_facts": _OVERSEERS,
+    "privacy.list_calls": _OVERSEERS,
+    "privacy.read_call": _OVERSEERS,
 }
 
 

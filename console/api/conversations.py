@@ -41,7 +41,7 @@ blueprint = new_blueprint("conversations", __name__)
 def list_all(query: ConversationQuery) -> Response:
     """By priority, then the longest waiting. No customer text. What is added meanwhile never moves what is still to come."""
     who = caller()
-    filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state, query.tag)
+    filters = Filters(query.queue, query.priority, assignee_id(query.assignee, who), query.state, query.tag)
     after = read_place(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
         if query.queue:
@@ -53,7 +53,8 @@ def list_all(query: ConversationQuery) -> Response:
     return answer(body.model_dump(mode="json"))
 
 
-def _assignee(given: str | None, who: Caller) -> int | None:
+def assignee_id(given: str | None, who: Caller) -> int | None:
+    """The user whom a filter names; 0 for nobody. Raises: Problem."""
     if given == "me":
         return who.person()
     return 0 if given == "none" else int(given) if given else None
