@@ -14,7 +14,7 @@ from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
-from console.api.paths import PREFIX
+from console.api.key_calls import KeyCalls
 from console.api.problems import from_bug, from_http, from_store
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
@@ -58,6 +58,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         app,
         database,
         failed_keys=FailedKeys(redis_url, secret=secret),
+        key_calls=KeyCalls(redis_url, per_min=settings.api_calls_per_min, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
     app.extensions["live_pages"] = LivePages(database)
@@ -99,7 +100,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def only_our_forms() -> AnyResponse | None:
-        if request.method != "POST" or request.path.startswith(f"{PREFIX}/"):
+        if request.method != "POST" or request.path.startswith("/api/"):
             return None
         if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody

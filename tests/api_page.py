@@ -62,7 +62,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 def described() -> OpenAPI:
     """The application, for its description only."""
     app = new_application()
-    add_api(app, None, failed_keys=None, trusted_proxies=0)  # pyright: ignore[reportArgumentType] -- nobody calls it
+    add_api(app, None, failed_keys=None, key_calls=None, trusted_proxies=0)  # pyright: ignore[reportArgumentType] -- nobody calls it
     return app
 
 

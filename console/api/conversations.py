@@ -1,9 +1,12 @@
 """/conversations, to read: lists, and one with its words."""
 
+from datetime import UTC, datetime
+
 import structlog
 from flask import Response
 
 from console.api.answers import (
+    ClockAnswer,
     ConversationAnswer,
     DecisionAnswer,
     EventAnswer,
@@ -29,6 +32,7 @@ from store.conversation_page import (
     list_conversation_messages,
 )
 from store.decisions import find_placing_decision
+from store.inbox import read_lines
 from store.internal_actions import list_tags
 from store.work_items import get_work_item
 
@@ -77,9 +81,11 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
         )
         shown = messages[-query.limit :]
         decision = find_placing_decision(conn, who.tenant_id, conversation_id)
+        line = read_lines(conn, who.tenant_id, [conversation_id])[conversation_id]
         body = ConversationAnswer(
             conversation=Work.of_item(conn, who.tenant_id, item),
             customer_id=get_customer_id(conn, who.tenant_id, conversation_id),
+            clock=ClockAnswer.of(line, now=datetime.now(UTC)),
             tags=list_tags(conn, conversation_id),
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],

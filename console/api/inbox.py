@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from console import deeds
-from console.api.answers import Work
+from console.api.answers import ClockAnswer, Work
 from console.api.callers import Caller, caller
 from console.api.conversations import assignee_id
 from console.api.cursors import read_place, write_cursor
@@ -17,7 +17,6 @@ from console.api.problems import Problem
 from console.api.requests import ConversationQuery, Strict
 from console.api.tenant_queues import check_queue
 from console.api.writing import answer, database, do_once
-from console.badges import Badge, clock_badge
 from console.deeds import Change, Doer
 from store.conversation_lists import Filters, ListedConversation, list_conversations
 from store.db import Connection
@@ -27,19 +26,6 @@ from store.sla_report import list_open_clocks
 blueprint = new_blueprint("agent_inbox", __name__)
 MAX_BULK = 100
 CHANGES: dict[str, Change] = {"claim": deeds.claim, "resolve": deeds.resolve, "unassign": deeds.unassign}
-
-
-class ClockAnswer(BaseModel):
-    """The promise that is due first. state: overdue, soon (past its warning), running, paused or met."""
-
-    state: str
-    kind: str
-    due_at: datetime
-
-    @classmethod
-    def of(cls, badge: Badge | None) -> Self | None:
-        """From what pages show."""
-        return cls(state=badge.state, kind=badge.kind, due_at=badge.at) if badge else None
 
 
 class InboxRow(BaseModel):
@@ -59,11 +45,8 @@ class InboxRow(BaseModel):
     @classmethod
     def of(cls, listed: ListedConversation, line: InboxLine, *, now: datetime) -> Self:
         """From the stored rows."""
-        badge = clock_badge(
-            kind=line.clock_kind, state=line.clock_state, due_at=line.clock_due_at, warn_at=line.clock_warn_at, now=now
-        )
         known: dict[str, Any] = {name: value for name, value in vars(line).items() if name in cls.model_fields}
-        return cls(conversation=Work.of_listed(listed), clock=ClockAnswer.of(badge), **known)
+        return cls(conversation=Work.of_listed(listed), clock=ClockAnswer.of(line, now=now), **known)
 
 
 class InboxPage(BaseModel):

@@ -35,8 +35,10 @@ PROBLEMS: dict[str | int | HTTPStatus, Any] = {
         ("403", "the role may not do this, or not to somebody else's conversation"),
         ("404", "the tenant has no such thing"),
         ("409", "somebody was faster; the answer says who and when"),
+        ("413", "the body is over 64 KiB"),
+        ("415", "the body is not application/json"),
         ("422", "a field is wrong; the answer names it and the fix"),
-        ("429", "too many calls with keys that are none; Retry-After says how many seconds to wait"),
+        ("429", "too many calls of this key, or with keys that are none; Retry-After says how many seconds to wait"),
         ("503", "try again"),
     )
 }
