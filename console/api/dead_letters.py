@@ -11,9 +11,10 @@ from console.api.paths import new_blueprint
 from console.api.problems import not_found
 from console.api.requests import Body, MessagePath, PageQuery
 from console.api.writing import answer, database, do_once
+from console.dead_letters import replay as put_back
 from store.db import Connection
 from store.messages import has_message
-from store.runs import RunRef, list_dead_of, replay_dead
+from store.runs import list_dead_of
 
 blueprint = new_blueprint("dead_letters", __name__, under="/dead-letters")
 
@@ -57,18 +58,12 @@ def list_all(query: PageQuery) -> Response:
     return answer(DeadLetterPage(dead_letters=letters, next_cursor=more).model_dump(mode="json"))
 
 
-def _replay(conn: Connection, tenant_id: int, *, message_id: str | None) -> Replayed:
-    parked = list_dead_of(conn, tenant_id, message_id=message_id)
-    replayed = sum(replay_dead(conn, RunRef(tenant_id, one.message_id, one.run_id)) for one in parked)
-    return Replayed(replayed=replayed)
-
-
 @blueprint.post("/replay", summary="Put the oldest dead letters back to work", responses={200: Replayed})
 def replay_all(body: Body) -> Response:
     """Up to 1,000 at once, oldest first; call it again for more. For supervisors and admins."""
     del body
     who = caller()
-    return do_once(lambda conn: _replay(conn, who.tenant_id, message_id=None))
+    return do_once(lambda conn: Replayed(replayed=put_back(conn, who.tenant_id, message_id=None, by=who.actor)))
 
 
 @blueprint.post("/<message_id>/replay", summary="Put a message back to work", responses={200: Replayed})
@@ -80,6 +75,6 @@ def replay(path: MessagePath, body: Body) -> Response:
     def work(conn: Connection) -> Replayed:
         if not has_message(conn, who.tenant_id, message_id):
             raise not_found("a message")
-        return _replay(conn, who.tenant_id, message_id=message_id)
+        return Replayed(replayed=put_back(conn, who.tenant_id, message_id=message_id, by=who.actor))
 
     return do_once(work)
