@@ -2,9 +2,10 @@
 
 from flask_openapi3.openapi import OpenAPI
 
-from console.api.application import DOCUMENT, add_api, new_application
+from console.api.application import add_api, new_application
 from console.api.callers import ACTS_FOR, MAY_CALL
 from console.api.failed_keys import PER_ADDRESS, PER_PREFIX
+from console.api.paths import DOCUMENT
 from console.api.writing import IDEMPOTENCY_KEY
 from store.api_writes import KEPT_FOR_H
 

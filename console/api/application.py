@@ -33,13 +33,12 @@ from console.api.callers import admit
 from console.api.description import describe
 from console.api.failed_keys import FailedKeys
 from console.api.key_calls import Allowance, KeyCalls
-from console.api.paths import PREFIX, SECURITY_SCHEMES
+from console.api.paths import DOCS, DOCUMENT, PREFIX, SECURITY_SCHEMES
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
 # No body of ours has more than four.
 MAX_DEPTH = 16
-DOCUMENT = f"{PREFIX}/openapi.json"
 BLUEPRINTS = (
     overview.blueprint,
     inbox.blueprint,
@@ -86,7 +85,8 @@ def add_api(
 
     @app.before_request
     def let_in() -> None:
-        if request.path.startswith(f"{PREFIX}/") and request.path != DOCUMENT and request.endpoint is not None:
+        is_ours = request.path.startswith(f"{PREFIX}/") and request.path not in {DOCUMENT, DOCS}
+        if is_ours and request.endpoint is not None:
             admit(database, failed_keys=failed_keys, key_calls=key_calls, trusted_proxies=trusted_proxies)
             if request.method in {"POST", "PATCH", "PUT", "DELETE"}:
                 _check_body()

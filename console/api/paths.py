@@ -8,6 +8,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 PREFIX = "/api/v1"
+# Both are public: they say nothing about anybody.
+DOCUMENT = f"{PREFIX}/openapi.json"
+DOCS = f"{PREFIX}/docs"
 SECURITY: list[dict[str, list[Any]]] = [{"api_key": []}]
 SECURITY_SCHEMES: dict[str, Any] = {
     "api_key": {"type": "http", "scheme": "bearer", "description": "earshot apikey create"}

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from console.api.application import DOCUMENT
+from console.api.paths import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
 from tests.api_page import routes
