@@ -58,8 +58,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Reference:
-    """subjects: routes by subject, in the document's order. shapes: those that a route names, by name."""
+    """headers: what every call may carry, by name. subjects: routes by subject, in the document's order. shapes: those that a route
+    names, by name.
+    """
 
+    headers: list[Field]
     subjects: Mapping[str, list[Route]]
     shapes: list[Shape]
 
@@ -67,11 +70,15 @@ class Reference:
 def read_reference(document: Mapping[str, Any]) -> Reference:
     """From an OpenAPI 3.1 document."""
     schemas: dict[str, Any] = document.get("components", {}).get("schemas", {})
+    headers: dict[str, Field] = {}
     subjects: dict[str, list[Route]] = {tag["name"]: [] for tag in document.get("tags", [])}
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 operation = item[method]
+                headers.update(
+                    {one["name"]: _parameter(one) for one in operation["parameters"] if one["in"] == "header"}
+                )
                 subject = (operation.get("tags") or ["other"])[0]
                 subjects.setdefault(subject, []).append(_route(method, path, operation, schemas))
     named: set[str] = set()
@@ -80,6 +87,7 @@ def read_reference(document: Mapping[str, Any]) -> Reference:
             for name in (route.body, route.answer):
                 _gather(name, schemas, named)
     return Reference(
+        [headers[name] for name in sorted(headers)],
         {subject: routes for subject, routes in subjects.items() if routes},
         [_shape(name, schemas[name]) for name in sorted(named)],
     )
@@ -96,7 +104,7 @@ def _route(method: str, path: str, operation: Mapping[str, Any], schemas: Mappin
         about=operation.get("description", ""),
         roles=tuple(operation.get("x-roles", ())),
         scopes=tuple(operation.get("x-scopes", ())),
-        parameters=tuple(_parameter(one) for one in operation.get("parameters", ())),
+        parameters=tuple(_parameter(one) for one in operation["parameters"] if one["in"] != "header"),
         body=body,
         answer=_shape_of(responses.get("200", {})),
         errors=tuple((status, one.get("description", "")) for status, one in responses.items() if status >= "300"),
@@ -177,11 +185,13 @@ def _references(part: Any) -> Iterator[str]:
 
 
 def example(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, depth: int = 0) -> Any:
-    """A value that shows how it is written. Optional fields that may be null are left out, unless nothing else is there."""
+    """A value that shows how it is written. Fields that may be left out are, unless they have an example or nothing else is there."""
     if "$ref" in schema:
         schema = schemas.get(schema["$ref"].removeprefix(_REF), {})
     if depth > _DEEPEST:
         return None
+    if schema.get("examples"):
+        return schema["examples"][0]
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
             return example(schema[key][0], schemas, depth=depth + 1)
@@ -189,8 +199,9 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, depth: int
         return schema["enum"][0]
     if schema.get("type") == "object" or "properties" in schema:
         properties: dict[str, Any] = schema.get("properties", {})
-        needed = schema.get("required") or list(properties)[:1]
-        return {name: example(properties[name], schemas, depth=depth + 1) for name in needed if name in properties}
+        required: list[str] = schema.get("required", [])
+        needed = [name for name, one in properties.items() if name in required or "examples" in one]
+        return {name: example(properties[name], schemas, depth=depth + 1) for name in needed or list(properties)[:1]}
     if schema.get("type") == "array":
         return [example(schema.get("items", {}), schemas, depth=depth + 1)]
     formats = {

@@ -31,7 +31,9 @@ class NewReply(Strict):
     """kind: "text" with the words, or "template" for the tenant's own when the channel's window is over."""
 
     kind: Literal["text", "template"] = "text"
-    text: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")] | None = Field(default=None, max_length=MAX_CHARS)
+    text: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")] | None = Field(
+        default=None, max_length=MAX_CHARS, examples=["We are looking for it now."]
+    )
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:
