@@ -190,8 +190,8 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, depth: int
         schema = schemas.get(schema["$ref"].removeprefix(_REF), {})
     if depth > _DEEPEST:
         return None
-    if schema.get("examples"):
-        return schema["examples"][0]
+    if "example" in schema:
+        return schema["example"]
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
             return example(schema[key][0], schemas, depth=depth + 1)
@@ -200,7 +200,7 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, depth: int
     if schema.get("type") == "object" or "properties" in schema:
         properties: dict[str, Any] = schema.get("properties", {})
         required: list[str] = schema.get("required", [])
-        needed = [name for name, one in properties.items() if name in required or "examples" in one]
+        needed = [name for name, one in properties.items() if name in required or "example" in one]
         return {name: example(properties[name], schemas, depth=depth + 1) for name in needed or list(properties)[:1]}
     if schema.get("type") == "array":
         return [example(schema.get("items", {}), schemas, depth=depth + 1)]

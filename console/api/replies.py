@@ -32,7 +32,7 @@ class NewReply(Strict):
 
     kind: Literal["text", "template"] = "text"
     text: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")] | None = Field(
-        default=None, max_length=MAX_CHARS, examples=["We are looking for it now."]
+        default=None, max_length=MAX_CHARS, json_schema_extra={"example": "We are looking for it now."}
     )
 
     @model_validator(mode="after")
