@@ -19,7 +19,7 @@ from store.db import Connection
 blueprint = new_blueprint("alerts", __name__)
 
 
-class DeliveryAnswer(BaseModel):
+class AlertDelivery(BaseModel):
     """An announcement of an alert to one target. announcement: 1 for the first; more when it was told again."""
 
     target: str
@@ -36,7 +36,7 @@ class AlertDetails(BaseModel):
     """An alert and its deliveries, oldest first."""
 
     alert: AlertAnswer
-    deliveries: list[DeliveryAnswer]
+    deliveries: list[AlertDelivery]
 
 
 @blueprint.get("/alerts", summary="List alerts", responses={200: AlertPage})
@@ -68,7 +68,7 @@ def read_one(path: AlertPath) -> Response:
         if found is None:
             raise not_found("an alert")
         deliveries = list_deliveries(conn, alert_id)
-    body = AlertDetails(alert=AlertAnswer.of(found), deliveries=[DeliveryAnswer(**vars(one)) for one in deliveries])
+    body = AlertDetails(alert=AlertAnswer.of(found), deliveries=[AlertDelivery(**vars(one)) for one in deliveries])
     return answer(body.model_dump(mode="json"))
 
 

@@ -36,7 +36,7 @@ class DeadLetterPage(BaseModel):
     next_cursor: str | None
 
 
-class Replayed(BaseModel):
+class ReplayedLetters(BaseModel):
     """How many runs were put back to work; 0: none was parked."""
 
     replayed: int
@@ -58,23 +58,23 @@ def list_all(query: PageQuery) -> Response:
     return answer(DeadLetterPage(dead_letters=letters, next_cursor=more).model_dump(mode="json"))
 
 
-@blueprint.post("/replay", summary="Put the oldest dead letters back to work", responses={200: Replayed})
+@blueprint.post("/replay", summary="Put the oldest dead letters back to work", responses={200: ReplayedLetters})
 def replay_all(body: Body) -> Response:
     """Up to 1,000 at once, oldest first; call it again for more. For supervisors and admins."""
     del body
     who = caller()
-    return do_once(lambda conn: Replayed(replayed=put_back(conn, who.tenant_id, message_id=None, by=who.actor)))
+    return do_once(lambda conn: ReplayedLetters(replayed=put_back(conn, who.tenant_id, message_id=None, by=who.actor)))
 
 
-@blueprint.post("/<message_id>/replay", summary="Put a message back to work", responses={200: Replayed})
+@blueprint.post("/<message_id>/replay", summary="Put a message back to work", responses={200: ReplayedLetters})
 def replay(path: MessagePath, body: Body) -> Response:
     """One that is at work already stays there. For supervisors and admins."""
     del body
     who, message_id = caller(), str(path.message_id)
 
-    def work(conn: Connection) -> Replayed:
+    def work(conn: Connection) -> ReplayedLetters:
         if not has_message(conn, who.tenant_id, message_id):
             raise not_found("a message")
-        return Replayed(replayed=put_back(conn, who.tenant_id, message_id=message_id, by=who.actor))
+        return ReplayedLetters(replayed=put_back(conn, who.tenant_id, message_id=message_id, by=who.actor))
 
     return do_once(work)

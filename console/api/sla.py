@@ -28,7 +28,7 @@ class WeeksQuery(Strict):
     weeks: int = Field(default=8, ge=1, le=26)
 
 
-class WeekAnswer(BaseModel):
+class PromiseWeek(BaseModel):
     """Promises that began in a week (from its Monday in the tenant's time zone). late_open: late, and unanswered still. share: kept of kept
     and missed. median_min, p90_min: minutes until they were kept, also late.
     """
@@ -49,7 +49,7 @@ class WeekAnswer(BaseModel):
 class WeekList(BaseModel):
     """Newest week first."""
 
-    weeks: list[WeekAnswer]
+    weeks: list[PromiseWeek]
 
 
 @blueprint.get("", summary="List open promises", responses={200: OpenClockList})
@@ -70,5 +70,5 @@ def list_by_week(query: WeeksQuery) -> Response:
     with database().tenant_transaction(who.tenant_id) as conn:
         zone = get_tenant_config(conn, who.tenant_id).hours.time_zone
         found = list_weeks(conn, who.tenant_id, since=since, time_zone=zone)
-    body = WeekList(weeks=[WeekAnswer(**vars(one)) for one in found])
+    body = WeekList(weeks=[PromiseWeek(**vars(one)) for one in found])
     return answer(body.model_dump(mode="json"))
