@@ -5,7 +5,8 @@ from werkzeug.wrappers import Response
 
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
-from console.visitors import database, visitor
+from console.visitors import Visitor, database, visitor
+from store.audit_log import note_deed
 from store.db import Connection
 from store.messages import has_message
 from store.runs import RunRef, list_dead_of, replay_dead
@@ -28,9 +29,13 @@ def show() -> str:
     )
 
 
-def _replay(conn: Connection, tenant_id: int, *, message_id: str | None) -> int:
-    parked = list_dead_of(conn, tenant_id, message_id=message_id)
-    return sum(replay_dead(conn, RunRef(tenant_id, one.message_id, one.run_id)) for one in parked)
+def _replay(conn: Connection, who: Visitor, *, message_id: str | None) -> int:
+    parked = list_dead_of(conn, who.tenant_id, message_id=message_id)
+    replayed = sum(replay_dead(conn, RunRef(who.tenant_id, one.message_id, one.run_id)) for one in parked)
+    if replayed:
+        details = {"runs": replayed}
+        note_deed(conn, who.tenant_id, by=who.actor, deed="dead_letters_replayed", subject=message_id, details=details)
+    return replayed
 
 
 @blueprint.post("/<uuid:message_id>")
@@ -40,7 +45,7 @@ def replay(message_id: object) -> Response:
     with database().tenant_transaction(who.tenant_id) as conn:
         if not has_message(conn, who.tenant_id, str(message_id)):
             abort(404)
-        replayed = _replay(conn, who.tenant_id, message_id=str(message_id))
+        replayed = _replay(conn, who, message_id=str(message_id))
     give_notice("replayed" if replayed else "not_parked")
     return redirect(url_for("admin_dead_letters.show"))
 
@@ -50,6 +55,6 @@ def replay_all() -> Response:
     """Put all of them back to work."""
     who = visitor()
     with database().tenant_transaction(who.tenant_id) as conn:
-        replayed = _replay(conn, who.tenant_id, message_id=None)
+        replayed = _replay(conn, who, message_id=None)
     give_notice("replayed" if replayed else "not_parked")
     return redirect(url_for("admin_dead_letters.show"))
