@@ -5,6 +5,7 @@ from flask_openapi3.openapi import OpenAPI
 from console.api.application import DOCUMENT, add_api, new_application
 from console.api.callers import ACTS_FOR, MAY_CALL
 from console.api.failed_keys import PER_ADDRESS, PER_PREFIX
+from console.api.scopes import SCOPE_OF, SCOPES
 from console.api.writing import IDEMPOTENCY_KEY
 from store.api_writes import KEPT_FOR_H
 
@@ -13,7 +14,7 @@ _INTRO = f"""# The API
 
 <!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
 
-For agents' programs: work queues, conversations, actions, agents, alerts, decisions and the CRM of one tenant. `earshot up` serves it at the console's
+For agents' programs: work queues, conversations, actions, agents, alerts, decisions, the CRM, people, keys and the audit log of one tenant. `earshot up` serves it at the console's
 address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
 
 ## Keys
@@ -33,24 +34,37 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | auditor | read |
 | agent | also work on what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence |
 | supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, and set skills, queues and capacity |
+| supervisor, admin, auditor | also read the audit log |
+| admin | also invite and change people, make and revoke keys |
+
+## Scopes
+
+A key may be narrowed (`earshot apikey create --scope read --scope work`, or with the boxes at /admin/people): it then may do only what both
+its role and its scopes allow, and anything else is answered with 403 `scope_missing`. A key without scopes has all that its role allows.
+
+| scope | lets a program |
+|---|---|
+{{scopes}}
 
 ## Endpoints
 
-| call | does | roles |
-|---|---|---|
+| call | does | scope | roles |
+|---|---|---|---|
 {{endpoints}}
 
 ## What all calls share
 
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
-  401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
+  401 no valid key · 403 the role may not (`role_may_not`), the key is too narrow (`scope_missing`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
   something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
-  `not_uncertain` how the action stands; `already_linked` which CRM record is) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
+  `not_uncertain` how the action stands; `already_linked` which CRM record is; `already_here`, `own_role`, `last_admin`, `belongs_elsewhere`, `switched_off` why a person stays as
+  they are; `name_taken` that a live key has the name) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
 - **Keys that are none** (unknown, revoked): {PER_PREFIX} calls a minute that begin alike, and {PER_ADDRESS} from one address (of IPv6 its /64),
   are answered 401; what comes after is 429 with `Retry-After`, whatever key it holds. Behind proxies of your own set `TRUSTED_PROXIES` to
   their number, or all callers count as one. With Redis away nothing is counted.
 - **{IDEMPOTENCY_KEY}** on writes: within {KEPT_FOR_H} hours the same name with the same call is done once and answered the same
   (`Idempotency-Replayed: true`); with another call it is refused with 422. A write that was refused may be tried again under its name.
+  New keys and one-time links are not stored: the second answer has null in their place.
 - **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
   conversation since.
 - **Pages**: `next_cursor` fetches the next one; conversations that arrive meanwhile never move those that are still to come.
@@ -88,8 +102,11 @@ def page() -> str:
         operation = app.api_doc["paths"][shown][method.lower()]
         roles = ", ".join(role for role in ("agent", "supervisor", "admin", "auditor") if role in MAY_CALL[endpoint])
         says = f"{operation['summary']}. {operation.get('description', '').replace('<br/>', ' ')}"
-        lines.append(f"| `{method} {shown.removeprefix('/api/v1')}` | {' '.join(says.split())} | {roles} |")
-    return _INTRO.format(endpoints="\n".join(lines)).replace("{{", "{").replace("}}", "}")
+        lines.append(
+            f"| `{method} {shown.removeprefix('/api/v1')}` | {' '.join(says.split())} | {SCOPE_OF[endpoint]} | {roles} |"
+        )
+    scopes = "\n".join(f"| {name} | {does[0].lower()}{does[1:]} |" for name, does in SCOPES.items())
+    return _INTRO.format(endpoints="\n".join(lines), scopes=scopes).replace("{{", "{").replace("}}", "}")
 
 
 if __name__ == "__main__":

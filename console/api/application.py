@@ -1,14 +1,30 @@
 """Joins the API to the console's application."""
 
+from typing import Any
+
 from flask import Response, jsonify, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    api_keys,
+    audit_log,
+    conversation_work,
+    conversations,
+    crm,
+    decisions,
+    people,
+    problems,
+    queues,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
+from console.api.scopes import with_scopes
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -22,6 +38,9 @@ BLUEPRINTS = (
     alerts.blueprint,
     crm.blueprint,
     decisions.blueprint,
+    people.blueprint,
+    api_keys.blueprint,
+    audit_log.blueprint,
 )
 
 
@@ -30,12 +49,24 @@ def new_application() -> OpenAPI:
     return OpenAPI(
         "console",
         info=Info(
-            title="Earshot", version="1", description="Work queues, conversations, actions, agents, alerts and the CRM."
+            title="Earshot",
+            version="1",
+            description="Work queues, conversations, actions, agents, alerts, the CRM, people, keys and the audit log.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
         validation_error_callback=problems.from_validation,
     )
+
+
+def describe(app: OpenAPI) -> dict[str, Any]:
+    """The API's description, with the scope of each operation."""
+    endpoints = {
+        (str(rule).replace("<", "{").replace(">", "}"), method.lower()): rule.endpoint
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+    return with_scopes(app.api_doc, endpoints)
 
 
 def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> None:
@@ -55,7 +86,7 @@ def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, truste
 
     @app.get(DOCUMENT, doc_ui=False)
     def document() -> Response:
-        return jsonify(app.api_doc)
+        return jsonify(describe(app))
 
     app.register_error_handler(problems.Problem, lambda problem: problem.response())
     app.register_error_handler(StoreError, problems.from_store)

@@ -8,6 +8,7 @@ from flask import g, request
 from console.api.client_address import client_address
 from console.api.failed_keys import FailedKeys
 from console.api.problems import Problem
+from console.api.scopes import SCOPE_OF
 from console.deeds import ACTS_FOR, Doer
 from console.metrics import API_REFUSED
 from routing.work_rights import Role, lesser
@@ -19,6 +20,8 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
+ADMINS = frozenset[Role]({"admin"})
+_OVERSEERS = frozenset[Role]({"supervisor", "admin", "auditor"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -50,17 +53,28 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
+    "people.list_all": ADMINS,
+    "people.invite_one": ADMINS,
+    "people.change": ADMINS,
+    "people.new_link": ADMINS,
+    "api_keys.list_all": ADMINS,
+    "api_keys.make": ADMINS,
+    "api_keys.revoke": ADMINS,
+    "audit_log.list_all": _OVERSEERS,
 }
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A key at work. user_id: the person it acts for, None when it acts as itself. role: the smaller of both rights."""
+    """A key at work. user_id: the person it acts for, None when it acts as itself. role: the smaller of both rights. scopes: what the
+    key is narrowed to, None when it is not.
+    """
 
     tenant_id: int
     key_id: int
     role: Role
     user_id: int | None
+    scopes: frozenset[str] | None = None
 
     @property
     def actor(self) -> Actor:
@@ -127,7 +141,8 @@ def authenticate(database: Database, *, failed_keys: FailedKeys, trusted_proxies
             user_id, role = colleague[0], lesser(role, cast("Role", colleague[2]))
         if user_id is not None and role != "auditor":
             note_seen(conn, key.tenant_id, user_id)
-    return Caller(key.tenant_id, key.id, role, user_id)
+    scopes = frozenset(key.scopes) if key.scopes is not None else None
+    return Caller(key.tenant_id, key.id, role, user_id, scopes)
 
 
 def admit(database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> None:
@@ -136,3 +151,8 @@ def admit(database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) 
     if found.role not in MAY_CALL.get(request.endpoint or "", frozenset[Role]()):
         API_REFUSED.labels("role").inc()
         raise Problem(403, "role_may_not", fix=f"the role {found.role} may not do this; ask a supervisor or admin")
+    if found.scopes is not None and SCOPE_OF.get(request.endpoint or "") not in found.scopes:
+        API_REFUSED.labels("scope").inc()
+        needed = SCOPE_OF.get(request.endpoint or "")
+        fix = f"the key is narrowed to {', '.join(sorted(found.scopes))}; this takes {needed or 'a key that is not narrowed'}"
+        raise Problem(403, "scope_missing", fix=fix, scope=needed)

@@ -35,10 +35,10 @@ def _hash_of_request() -> bytes:
     return hashlib.sha256(b"\x00".join(parts)).digest()
 
 
-def do_once(work: Callable[[Connection], BaseModel]) -> Response:
+def do_once(work: Callable[[Connection], BaseModel], *, told_once: str | None = None) -> Response:
     """Do the work in one transaction and answer with what it returns; with a known Idempotency-Key answer as before.
 
-    Raises: Problem when the key was used for another request.
+    told_once: the field of the answer that is told this once and not stored. Raises: Problem when the key was used for another request.
     """
     who, key = caller(), request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not _USABLE_KEY.fullmatch(key):
@@ -53,7 +53,8 @@ def do_once(work: Callable[[Connection], BaseModel]) -> Response:
                 return answer(known.answer, replayed=True)
         done = work(conn).model_dump(mode="json")
         if key is not None:
-            finish_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, status=200, answer=done)
+            kept = {**done, told_once: None} if told_once else done
+            finish_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, status=200, answer=kept)
     return answer(done)
 
 

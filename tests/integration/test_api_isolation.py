@@ -5,12 +5,14 @@ from uuid import uuid4
 import pytest
 
 from console.api.application import DOCUMENT
+from console.api.callers import MAY_CALL
+from console.api.scopes import SCOPE_OF, SCOPES
 from console.app import create_app
 from store.users import create_api_key
 from tests.api_page import routes
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
-CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
+CALLERS = ("none", "agent", "auditor", "supervisor", "admin", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
@@ -44,6 +46,14 @@ ROUTES = {
     ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
     ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
+    ("GET", "/api/v1/people"): (None, "admins", None),
+    ("POST", "/api/v1/people"): ({"email": "new@example.com", "role": "agent"}, "admins", None),
+    ("PATCH", "/api/v1/people/<user_id>"): ({"role": "agent", "active": True}, "admins", "agent"),
+    ("POST", "/api/v1/people/<user_id>/link"): (None, "admins", "agent"),
+    ("GET", "/api/v1/api-keys"): (None, "admins", None),
+    ("POST", "/api/v1/api-keys"): ({"name": "another", "role": "agent", "scopes": ["people"]}, "admins", None),
+    ("DELETE", "/api/v1/api-keys/<key_id>"): (None, "admins", "key"),
+    ("GET", "/api/v1/audit-log"): (None, "overseers", None),
 }
 
 
@@ -62,6 +72,7 @@ def world(settings, database, owner, tenant_ids):
                 "decision": str(uuid4()),
                 "action": str(uuid4()),
                 "agent": "987654",
+                "key": "987654",
                 "customer": str(uuid4()),
             }
         },
@@ -83,7 +94,10 @@ def world(settings, database, owner, tenant_ids):
         ).fetchone()
         person = add_agent(owner, tenant_id, email=f"{slug}@example.com")
         conversation = add_conversation(owner, tenant_id)
+        with database.system_transaction() as conn:
+            spare, _ = create_api_key(conn, tenant_id=tenant_id, name="spare", role="agent")
         ids[which] = {
+            "key": str(spare),
             "conversation": conversation,
             "action": add_action(owner, tenant_id, conversation),
             "alert": alert,
@@ -114,7 +128,7 @@ def world(settings, database, owner, tenant_ids):
         app.test_client(),
         ids,
         {"none": None, "stranger": keys["stranger"]}
-        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor")},
+        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor", "admin")},
     )
     app.extensions["database"].close()
 
@@ -126,9 +140,11 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if role == "auditor" and rights != "readers":
+    if rights == "admins" and role != "admin":
         return 403
-    if role == "agent" and rights == "leaders":
+    if role == "auditor" and rights not in {"readers", "overseers"}:
+        return 403
+    if role == "agent" and rights in {"leaders", "overseers"}:
         return 403
     if kind is None:
         return 200
@@ -148,10 +164,10 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
     for caller in CALLERS:
         for which in IDS if kind else ("own",):
             given = dict(body) if body else body
-            if caller == "stranger" and body and "email" in body:
+            if caller == "stranger" and kind == "conversation" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
+            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id", "key_id"):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
@@ -171,13 +187,55 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 assert answer.content_type == "application/problem+json" and "DROP" not in answer.text
             elif caller != "none":
                 mine, theirs = ("other", "own") if caller == "stranger" else ("own", "other")
-                assert not any(one in answer.text for name, one in ids[theirs].items() if name != "agent")
+                assert not any(one in answer.text for name, one in ids[theirs].items() if name not in {"agent", "key"})
     assert got == expected
     assert NOW and owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0] - before == (
-        4 if (method, path) == ("GET", DEED) else 0
+        5 if (method, path) == ("GET", DEED) else 0
     )
     # Nothing of a conversation was ever recorded in another tenant than its own.
     assert owner.execute(
         "SELECT count(*) FROM conversation_event AS e JOIN conversation AS c ON c.id = e.conversation_id "
         "WHERE e.tenant_id <> c.tenant_id"
     ).fetchone() == (0,)
+
+
+def test_every_route_names_its_scope_and_a_narrowed_key_gets_no_further(world, database, tenant_ids):
+    client, ids, _ = world
+    assert set(MAY_CALL) <= set(SCOPE_OF)
+    with database.system_transaction() as conn:
+        keys = {
+            (scope, is_only): create_api_key(
+                conn,
+                tenant_id=tenant_ids["acme"],
+                name=f"{scope} {is_only}",
+                role="admin",
+                scopes=[scope] if is_only else [one for one in SCOPES if one != scope],
+            )[1]
+            for scope in SCOPES
+            for is_only in (True, False)
+        }
+    for method, path, endpoint in routes():
+        if path == DOCUMENT:
+            continue
+        filled, scope = path.replace("<queue>", "support"), SCOPE_OF[endpoint]
+        for name, kind in (
+            ("conversation_id", "conversation"), ("alert_id", "alert"), ("decision_id", "decision"), ("action_id", "action"),
+            ("user_id", "agent"), ("customer_id", "customer"), ("key_id", "key"),
+        ):  # fmt: skip
+            filled = filled.replace(f"<{name}>", ids["random"][kind])
+        for is_only in (True, False):
+            head = {"Authorization": f"Bearer {keys[scope, is_only]}"}
+            answer = client.open(filled, method=method, headers=head, json=ROUTES[method, path][0])
+            refused = answer.status_code == 403 and answer.json["code"] == "scope_missing"
+            assert refused is not is_only, (method, path, answer.status_code)
+
+
+def test_the_description_says_which_scope_each_operation_takes(world):
+    client, _, _ = world
+    document = client.get(DOCUMENT).json
+    for method, path, endpoint in routes():
+        if path != DOCUMENT:
+            operation = document["paths"][path.replace("<", "{").replace(">", "}")][method.lower()]
+            assert operation["security"] == [{"api_key": [SCOPE_OF[endpoint]]}], path
+    told = document["components"]["securitySchemes"]["api_key"]["description"]
+    assert all(f"{scope}: {does}" in told for scope, does in SCOPES.items())
