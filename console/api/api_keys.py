@@ -37,7 +37,7 @@ def make(body: NewKey) -> Response:
         key_id, key = make_key(conn, who.doer, name=name, role=body.role, email=body.email, scopes=body.scopes)
         return NewKeyAnswer(id=key_id, name=name, key=key)
 
-    return do_once(work, told_once="key")
+    return do_once(work, shown_once=("key",))
 
 
 @blueprint.delete("/api-keys/<key_id>", summary="Revoke an API key", responses={200: RevokedAnswer})

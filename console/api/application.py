@@ -20,11 +20,13 @@ from console.api import (
     people,
     problems,
     queues,
+    webhooks,
 )
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
 from console.api.scopes import with_scopes
+from console.api.webhook_document import with_webhooks
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -41,6 +43,7 @@ BLUEPRINTS = (
     people.blueprint,
     api_keys.blueprint,
     audit_log.blueprint,
+    webhooks.blueprint,
 )
 
 
@@ -51,7 +54,7 @@ def new_application() -> OpenAPI:
         info=Info(
             title="Earshot",
             version="1",
-            description="Work queues, conversations, actions, agents, alerts, the CRM, people, keys and the audit log.",
+            description="Work queues, conversations, actions, agents, alerts, the CRM, webhooks, people, keys and the audit log.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
@@ -86,7 +89,7 @@ def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, truste
 
     @app.get(DOCUMENT, doc_ui=False)
     def document() -> Response:
-        return jsonify(describe(app))
+        return jsonify(with_webhooks(describe(app)))
 
     app.register_error_handler(problems.Problem, lambda problem: problem.response())
     app.register_error_handler(StoreError, problems.from_store)

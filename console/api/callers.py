@@ -20,8 +20,8 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
-ADMINS = frozenset[Role]({"admin"})
 _OVERSEERS = frozenset[Role]({"supervisor", "admin", "auditor"})
+_ADMINS = frozenset[Role]({"admin"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -53,14 +53,24 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
-    "people.list_all": ADMINS,
-    "people.invite_one": ADMINS,
-    "people.change": ADMINS,
-    "people.new_link": ADMINS,
-    "api_keys.list_all": ADMINS,
-    "api_keys.make": ADMINS,
-    "api_keys.revoke": ADMINS,
+    "people.list_all": _ADMINS,
+    "people.invite_one": _ADMINS,
+    "people.change": _ADMINS,
+    "people.new_link": _ADMINS,
+    "api_keys.list_all": _ADMINS,
+    "api_keys.make": _ADMINS,
+    "api_keys.revoke": _ADMINS,
     "audit_log.list_all": _OVERSEERS,
+    "webhooks.list_all": _OVERSEERS,
+    "webhooks.add": _ADMINS,
+    "webhooks.read_one": _OVERSEERS,
+    "webhooks.change": _ADMINS,
+    "webhooks.remove": _ADMINS,
+    "webhooks.rotate": _ADMINS,
+    "webhooks.test": _ADMINS,
+    "webhooks.list_events": _OVERSEERS,
+    "webhooks.replay_all": _ADMINS,
+    "webhooks.replay_one": _ADMINS,
 }
 
 

@@ -43,7 +43,7 @@ def invite_one(body: Invitation) -> Response:
         person = _person(conn, who.tenant_id, invited.user_id)
         return LinkAnswer(person=person, link=url_for("welcome.show", token=invited.token))
 
-    return do_once(work, told_once="link")
+    return do_once(work, shown_once=("link",))
 
 
 @blueprint.patch("/people/<user_id>", summary="Change a role, switch a person off or on", responses={200: PersonAnswer})
@@ -71,4 +71,4 @@ def new_link(path: PersonPath) -> Response:
         person = _person(conn, who.tenant_id, path.user_id)
         return LinkAnswer(person=person, link=url_for("welcome.show", token=token))
 
-    return do_once(work, told_once="link")
+    return do_once(work, shown_once=("link",))

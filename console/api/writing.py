@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from flask import Response, current_app, jsonify, request
@@ -35,10 +35,11 @@ def _hash_of_request() -> bytes:
     return hashlib.sha256(b"\x00".join(parts)).digest()
 
 
-def do_once(work: Callable[[Connection], BaseModel], *, told_once: str | None = None) -> Response:
+def do_once(work: Callable[[Connection], BaseModel], *, shown_once: Sequence[str] = ()) -> Response:
     """Do the work in one transaction and answer with what it returns; with a known Idempotency-Key answer as before.
 
-    told_once: the field of the answer that is told this once and not stored. Raises: Problem when the key was used for another request.
+    shown_once: fields of the answer that are not kept, such as a secret: null when it is answered again.
+    Raises: Problem when the key was used for another request.
     """
     who, key = caller(), request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not _USABLE_KEY.fullmatch(key):
@@ -53,7 +54,7 @@ def do_once(work: Callable[[Connection], BaseModel], *, told_once: str | None = 
                 return answer(known.answer, replayed=True)
         done = work(conn).model_dump(mode="json")
         if key is not None:
-            kept = {**done, told_once: None} if told_once else done
+            kept = {**done, **dict.fromkeys(shown_once)}
             finish_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, status=200, answer=kept)
     return answer(done)
 

@@ -4,17 +4,21 @@ from uuid import uuid4
 
 import pytest
 
+from config.webhook_subscriptions import read_subscription
 from console.api.application import DOCUMENT
 from console.api.callers import MAY_CALL
 from console.api.scopes import SCOPE_OF, SCOPES
 from console.app import create_app
 from store.users import create_api_key
+from store.webhook_deliveries import add_test
+from store.webhook_subscriptions import add_subscription
 from tests.api_page import routes
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
 CALLERS = ("none", "agent", "auditor", "supervisor", "admin", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
+WEBHOOK = "/api/v1/webhooks/<webhook_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
 ROUTES = {
     ("GET", DOCUMENT): (None, "public", None),
@@ -54,6 +58,16 @@ ROUTES = {
     ("POST", "/api/v1/api-keys"): ({"name": "another", "role": "agent", "scopes": ["people"]}, "admins", None),
     ("DELETE", "/api/v1/api-keys/<key_id>"): (None, "admins", "key"),
     ("GET", "/api/v1/audit-log"): (None, "overseers", None),
+    ("GET", "/api/v1/webhooks"): (None, "overseers", None),
+    ("POST", "/api/v1/webhooks"): ({"url": "https://hooks.example.com/in", "kinds": ["alert.raised"]}, "admins", None),
+    ("GET", WEBHOOK): (None, "overseers", "webhook"),
+    ("PATCH", WEBHOOK): ({"description": "renamed"}, "admins", "webhook"),
+    ("DELETE", WEBHOOK): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/rotate-secret"): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/test"): (None, "admins", "webhook"),
+    ("GET", f"{WEBHOOK}/deliveries"): (None, "overseers", "webhook"),
+    ("POST", f"{WEBHOOK}/replay"): ({"since": "2026-01-01T00:00:00Z"}, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/deliveries/<delivery_id>/replay"): (None, "admins", "webhook"),
 }
 
 
@@ -62,7 +76,7 @@ def test_every_route_stands_in_the_matrix():
 
 
 @pytest.fixture
-def world(settings, database, owner, tenant_ids):
+def world(settings, database, owner, tenant_ids, keyring):
     """Two tenants with one of everything each; keys by caller."""
     ids, keys = (
         {
@@ -74,6 +88,8 @@ def world(settings, database, owner, tenant_ids):
                 "agent": "987654",
                 "key": "987654",
                 "customer": str(uuid4()),
+                "webhook": str(uuid4()),
+                "delivery": str(uuid4()),
             }
         },
         {},
@@ -106,6 +122,7 @@ def world(settings, database, owner, tenant_ids):
             "customer": owner.execute(
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
+            **_webhook(database, owner, tenant_id, keyring=keyring),
         }
         owner.execute(
             "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', '', '{}') "
@@ -133,6 +150,19 @@ def world(settings, database, owner, tenant_ids):
     app.extensions["database"].close()
 
 
+def _webhook(database, owner, tenant_id, *, keyring):
+    wanted = read_subscription(
+        url="https://hooks.example.com/in",
+        kinds=["alert.over"],
+        description="",
+        include_text=False,
+        allow_private=False,
+    )
+    with database.tenant_transaction(tenant_id) as conn:
+        webhook, _ = add_subscription(conn, tenant_id, wanted, keyring=keyring, by=None)
+        return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
+
+
 def _expected(caller, which, *, rights, kind):
     """The status that the caller must get. "stranger" is the other tenant's admin: "own" is not theirs, "other" is."""
     if rights == "public":
@@ -140,7 +170,7 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if rights == "admins" and role != "admin":
+    if role == "agent" and rights == "overseers" or role != "admin" and rights == "admins":
         return 403
     if role == "auditor" and rights not in {"readers", "overseers"}:
         return 403
@@ -167,7 +197,17 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and kind == "conversation" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id", "key_id"):
+            filled = filled.replace("<delivery_id>", ids[which]["delivery"])
+            for name in (
+                "conversation_id",
+                "alert_id",
+                "decision_id",
+                "action_id",
+                "user_id",
+                "customer_id",
+                "key_id",
+                "webhook_id",
+            ):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
@@ -220,7 +260,8 @@ def test_every_route_names_its_scope_and_a_narrowed_key_gets_no_further(world, d
         filled, scope = path.replace("<queue>", "support"), SCOPE_OF[endpoint]
         for name, kind in (
             ("conversation_id", "conversation"), ("alert_id", "alert"), ("decision_id", "decision"), ("action_id", "action"),
-            ("user_id", "agent"), ("customer_id", "customer"), ("key_id", "key"),
+            ("user_id", "agent"), ("customer_id", "customer"), ("key_id", "key"), ("webhook_id", "webhook"),
+            ("delivery_id", "delivery"),
         ):  # fmt: skip
             filled = filled.replace(f"<{name}>", ids["random"][kind])
         for is_only in (True, False):

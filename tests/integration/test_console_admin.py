@@ -29,6 +29,7 @@ PAGES = (
     "/dead-letters",
     "/alerts",
     "/settings",
+    "/webhooks",
 )
 RICH = (
     ACME
