@@ -19,6 +19,7 @@ from console.api.problems import from_bug, from_http, from_store
 from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
+from console.oidc import new_provider
 from console.pages import (
     api_reference,
     conversation,
@@ -27,12 +28,17 @@ from console.pages import (
     insight_files,
     insights,
     live,
+    me,
+    oidc,
     reply,
     sign_in,
+    welcome,
 )
 from console.pages.admin import alerts as admin_alerts
+from console.pages.admin import audit_log as admin_audit_log
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import keys as admin_keys
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
@@ -54,15 +60,19 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference)
+_PAGES = (
+    sign_in, welcome, oidc, me, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference,
+)  # fmt: skip
+# Where a form may come from somebody who is not signed in.
+_OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
-    admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
-    admin_webhooks,
+    admin_overview, admin_crm, admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts,
+    admin_webhooks, admin_settings,
 )  # fmt: skip
 
 
 def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings | None = None) -> Flask:
-    """The console's application. Raises: SettingsError."""
+    """The console's application. Raises: SettingsError, also when sign-in by a provider is set up and its extra is not installed."""
     environ = os.environ if environ is None else environ
     settings = settings or load_settings(environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
@@ -92,6 +102,9 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
+    app.extensions["settings"] = settings
+    app.extensions["console_url"] = settings.console_url
+    app.extensions["oidc"] = new_provider(settings)
     _add_pages(app, settings)
 
     @app.get("/healthz", doc_ui=False)
@@ -129,7 +142,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
     def only_our_forms() -> AnyResponse | None:
         if request.method != "POST" or request.path.startswith("/api/"):
             return None
-        if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
+        if SESSION_KEY not in session and request.blueprint not in _OPEN:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody
         refuse_forged()
         return None

@@ -83,6 +83,13 @@ def let_in(*, by_person: bool = True) -> Response | None:
     return None
 
 
+def is_ours(address: str) -> bool:
+    """A path of ours; two slashes, of either kind, lead away, and browsers drop what is unprintable between them."""
+    parts = urlsplit(address)
+    is_path = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
+    return is_path and address.isprintable() and "\\" not in address
+
+
 def to_sign_in() -> Response:
     """To the sign-in page and back: to this page, or to the one whose form was sent."""
     back = request.full_path.rstrip("?") if request.method == "GET" else _page_of_form()

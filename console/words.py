@@ -40,6 +40,8 @@ WORDS: Mapping[str, str] = {
     "contacts": _("contacts"), "button": _("button press"), "postback": _("button press"), "interactive": _("choice from a list"),
     "order": _("order"), "template": _("template"), "unsupported": _("of a kind that cannot be shown"), "share": _("shared post"),
     "no words": _("no words"),
+    "standing active": _("may sign in"), "standing no_password": _("has not chosen a password yet"),
+    "standing invited": _("invited"), "standing off": _("switched off"),
     "role agent": _("agent"), "role supervisor": _("supervisor"), "role admin": _("administrator"), "role auditor": _("auditor"),
     "sweep running": _("running"), "sweep paused": _("paused"), "sweep done": _("done"), "sweep cancelled": _("cancelled"),
     "because by_hand": _("by a person"), "because budget": _("the budget is used up"), "because superseded": _("a newer one took over"),
@@ -113,10 +115,47 @@ NOTICES: Mapping[str, str] = {
     "picked": _("Picked. The card is written with the next round."),
     "picked_by_other": _("Another record stands there already: nothing was changed."),
     "no_record": _("Choose a record, or give its id: letters, digits, - and _."),
-    "key_unnamed": _("A key needs a name of up to 100 characters and a role: none was made."),
-    "key_name_taken": _("There is a live key of this name: none was made. Revoke it first, or choose another name."),
+    "key unnamed": _("A key needs a name of up to 100 characters and a role: none was made."),
+    "key name_taken": _("There is a live key of this name: none was made. Revoke it first, or choose another name."),
+    "key unknown_person": _("There is no such colleague."),
     "key_revoked": _("The key is revoked. Programs that use it are refused from now on."),
     "key_was_revoked": _("The key was revoked before."),
+    "person invalid_email": _("That is no e-mail address: write one such as ann@example.com."),
+    "person invalid_name": _("The name is too long or holds signs that cannot be shown: up to 100 characters fit."),
+    "person already_here": _(
+        "This person is on the list already. Change the role, switch them on or make a new link there."
+    ),
+    "person changed_meanwhile": _(
+        "The role has changed since you looked: nothing was changed. Look again and decide anew."
+    ),
+    "person own_role": _("Nobody changes their own role or switches themselves off. Ask another administrator."),
+    "person last_admin": _(
+        "This is the last administrator who can sign in: nothing was changed. Make somebody else one first."
+    ),
+    "person switched_off": _("The person is switched off: switch them on first."),
+    "person belongs_elsewhere": _(
+        "This account is also used elsewhere, so no link was made. The person changes the password themselves."
+    ),
+    "person": _("That could not be done."),
+    "role_changed": _("The role is changed. It counts from the next page they open."),
+    "person_off": _("Out, at once."),
+    "person_on": _("In again, with the role they had."),
+    "person_unchanged": _("That was so before: nothing was changed."),
+    "sessions_ended": _("Signed out there."),
+    "no_sessions": _("There was no such session any more."),
+    "password_short": _("A password needs at least 12 characters: nothing was changed."),
+    "password_long": _("A password has at most 1,024 characters: nothing was changed."),
+    "password_plain": _(
+        "That is too easy to guess: nothing was changed. Take a few words that do not belong together."
+    ),
+    "password_differs": _("The two do not agree: nothing was changed. Type the new password twice."),
+    "password_wrong": _("The old password is wrong: nothing was changed."),
+    "password_wait": _("Too many tries. Wait a minute, then try again."),
+    "password_changed": _("The password is changed. You are signed out everywhere else."),
+    "password_chosen": _("The password is set. Sign in with it."),
+    "joined": _("Welcome. This is where you work now; the menu above leads back."),
+    "name_unusable": _("The name is too long or holds signs that cannot be shown: up to 100 characters fit."),
+    "saved": _("Saved."),
     "no_such_number": _("One of the numbers was out of range: nothing was changed."),
     "sweep_started": _("Started. Workers begin within seconds."),
     "sweep_runs": _("Another sweep is running: let it finish, or pause or cancel it first."),
