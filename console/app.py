@@ -19,17 +19,26 @@ from console.api.problems import from_bug, from_http, from_store
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
 from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
+from console.pages.admin import alert_targets as admin_alert_targets
 from console.pages.admin import alerts as admin_alerts
+from console.pages.admin import channel_checks as admin_channel_checks
+from console.pages.admin import channels as admin_channels
 from console.pages.admin import crm as admin_crm
+from console.pages.admin import crm_connection as admin_crm_connection
 from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import errands as admin_errands
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
+from console.pages.admin import start as admin_start
+from console.pages.admin import start_settings as admin_start_settings
 from console.pages.admin import sweeps as admin_sweeps
+from console.pages.admin import tenants as admin_tenants
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
+from store.secrets import Keyring
 from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
@@ -40,6 +49,8 @@ CONTENT_SECURITY_POLICY = (
 _PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
+    admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm_connection, admin_alert_targets,
+    admin_errands,
 )  # fmt: skip
 
 
@@ -108,6 +119,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
+    app.extensions["settings"] = settings
+    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
 
