@@ -106,7 +106,8 @@ def _read(given: Mapping[str, Any], values: Mapping[str, str], *, known: Channel
     document: dict[str, Any] = {
         "kind": given["kind"],
         "account_id": values["account_id"],
-        "app_secret": values["app_secret"] or (tuple(one.get_secret_value() for one in known.app_secret) if known else ()),
+        "app_secret": values["app_secret"]
+        or (tuple(one.get_secret_value() for one in known.app_secret) if known else ()),
         "access_token": values["access_token"] or (known.access_token.get_secret_value() if known else ""),
         "verify_token": known.verify_token.get_secret_value() if known else new_verify_token(),
         "mark_read": bool(given.get("mark_read")),

@@ -70,6 +70,9 @@ WORDS: Mapping[str, str] = {
     "read by keywords": _("Negative by keywords, on both sides: the messages before were never analyzed."),
     "clock first_answer": _("first answer"), "clock next_answer": _("next answer"), "clock resolution": _("resolution"),
     "nps": _("NPS"), "csat": _("CSAT"), "all": _("all"),
+    "step industry": _("Industry"), "step topics": _("Topics"), "step channel": _("Channel"), "step crm": _("CRM"),
+    "step thresholds": _("Thresholds"),
+    "crm hubspot": "HubSpot", "crm salesforce": "Salesforce", "crm zoho": "Zoho CRM", "crm pipedrive": "Pipedrive",
     "available": _("available"), "away": _("away"), "offline": _("offline"),
 }  # fmt: skip
 
@@ -120,6 +123,30 @@ NOTICES: Mapping[str, str] = {
     "ruled reject": _("Called off. It does not leave."),
     "ruled": _("Noted. Nothing is sent again."),
     "ruled_before": _("It was settled before: nothing was changed."),
+    "tenant_made": _("The tenant is made. Five steps, and the first message can come."),
+    "step_saved": _("Saved. It counts for new messages within seconds."),
+    "step_skipped": _("Left out for now. You can come back at any time."),
+    "no_words": _("There was nothing to read: paste a message first."),
+    "too_many_words": _("That is longer than any message can be: at most 4,096 characters are read."),
+    "channel_saved cleaned": _(
+        "Saved; blanks or quotes around what you pasted were taken away. It is live within seconds."
+    ),
+    "channel_saved": _("Saved. It is live within seconds."),
+    "channel_removed": _("The account is removed. Its webhooks are refused from now on."),
+    "channel_gone": _("There is no such account any more: nothing was changed."),
+    "secret_rotated": _("Both secrets count now. Change it at the channel, then end the old one."),
+    "secret_dropped": _("Only the new secret counts from now on."),
+    "secret_was_dropped": _("There was but one secret: nothing was changed."),
+    "verify_token_new": _("There is a new verify token. The old one is refused at the next handshake; webhooks go on."),
+    "no_receiver_url": _("The receiver’s address is not known here: whoever runs Earshot sets RECEIVER_URL."),
+    "crm_saved cleaned": _("Saved; blanks or quotes around what you pasted were taken away. It is being checked now."),
+    "crm_saved": _("Saved. It is being checked now."),
+    "crm_removed": _("The CRM is disconnected. What was written there stays there."),
+    "no_crm": _("No CRM is connected."),
+    "target_saved cleaned": _("Saved; blanks or quotes around the address were taken away."),
+    "target_saved": _("Saved. Send a test to see whether it arrives."),
+    "target_removed": _("Removed. Nobody is told there any more."),
+    "target_gone": _("There is no such target any more: nothing was changed."),
     "report asked": _("It is being counted. The figures stand here in a minute: load the page again."),
     "report no_day": _("That is no day that has passed. Nothing was asked for."),
 }
@@ -134,6 +161,7 @@ REPLY_REASONS: Mapping[str, str] = {
     "interrupted": _("the sending was interrupted"),
     "not_arrived": _("a person says that it did not arrive"),
     "already_answered": _("the comment has its one private reply"),
+    "test_message": _("it is an answer to a test message, which never leaves"),
     "account_blocked": _("the account cannot send: an administrator has to look"),
 }
 

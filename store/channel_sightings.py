@@ -129,3 +129,42 @@ def find_first_signs(conn: Connection, tenant_id: int, *, kind: str, account_id:
         and not (one[0] == "wrong_token" and handshake_at and one[3] < handshake_at)
     )
     return FirstSigns(connected_at, handshake_at, webhook_at, message_at, state, conversation_id, refusals)
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """An account as administrators see it, without anything secret. token_state, subscribed, error_code: as the channel said last."""
+
+    kind: str
+    account_id: str
+    login: str | None
+    has_reply_url: bool
+    blocked_because: str | None
+    token_state: str | None
+    token_expires_at: datetime | None
+    subscribed: bool | None
+    error_code: str | None
+    last_webhook_at: datetime | None
+    is_silent: bool
+
+    @property
+    def is_well(self) -> bool:
+        """Nothing is known to be wrong."""
+        is_dead = self.token_state == "dead"  # noqa: S105 -- a state
+        return not (self.blocked_because or is_dead or self.subscribed is False or self.is_silent)
+
+
+def list_account_states(conn: Connection, tenant_id: int) -> list[AccountState]:
+    """The tenant's accounts by channel and id."""
+    rows = conn.execute(
+        """
+        SELECT a.kind, a.account_id, a.login, a.reply_url IS NOT NULL, a.sends_blocked_because, h.token_state, h.token_expires_at,
+               h.subscribed, h.error_code, h.last_webhook_at,
+               coalesce(h.last_webhook_at < now() - make_interval(secs => h.usual_gap_s), false)
+        FROM channel_account AS a LEFT JOIN channel_health AS h ON h.channel_account_id = a.id
+        WHERE a.tenant_id = %s
+        ORDER BY a.kind, a.account_id
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [AccountState(*row) for row in rows]
