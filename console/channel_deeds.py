@@ -21,9 +21,9 @@ from store.tenant_settings import ChangedIn, note_changed_part
 KINDS = ("whatsapp", "instagram", "generic")
 # Ours can be shown until it has been used once; what somebody typed never is.
 OUR_TOKEN = "earshot-"  # noqa: S105 -- how it begins, no secret
-_LEAST_CHARS = {"app_secret": 16, "access_token": 20}
+_LEAST_CHARS = {"app_secret": 16, "access_token": 20, "verify_token": 8}
 _LEAST_GENERIC = 24
-_PASTED = ("account_id", "app_secret", "access_token", "waba_id", "page_id", "reply_url")
+_PASTED = ("account_id", "app_secret", "access_token", "verify_token", "waba_id", "page_id", "reply_url")
 
 
 def _(text: str) -> str:
@@ -109,7 +109,8 @@ def _read(given: Mapping[str, Any], values: Mapping[str, str], *, known: Channel
         "app_secret": values["app_secret"]
         or (tuple(one.get_secret_value() for one in known.app_secret) if known else ()),
         "access_token": values["access_token"] or (known.access_token.get_secret_value() if known else ""),
-        "verify_token": known.verify_token.get_secret_value() if known else new_verify_token(),
+        "verify_token": values["verify_token"]
+        or (known.verify_token.get_secret_value() if known else new_verify_token()),
         "mark_read": bool(given.get("mark_read")),
         **({"max_per_s": given["max_per_s"]} if str(given.get("max_per_s") or "").strip() else {}),
     }

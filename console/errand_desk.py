@@ -16,7 +16,7 @@ def send_on_errand(database: Database, tenant_id: int, kind: ErrandKind, given: 
     """Write it down, then tell a worker. Returns its id. Raises: StoreError."""
     with database.tenant_transaction(tenant_id) as conn:
         errand_id = add_errand(conn, tenant_id, kind, given)
-    _ring(kind, tenant_id, errand_id)
+    ring(kind, tenant_id, errand_id)
     return errand_id
 
 
@@ -28,11 +28,12 @@ def look_for_errand(database: Database, tenant_id: int, errand_id: str | None) -
         found = find_errand(conn, tenant_id, errand_id)
         rings = found is not None and not found.is_over and take_ring(conn, tenant_id, errand_id)
     if found is not None and rings:
-        _ring(found.kind, tenant_id, errand_id)
+        ring(found.kind, tenant_id, errand_id)
     return found
 
 
-def _ring(kind: ErrandKind, tenant_id: int, errand_id: str) -> None:
+def ring(kind: ErrandKind, tenant_id: int, errand_id: str) -> None:
+    """Tell a worker of an errand that was written down."""
     try:
         ring_errand(kind, tenant_id=tenant_id, errand_id=errand_id)
     except (OperationalError, OSError) as error:

@@ -5,7 +5,18 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    connections,
+    conversation_work,
+    conversations,
+    crm,
+    decisions,
+    problems,
+    queues,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
@@ -21,6 +32,7 @@ BLUEPRINTS = (
     agents.blueprint,
     alerts.blueprint,
     crm.blueprint,
+    connections.blueprint,
     decisions.blueprint,
 )
 

@@ -19,6 +19,7 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
+_ADMINS = frozenset[Role]({"admin"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -50,6 +51,19 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
+    "connections.read_state": _ADMINS,
+    "connections.read_signs": _ADMINS,
+    "connections.put_channel": _ADMINS,
+    "connections.rotate": _ADMINS,
+    "connections.check_channel": _ADMINS,
+    "connections.remove_channel": _ADMINS,
+    "connections.put_crm": _ADMINS,
+    "connections.check_crm": _ADMINS,
+    "connections.remove_crm": _ADMINS,
+    "connections.put_target": _ADMINS,
+    "connections.test_target": _ADMINS,
+    "connections.remove_target": _ADMINS,
+    "connections.read_errand": _ADMINS,
 }
 
 

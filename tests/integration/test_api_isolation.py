@@ -13,6 +13,7 @@ from tests.integration.workplace import NOW, add_action, add_agent, add_conversa
 CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
+ACCOUNT = "/api/v1/channels/<kind>/<account_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
 ROUTES = {
     ("GET", DOCUMENT): (None, "public", None),
@@ -44,6 +45,23 @@ ROUTES = {
     ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
     ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
+    ("GET", "/api/v1/onboarding"): (None, "admins", None),
+    ("GET", f"{ACCOUNT}/signs"): (None, "admins", "account"),
+    ("PUT", ACCOUNT): ({"app_secret": "s" * 32, "access_token": "t" * 32}, "admins", "account"),
+    ("POST", f"{ACCOUNT}/rotate"): ({"app_secret": "n" * 32}, "admins", "account"),
+    ("POST", f"{ACCOUNT}/check"): (None, "admins", "account"),
+    ("DELETE", ACCOUNT): (None, "admins", "account"),
+    ("PUT", "/api/v1/crm/connection"): ({"kind": "hubspot", "token": "t" * 32}, "admins", None),
+    ("POST", "/api/v1/crm/connection/check"): (None, "admins", None),
+    ("DELETE", "/api/v1/crm/connection"): (None, "admins", None),
+    ("PUT", "/api/v1/alert-targets/<name>"): (
+        {"to": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"},
+        "admins",
+        None,
+    ),
+    ("POST", "/api/v1/alert-targets/<name>/test"): (None, "admins", "target"),
+    ("DELETE", "/api/v1/alert-targets/<name>"): (None, "admins", "target"),
+    ("GET", "/api/v1/errands/<errand_id>"): (None, "admins", "errand"),
 }
 
 
@@ -52,7 +70,7 @@ def test_every_route_stands_in_the_matrix():
 
 
 @pytest.fixture
-def world(settings, database, owner, tenant_ids):
+def world(settings, database, owner, tenant_ids, keyring):
     """Two tenants with one of everything each; keys by caller."""
     ids, keys = (
         {
@@ -63,6 +81,9 @@ def world(settings, database, owner, tenant_ids):
                 "action": str(uuid4()),
                 "agent": "987654",
                 "customer": str(uuid4()),
+                "account": "999000999",
+                "target": "nobody",
+                "errand": str(uuid4()),
             }
         },
         {},
@@ -93,10 +114,19 @@ def world(settings, database, owner, tenant_ids):
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
         }
+        ids[which] |= {"account": "111000111" if which == "own" else "222000222", "target": f"{slug}-desk"}
+        ids[which]["errand"] = owner.execute(
+            "INSERT INTO errand (tenant_id, kind, input) VALUES (%s, 'crm', '{}') RETURNING id::text", (tenant_id,)
+        ).fetchone()[0]
         owner.execute(
-            "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', '', '{}') "
+            "INSERT INTO alert_target (tenant_id, name, service, url, config) VALUES (%s, %s, 'slack', '', '{}')",
+            (tenant_id, f"{slug}-desk"),
+        )
+        sealed = keyring.encrypt(b'{"token": "x"}', tenant_id=tenant_id, table="crm_connection", column="credentials")
+        owner.execute(
+            "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', %s, '{}') "
             "ON CONFLICT DO NOTHING",
-            (tenant_id,),
+            (tenant_id, sealed),
         )
         owner.execute(
             "INSERT INTO crm_write (tenant_id, customer_id, record_id, because, version, fields) "
@@ -130,6 +160,8 @@ def _expected(caller, which, *, rights, kind):
         return 403
     if role == "agent" and rights == "leaders":
         return 403
+    if role != "admin" and rights == "admins":
+        return 403
     if kind is None:
         return 200
     if which == "malformed":
@@ -150,8 +182,18 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             given = dict(body) if body else body
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
-            filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
+            filled = path.replace("<queue>", "support").replace("<kind>", "whatsapp")
+            filled = filled.replace("<name>", ids[which]["target"] if kind else "new-desk")
+            for name in (
+                "conversation_id",
+                "alert_id",
+                "decision_id",
+                "action_id",
+                "user_id",
+                "customer_id",
+                "account_id",
+                "errand_id",
+            ):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
@@ -167,6 +209,9 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             answer = client.open(filled, method=method, json=given, headers=head)
             got[caller, which] = answer.status_code
             expected[caller, which] = _expected(caller, which, rights=rights, kind=kind)
+            if (method, path) == ("PUT", ACCOUNT) and expected[caller, which] == 404:
+                # An account that nobody has is connected, and another tenant's is refused, without a word whose it is.
+                expected[caller, which] = 200 if which == "random" else 422
             if answer.status_code >= 400:
                 assert answer.content_type == "application/problem+json" and "DROP" not in answer.text
             elif caller != "none":
