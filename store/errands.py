@@ -35,11 +35,7 @@ class Errand:
 
 
 def add_errand(conn: Connection, tenant_id: int, kind: ErrandKind, given: Mapping[str, object]) -> str:
-    """Returns its id. What is older than an hour goes: a pasted message must not stay."""
-    conn.execute(
-        "DELETE FROM errand WHERE tenant_id = %s AND created_at < now() - make_interval(hours => %s)",
-        (tenant_id, KEPT_H),
-    )
+    """Returns its id."""
     row = conn.execute(
         "INSERT INTO errand (tenant_id, kind, input) VALUES (%s, %s, %s) RETURNING id::text",
         (tenant_id, kind, Jsonb(dict(given))),
@@ -82,6 +78,14 @@ def find_errand(conn: Connection, tenant_id: int, errand_id: str) -> Errand | No
         (GIVEN_UP_S, tenant_id, errand_id),
     ).fetchone()
     return Errand(*row) if row else None
+
+
+def forget_old_errands(conn: Connection, tenant_id: int) -> int:
+    """What is older than an hour goes: a pasted message must not stay. Returns how many."""
+    return conn.execute(
+        "DELETE FROM errand WHERE tenant_id = %s AND created_at < now() - make_interval(hours => %s)",
+        (tenant_id, KEPT_H),
+    ).rowcount
 
 
 def take_ring(conn: Connection, tenant_id: int, errand_id: str) -> bool:

@@ -18,8 +18,9 @@ from store.channel_accounts import get_sending_account
 from store.channel_health import note_inspection
 from store.crm_connections import find_connection, note_check, note_provisioned, pause_and_tell
 from store.db import StoreError
-from store.errands import ErrandKind, settle_errand, take_errand
+from store.errands import ErrandKind, forget_old_errands, settle_errand, take_errand
 from store.secrets import SecretError
+from store.tenants import list_tenants
 from worker.crm_session import open_session
 from worker.deps import Deps
 from worker.laboratory import LabSetup, run_lab
@@ -51,6 +52,15 @@ def run_errand(deps: Deps, *, tenant_id: int, errand_id: str, now: datetime) -> 
         result = {"error": f"bug_{type(error).__name__}"}
     with deps.database.tenant_transaction(tenant_id) as conn:
         settle_errand(conn, tenant_id, errand_id, result)
+
+
+def forget_old(deps: Deps) -> None:
+    """All tenants' errands that nobody waits for any more. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        tenants = list_tenants(conn)
+    for tenant in tenants:
+        with deps.database.tenant_transaction(tenant.id) as conn:
+            forget_old_errands(conn, tenant.id)
 
 
 def _do(deps: Deps, tenant_id: int, kind: ErrandKind, given: Mapping[str, Any], *, now: datetime) -> dict[str, object]:

@@ -349,3 +349,9 @@ def run_errand(*, tenant_id: int, errand_id: str, **_: Any) -> None:
         lambda: errands.run_errand(deps(), tenant_id=tenant_id, errand_id=errand_id, now=datetime.now(UTC)),
         name="run_errand",
     )
+
+
+@app.task(name="earshot.forget_errands", queue="maintenance")
+def forget_errands(**_: Any) -> None:
+    """Drop what people had looked at more than an hour ago."""
+    _quietly(lambda: errands.forget_old(deps()), name="forget_errands")

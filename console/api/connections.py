@@ -1,12 +1,11 @@
 """/channels, /crm/connection and /alert-targets to be written, and the set-up's state: what administrators connect. Secrets go in only."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from flask import Response, current_app
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
-from config.settings import Settings
 from console.alert_target_deeds import TargetRefusedError, save_target, take_target_away
 from console.api.callers import caller
 from console.api.paths import new_blueprint
@@ -23,7 +22,10 @@ from store.crm_connections import has_crm
 from store.db import Connection, open_system_scope
 from store.errands import Errand, ErrandKind, add_errand
 from store.onboarding import Onboarding, read_onboarding
-from store.secrets import Keyring
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from store.secrets import Keyring
 
 blueprint = new_blueprint("connections", __name__)
 Kind = Literal["whatsapp", "instagram", "generic"]
@@ -311,7 +313,7 @@ def rotate(path: AccountPath, body: RotateBody) -> Response:
 @blueprint.post(
     "/channels/<kind>/<account_id>/check", summary="Have an account's token checked", responses={200: ErrandAnswer}
 )
-def check_channel(path: AccountPath, body: Body) -> Response:
+def check_channel(path: AccountPath, body: Body) -> Response:  # noqa: ARG001 -- that it may be empty
     """A worker asks the channel; GET /errands/ID has the answer seconds later."""
     given: dict[str, object] = {"kind": path.kind, "account_id": path.account_id}
     return _send("token", given, exists=lambda conn: _signs(conn, path) is not None, what="a channel account")
@@ -381,7 +383,7 @@ def put_target(path: TargetPath, body: TargetBody) -> Response:
 @blueprint.post(
     "/alert-targets/<name>/test", summary="Have a test sent to an alert target", responses={200: ErrandAnswer}
 )
-def test_target(path: TargetPath, body: Body) -> Response:
+def test_target(path: TargetPath, body: Body) -> Response:  # noqa: ARG001 -- that it may be empty
     """A worker sends something harmless; GET /errands/ID has the answer seconds later."""
     who = caller()
     return _send(
