@@ -83,7 +83,9 @@ def test_checks_are_errands_and_one_key_sends_a_worker_once(call, key, owner, ru
     first, again = (call(key, "POST", "/crm/connection/check", {"provision": True}, **once) for _ in range(2))
     assert first.json == again.json and [kind for kind, _ in rung] == ["crm"]
     assert call(key, "GET", f"/errands/{first.json['id']}").json["state"] == "waiting"
-    assert call(new_key("admin", tenant_id=tenant_ids["other"]), "GET", f"/errands/{first.json['id']}").status_code == 404
+    assert (
+        call(new_key("admin", tenant_id=tenant_ids["other"]), "GET", f"/errands/{first.json['id']}").status_code == 404
+    )
     assert call(key, "POST", "/channels/whatsapp/111000111/check").json["kind"] == "token"
     assert call(key, "POST", "/alert-targets/nobody/test").status_code == 404
     assert owner.execute("SELECT count(*) FROM errand").fetchone() == (2,)
