@@ -14,7 +14,7 @@ from console.pasted import read_pasted
 from store.channel_secrets import find_channel, has_other_owner
 from store.channel_settings import put_channel, remove_channel
 from store.conversation_events import Actor
-from store.db import Connection
+from store.db import Connection, StoreError
 from store.secrets import Keyring
 from store.tenant_settings import ChangedIn, note_changed_part
 
@@ -29,6 +29,9 @@ _PASTED = ("account_id", "app_secret", "access_token", "verify_token", "waba_id"
 def _(text: str) -> str:
     """Marks a text for the catalogs."""
     return text
+
+
+_TAKEN = _("Another tenant of this installation has this account already.")
 
 
 class ChannelRefusedError(Exception):
@@ -81,7 +84,7 @@ def save_channel(conn: Connection, who: ChannelWriter, given: Mapping[str, Any],
     if problems:
         raise ChannelRefusedError(problems)
     if has_other_owner(conn, who.tenant_id, kind=kind, account_id=account_id):
-        raise ChannelRefusedError({"account_id": _("Another tenant of this installation has this account already.")})
+        raise ChannelRefusedError({"account_id": _TAKEN})
     known = find_channel(conn, who.tenant_id, kind=kind, account_id=account_id, keyring=who.keyring)
     if known is not None and must_be_new:
         raise ChannelRefusedError({"account_id": _("This account is connected already: change it on its own page.")})
@@ -90,7 +93,10 @@ def save_channel(conn: Connection, who: ChannelWriter, given: Mapping[str, Any],
         problem = why_not_public(channel.reply_url)
         if problem:
             raise ChannelRefusedError({"reply_url": problem})
-    put_channel(conn, who.tenant_id, channel, keyring=who.keyring)
+    try:
+        put_channel(conn, who.tenant_id, channel, keyring=who.keyring)
+    except StoreError:  # another tenant was faster by a moment
+        raise ChannelRefusedError({"account_id": _TAKEN}) from None
     who.note(conn, "channel_changed" if known else "channel_added", kind=kind, account_id=account_id)
     return Saved(channel, known is None, tuple(name for name, one in pasted.items() if one.value and one.was_cleaned))
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from store.db import Connection
 
+# How long an account may wait for its first handshake and still hear of wrong tokens.
+WAITS_DAYS = 7
 Seen = Literal["handshake", "wrong_token", "bad_signature", "unknown_account"]
 
 
@@ -21,7 +23,7 @@ class Sighting:
 
 
 def note_sightings(conn: Connection, seen: Mapping[Sighting, int]) -> None:
-    """Add what was seen so often. A wrong token is told to every account of its kind that never had a right one.
+    """Add what was seen so often. A wrong token is told to those accounts of its kind that wait for their first handshake.
 
     Needs the system scope.
     """
@@ -35,15 +37,28 @@ def note_sightings(conn: Connection, seen: Mapping[Sighting, int]) -> None:
             WHERE a.kind = %(kind)s
               AND CASE
                   WHEN %(account_id)s::text IS NOT NULL THEN a.account_id = %(account_id)s
-                  ELSE NOT EXISTS (
-                      SELECT FROM channel_sighting AS h WHERE h.channel_account_id = a.id AND h.what = 'handshake'
-                  )
+                  -- Of thousands that work, none is written for a stranger's guess.
+                  ELSE a.created_at > now() - make_interval(days => %(waits)s)
+                      AND NOT EXISTS (
+                          SELECT FROM channel_sighting AS h WHERE h.channel_account_id = a.id AND h.what = 'handshake'
+                      )
+                      AND NOT EXISTS (
+                          SELECT FROM channel_health AS h
+                          WHERE h.channel_account_id = a.id AND h.last_webhook_at IS NOT NULL
+                      )
               END
             ORDER BY a.id
             ON CONFLICT (channel_account_id, what) DO UPDATE
                 SET times = s.times + EXCLUDED.times, detail = EXCLUDED.detail, last_at = now()
             """,
-            {"kind": one.kind, "account_id": one.account_id, "what": one.what, "detail": one.detail, "times": times},
+            {
+                "kind": one.kind,
+                "account_id": one.account_id,
+                "what": one.what,
+                "detail": one.detail,
+                "times": times,
+                "waits": WAITS_DAYS,
+            },
         )
 
 

@@ -55,14 +55,14 @@ class Onboarding:
 def settle_step(
     conn: Connection, tenant_id: int, step: Step, *, settled_as: Literal["done", "skipped"], by: Actor
 ) -> None:
-    """A person has settled it. What was done is not left out any more by a later look."""
+    """A person has settled it. What was done is not left out by a later look; a channel or a CRM may be gone meanwhile."""
     conn.execute(
         """
         INSERT INTO onboarding_step AS s (tenant_id, step, settled_as, by_user_id)
         VALUES (%s, %s, %s, %s)
         ON CONFLICT (tenant_id, step) DO UPDATE
             SET settled_as = EXCLUDED.settled_as, by_user_id = EXCLUDED.by_user_id, at = now()
-            WHERE s.settled_as <> 'done'
+            WHERE s.settled_as <> 'done' OR s.step IN ('channel', 'crm')
         """,
         (tenant_id, step, settled_as, by.user_id),
     )

@@ -196,6 +196,16 @@ def test_steps_are_done_by_what_stands_and_what_a_person_settled(operator, owner
     assert operator.post("/admin/start/skip", step="nonsense").status_code == 400
 
 
+def test_a_channel_that_was_removed_can_be_left_out(operator):
+    operator.get("/admin/tenants/new")
+    operator.post("/admin/tenants/new", name="Fresh")
+    connect(operator)
+    operator.post(f"/admin/channels/whatsapp/{NUMBER}/remove")
+    assert "no webhook yet" not in operator.get("/admin/start/channel").text
+    operator.post("/admin/start/skip", step="channel")
+    assert "1 of five steps" in words(operator.get("/admin"))
+
+
 def test_a_tenant_from_a_file_is_not_nagged(admin):
     assert "of five steps" not in admin.get("/admin").text
     assert "HubSpot" in admin.get("/admin/start").text
