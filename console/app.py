@@ -35,6 +35,7 @@ from console.pages.admin import start as admin_start
 from console.pages.admin import start_settings as admin_start_settings
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.admin import tenants as admin_tenants
+from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
@@ -51,6 +52,7 @@ _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
     admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm_connection, admin_alert_targets,
     admin_errands,
+    admin_webhooks,
 )  # fmt: skip
 
 
@@ -120,9 +122,10 @@ def _add_pages(app: Flask, settings: Settings) -> None:
     for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
     app.extensions["settings"] = settings
-    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
+    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
+    app.extensions["allow_private_urls"] = settings.allow_private_urls
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))

@@ -4,16 +4,20 @@ from uuid import uuid4
 
 import pytest
 
+from config.webhook_subscriptions import read_subscription
 from console.api.application import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
+from store.webhook_deliveries import add_test
+from store.webhook_subscriptions import add_subscription
 from tests.api_page import routes
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
-CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
+CALLERS = ("none", "agent", "auditor", "supervisor", "admin", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
 ACCOUNT = "/api/v1/channels/<kind>/<account_id>"
+WEBHOOK = "/api/v1/webhooks/<webhook_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
 ROUTES = {
     ("GET", DOCUMENT): (None, "public", None),
@@ -62,6 +66,16 @@ ROUTES = {
     ("POST", "/api/v1/alert-targets/<name>/test"): (None, "admins", "target"),
     ("DELETE", "/api/v1/alert-targets/<name>"): (None, "admins", "target"),
     ("GET", "/api/v1/errands/<errand_id>"): (None, "admins", "errand"),
+    ("GET", "/api/v1/webhooks"): (None, "overseers", None),
+    ("POST", "/api/v1/webhooks"): ({"url": "https://hooks.example.com/in", "kinds": ["alert.raised"]}, "admins", None),
+    ("GET", WEBHOOK): (None, "overseers", "webhook"),
+    ("PATCH", WEBHOOK): ({"description": "renamed"}, "admins", "webhook"),
+    ("DELETE", WEBHOOK): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/rotate-secret"): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/test"): (None, "admins", "webhook"),
+    ("GET", f"{WEBHOOK}/deliveries"): (None, "overseers", "webhook"),
+    ("POST", f"{WEBHOOK}/replay"): ({"since": "2026-01-01T00:00:00Z"}, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/deliveries/<delivery_id>/replay"): (None, "admins", "webhook"),
 }
 
 
@@ -84,6 +98,8 @@ def world(settings, database, owner, tenant_ids, keyring):
                 "account": "999000999",
                 "target": "nobody",
                 "errand": str(uuid4()),
+                "webhook": str(uuid4()),
+                "delivery": str(uuid4()),
             }
         },
         {},
@@ -113,6 +129,7 @@ def world(settings, database, owner, tenant_ids, keyring):
             "customer": owner.execute(
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
+            **_webhook(database, owner, tenant_id, keyring=keyring),
         }
         ids[which] |= {"account": "111000111" if which == "own" else "222000222", "target": f"{slug}-desk"}
         ids[which]["errand"] = owner.execute(
@@ -144,9 +161,22 @@ def world(settings, database, owner, tenant_ids, keyring):
         app.test_client(),
         ids,
         {"none": None, "stranger": keys["stranger"]}
-        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor")},
+        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor", "admin")},
     )
     app.extensions["database"].close()
+
+
+def _webhook(database, owner, tenant_id, *, keyring):
+    wanted = read_subscription(
+        url="https://hooks.example.com/in",
+        kinds=["alert.over"],
+        description="",
+        include_text=False,
+        allow_private=False,
+    )
+    with database.tenant_transaction(tenant_id) as conn:
+        webhook, _ = add_subscription(conn, tenant_id, wanted, keyring=keyring, by=None)
+        return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
 
 
 def _expected(caller, which, *, rights, kind):
@@ -156,11 +186,11 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if role == "auditor" and rights != "readers":
+    if role == "agent" and rights == "overseers" or role != "admin" and rights == "admins":
+        return 403
+    if role == "auditor" and rights not in {"readers", "overseers"}:
         return 403
     if role == "agent" and rights == "leaders":
-        return 403
-    if role != "admin" and rights == "admins":
         return 403
     if kind is None:
         return 200
@@ -184,6 +214,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support").replace("<kind>", "whatsapp")
             filled = filled.replace("<name>", ids[which]["target"] if kind else "new-desk")
+            filled = filled.replace("<delivery_id>", ids[which]["delivery"])
             for name in (
                 "conversation_id",
                 "alert_id",
@@ -193,6 +224,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 "customer_id",
                 "account_id",
                 "errand_id",
+                "webhook_id",
             ):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
@@ -210,8 +242,8 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             got[caller, which] = answer.status_code
             expected[caller, which] = _expected(caller, which, rights=rights, kind=kind)
             if (method, path) == ("PUT", ACCOUNT) and expected[caller, which] == 404:
-                # An account that nobody has is connected, and another tenant's is refused, without a word whose it is.
-                expected[caller, which] = 200 if which == "random" else 422
+                # An account that nobody has is connected, by whoever comes first, and another tenant's is refused, without a word whose it is.
+                expected[caller, which] = 200 if which == "random" and caller == "admin" else 422
             if answer.status_code >= 400:
                 assert answer.content_type == "application/problem+json" and "DROP" not in answer.text
             elif caller != "none":
@@ -219,7 +251,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 assert not any(one in answer.text for name, one in ids[theirs].items() if name != "agent")
     assert got == expected
     assert NOW and owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0] - before == (
-        4 if (method, path) == ("GET", DEED) else 0
+        5 if (method, path) == ("GET", DEED) else 0
     )
     # Nothing of a conversation was ever recorded in another tenant than its own.
     assert owner.execute(

@@ -21,6 +21,7 @@ from tests.integration.workplace import add_action, add_conversation, add_person
 PAGES = (
     "", "/crm", "/people", "/privacy", "/sweeps", "/sweeps/plan", "/dead-letters", "/alerts", "/settings", "/start", "/start/industry",
     "/start/topics", "/start/channel", "/start/crm", "/start/thresholds", "/channels", "/channels/whatsapp/111000111", "/alert-targets",
+    "/webhooks",
 )  # fmt: skip
 RICH = (
     ACME
