@@ -61,6 +61,8 @@ class Settings(BaseModel):
     """Let a tenant's own URLs (generic channel, alerts) lead into this network, and be http: for development and closed networks."""
     console_url: BaseUrl | None = None
     """Where people open the console; alerts link to it when it is set."""
+    receiver_url: BaseUrl | None = None
+    """Where the channels reach the receiver from outside, such as https://hooks.acme.example; shown to people who connect a channel."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies of ours stand before the console: the address of a call is what the outermost of them saw."""
     api_calls_per_min: int = Field(default=600, ge=0)

@@ -34,16 +34,24 @@ from console.pages import (
     sign_in,
     welcome,
 )
+from console.pages.admin import alert_targets as admin_alert_targets
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import audit_log as admin_audit_log
+from console.pages.admin import channel_checks as admin_channel_checks
+from console.pages.admin import channels as admin_channels
 from console.pages.admin import crm as admin_crm
+from console.pages.admin import crm_connection as admin_crm_connection
 from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import errands as admin_errands
 from console.pages.admin import keys as admin_keys
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
+from console.pages.admin import start as admin_start
+from console.pages.admin import start_settings as admin_start_settings
 from console.pages.admin import sweeps as admin_sweeps
+from console.pages.admin import tenants as admin_tenants
 from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
 from console.queue_counts import QueueCounts
@@ -66,8 +74,9 @@ _PAGES = (
 # Where a form may come from somebody who is not signed in.
 _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
-    admin_overview, admin_crm, admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts,
-    admin_webhooks, admin_settings,
+    admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
+    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_alert_targets,
+    admin_webhooks, admin_settings, admin_errands,
 )  # fmt: skip
 
 
@@ -149,6 +158,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
+    app.extensions["settings"] = settings
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
     app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())

@@ -146,5 +146,5 @@ def act_for_tenant(conn: Connection, tenant_id: int) -> None:
 
 
 def act_for_system(conn: Connection) -> None:
-    """Let the transaction at hand see also what belongs to no tenant alone: for a tenant's administrator who works on accounts."""
+    """Let a tenant's transaction at hand see and write also what only the system may: settings, accounts, people, connections."""
     conn.execute("SELECT set_config('earshot.scope', 'system', true)")

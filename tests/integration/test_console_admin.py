@@ -29,8 +29,10 @@ PAGES = (
     "/dead-letters",
     "/alerts",
     "/settings",
+    "", "/crm", "/people", "/privacy", "/sweeps", "/sweeps/plan", "/dead-letters", "/alerts", "/settings", "/start", "/start/industry",
+    "/start/topics", "/start/channel", "/start/crm", "/start/thresholds", "/channels", "/channels/whatsapp/111000111", "/alert-targets",
     "/webhooks",
-)
+)  # fmt: skip
 RICH = (
     ACME
     + """
