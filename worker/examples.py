@@ -1,6 +1,7 @@
 """From corrections to examples in the prompt: propose, check against the model, publish, bring back."""
 
 import hashlib
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -76,6 +77,16 @@ class Proposal:
         """Whether the proposal is what stands in the prompt already."""
         return not self.difference.added and not self.difference.removed
 
+    @property
+    def basis(self) -> str:
+        """The same as long as neither the live examples nor anything that people have said of messages changes."""
+        said = [
+            [one.message_id, one.text, sorted(one.values().items())]
+            for one in (*self.choice.corrections, *self.choice.held_back)
+        ]
+        chosen = [[one.message_id, list(one.correction_ids)] for one in self.choice.chosen]
+        return hashlib.sha256(json.dumps([self.live_version, said, chosen]).encode()).hexdigest()[:32]
+
 
 def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -> Choice:
     """The tenant's own judged messages through every sieve: stripped again, cut, screened, balanced."""
@@ -105,39 +116,49 @@ def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -
     }
 
 
-def preview(deps: Deps, tenant_id: int, *, with_check: bool = True) -> Proposal:
+def preview(deps: Deps, tenant_id: int, *, with_check: bool = True, trial_id: str | None = None) -> Proposal:
     """Propose a snapshot and say what it would change. with_check: ask the model about held-back corrections too.
 
-    Nothing in the prompt changes. Raises: TrialError when the model cannot be asked.
+    trial_id: under which the questions stand in the ledger. Nothing in the prompt changes. Raises: TrialError when the model
+    cannot be asked.
     """
     analyzer = deps.analyzer
     if analyzer is None and with_check:
         raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be checked")
-    tenant = deps.tenants.get(tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        judged = [one.message_id for one in list_judged(conn, tenant_id)]
-        share_contexts(conn, judged)
-        lock_snapshots(conn, tenant_id)
-        choice = choose_examples(conn, tenant_id, tenant=tenant)
-        live = _find_live(conn, tenant_id)
-        chosen = live.chosen if live else ()
-        difference = compare(chosen, choice.chosen)
-        version = live.version if live else 0
-        if difference.added or difference.removed:
-            version = add_proposal(conn, tenant_id, choice.chosen, based_on=version)
-    tokens = _tokens(choice.chosen) - _tokens(chosen)
-    proposal = Proposal(
-        version=version,
-        live_version=live.version if live else 0,
-        difference=difference,
-        choice=choice,
-        more_tokens=tokens,
-        more_dollars_per_1000=cost_per_1000_messages(tokens, model=deps.settings.anthropic_model),
-        check=None,
-    )
+        proposal = propose(conn, tenant_id, tenant=deps.tenants.get(tenant_id), model=deps.settings.anthropic_model)
     if analyzer is None or not with_check or proposal.changes_nothing:
         return proposal
-    return _checked(deps, tenant_id, analyzer, proposal)
+    return _checked(deps, tenant_id, analyzer, proposal, trial_id=trial_id or str(uuid.uuid4()))
+
+
+def propose(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
+    """What publishing would change now, under the number of a snapshot. The transaction should be a short one."""
+    judged = [one.message_id for one in list_judged(conn, tenant_id)]
+    share_contexts(conn, judged)
+    lock_snapshots(conn, tenant_id)
+    proposal = compare_with_live(conn, tenant_id, tenant=tenant, model=model)
+    if proposal.changes_nothing:
+        return proposal
+    version = add_proposal(conn, tenant_id, proposal.choice.chosen, based_on=proposal.live_version)
+    return replace(proposal, version=version)
+
+
+def compare_with_live(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
+    """The same without a number (version is the live one's): to look at. Writes and locks nothing."""
+    choice = choose_examples(conn, tenant_id, tenant=tenant)
+    live = _find_live(conn, tenant_id)
+    chosen = live.chosen if live else ()
+    tokens = _tokens(choice.chosen) - _tokens(chosen)
+    return Proposal(
+        version=live.version if live else 0,
+        live_version=live.version if live else 0,
+        difference=compare(chosen, choice.chosen),
+        choice=choice,
+        more_tokens=tokens,
+        more_dollars_per_1000=cost_per_1000_messages(tokens, model=model),
+        check=None,
+    )
 
 
 def _find_live(conn: Connection, tenant_id: int) -> Snapshot | None:
@@ -157,11 +178,11 @@ class _Check:
     new: list[Recorded]
 
 
-def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal) -> Proposal:
+def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str) -> Proposal:
     """The proposal with its check: the model judges the same messages with the old and the new examples."""
     refuse_while_paused(deps, deps.tenants.get(tenant_id).model.default or analyzer.model)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        asked = _record_check(conn, deps, tenant_id, analyzer, proposal)
+        asked = _record_check(conn, deps, tenant_id, analyzer, proposal, trial_id=trial_id)
     expected = [*asked.held_back, *asked.confirmed]
     replies = ask(deps, tenant_id, analyzer, [*asked.old, *asked.new])
     answers = [reply.analysis.answer if reply.analysis else None for reply in replies]
@@ -179,7 +200,9 @@ def evaluation_of(result: CheckResult) -> dict[str, Any]:
     return asdict(result)
 
 
-def _record_check(conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal) -> _Check:
+def _record_check(
+    conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str
+) -> _Check:
     share_contexts(conn, [one.message_id for one in proposal.choice.held_back])
     held_back = [
         Expected(one.message_id, one.values())
@@ -192,7 +215,7 @@ def _record_check(conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyz
     snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
     live = _find_live(conn, tenant_id)
     assert snapshot is not None
-    tenant, trial_id = deps.tenants.get(tenant_id), str(uuid.uuid4())
+    tenant = deps.tenants.get(tenant_id)
     rounds: list[list[Recorded]] = []
     for examples_of_round in (live.as_published() if live else PublishedExamples(), snapshot.as_published()):
         questions: list[Question] = []
@@ -222,6 +245,14 @@ def _pick_confirmed(conn: Connection, tenant_id: int, *, size: int, without: set
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A check that was made, and of what (see Proposal.basis)."""
+
+    basis: str
+    result: CheckResult
+
+
+@dataclass(frozen=True)
 class Published:
     """What stands in the prompt from now on. sentence: what the check said, and what was overruled."""
 
@@ -238,15 +269,22 @@ def publish(
     note: str | None = None,
     force: bool = False,
     accept_unchecked: bool = False,
+    checked: Checked | None = None,
+    trial_id: str | None = None,
 ) -> Published:
     """Check what is proposed and put it into the prompt. version: exactly this proposal, as an admin saw it.
 
     force: although the check says "worse"; `note` must say why then. accept_unchecked: nobody can say, and the admin knows.
+    checked: the result of a check just made; the model is asked again unless it is of the same corrections and live examples.
+    trial_id: as for `preview`.
     Raises: ExamplesError when it is refused, TrialError when the model cannot be asked.
     """
     if force and not (note or "").strip():
         raise ExamplesError("overruling the check needs a note that says why")
-    proposal = preview(deps, tenant_id)
+    proposal = preview(deps, tenant_id, with_check=checked is None, trial_id=trial_id)
+    if checked is not None:
+        is_same = checked.basis == proposal.basis
+        proposal = replace(proposal, check=checked.result) if is_same else preview(deps, tenant_id, trial_id=trial_id)
     if proposal.changes_nothing:
         raise ExamplesError("nothing to publish: the examples in the prompt are what the corrections give")
     if version is not None and version != proposal.version:

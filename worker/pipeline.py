@@ -61,3 +61,10 @@ def ring_sweep(*, tenant_id: int, sweep_id: str) -> None:
     app.signature(
         "earshot.advance_sweep", kwargs={"tenant_id": tenant_id, "sweep_id": sweep_id}, queue="sweep"
     ).apply_async()
+
+
+def ring_trial(*, tenant_id: int, trial_id: str) -> None:
+    """Ask a worker for one trial. Its row is the promise; a lost ring costs seconds."""
+    app.signature(
+        "earshot.run_trial", kwargs={"tenant_id": tenant_id, "trial_id": trial_id}, queue="sweep"
+    ).apply_async()

@@ -28,6 +28,7 @@ from worker import (
     sweep_plan,
     sweeps,
     trend_watch,
+    trial_work,
     watchdog,
 )
 from worker.app import app
@@ -35,7 +36,7 @@ from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import LAST_UPKEEP, STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action, ring_sweep
+from worker.pipeline import ring_action, ring_sweep, ring_trial
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -339,3 +340,23 @@ def advance_sweep(*, tenant_id: int, sweep_id: str, **_: Any) -> None:
             sweeps.note_bug(deps(), tenant_id=tenant_id, sweep_id=sweep_id, name=type(error).__name__)
 
     _quietly(advance, name="advance_sweep")
+
+
+@app.task(name="earshot.ring_trials", queue="maintenance")
+def ring_trials(**_: Any) -> None:
+    """Have workers do what people have started to try."""
+
+    def ring() -> None:
+        for tenant_id, trial_id in trial_work.take_due(deps()):
+            ring_trial(tenant_id=tenant_id, trial_id=trial_id)
+
+    try:
+        _quietly(ring, name="ring_trials")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+
+
+@app.task(name="earshot.run_trial", queue="sweep")
+def run_trial(*, tenant_id: int, trial_id: str, **_: Any) -> None:
+    """Ask the model about one trial."""
+    _quietly(lambda: trial_work.run_trial(deps(), tenant_id=tenant_id, trial_id=trial_id), name="run_trial")
