@@ -22,6 +22,8 @@ from console.pages import conversation, inbox, insight_figures, insight_files, i
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import examples as admin_examples
+from console.pages.admin import laboratory as admin_laboratory
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
@@ -40,6 +42,7 @@ CONTENT_SECURITY_POLICY = (
 _PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
+    admin_examples, admin_laboratory,
 )  # fmt: skip
 
 

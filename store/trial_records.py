@@ -227,11 +227,16 @@ def forget_trials_of(conn: Connection, message_ids: Sequence[str]) -> None:
 
 
 def forget_old_trials(conn: Connection, tenant_id: int) -> int:
-    """No erasure finds pasted words: after 30 days they go, and with them what was made of them. Returns how many trials."""
+    """No erasure finds pasted words: after 30 days they go, and with them what was made of them; plans that nobody started after a day.
+
+    Returns how many trials.
+    """
     return conn.execute(
         """
         DELETE FROM trial
-        WHERE tenant_id = %s AND kind = 'laboratory' AND created_at < now() - make_interval(days => %s)
+        WHERE tenant_id = %s AND kind = 'laboratory' AND (
+            created_at < now() - make_interval(days => %s) OR state = 'planned' AND created_at < now() - interval '1 day'
+        )
         """,
         (tenant_id, KEEP_PASTED_DAYS),
     ).rowcount

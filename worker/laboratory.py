@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from analysis.base import AnalysisRequest, Analyzer, Usage
 from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
+from config.words import Surface
 from routing.playbooks import policy_for
 from routing.rules import RoutingFacts, decide
 from store.analyses import StoredAnalysis
@@ -100,9 +101,13 @@ def run_lab(
     setup: LabSetup,
     texts: Sequence[str] = (),
     message_ids: Sequence[str] = (),
+    surface: Surface = "dm",
     trial_id: str | None = None,
 ) -> list[LabRow]:
-    """Both sides of every message, stored ones first. trial_id: under which the calls stand in the ledger. Raises: TrialError."""
+    """Both sides of every message, stored ones first. surface: of pasted words. trial_id: under which the calls stand in the ledger.
+
+    Raises: TrialError.
+    """
     if not 0 < len(texts) + len(message_ids) <= MAX_MESSAGES:
         raise TrialError(f"give 1 to {MAX_MESSAGES} messages")
     tenant = deps.tenants.get(tenant_id)
@@ -119,7 +124,7 @@ def run_lab(
         room = Room.open(conn, tenant_id, tenant=tenant, setup=setup)
         subjects = [
             *(_take_stored(room, message_id) for message_id in message_ids),
-            *(_take_pasted(room, text) for text in texts),
+            *(_take_pasted(room, text, surface=surface) for text in texts),
         ]
         live_calls = {
             number: _record(conn, tenant_id, analyzer, one, one.requests.live, config=tenant, trial_id=trial_id)
@@ -167,10 +172,9 @@ def _take_stored(room: Room, message_id: str) -> _Subject:
     return _Subject(requests, facts)
 
 
-def _take_pasted(room: Room, text: str) -> _Subject:
-    """As if sent directly."""
+def _take_pasted(room: Room, text: str, *, surface: Surface) -> _Subject:
     hits = floor_hits(text, own=room.configs[0].floor.groups())
-    return _Subject(room.pasted(text), RoutingFacts(outcome="unanalyzed", surface="dm", floor_hits=hits))
+    return _Subject(room.pasted(text), RoutingFacts(outcome="unanalyzed", surface=surface, floor_hits=hits))
 
 
 def _record(

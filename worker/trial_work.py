@@ -70,9 +70,10 @@ def _laboratory(deps: Deps, tenant_id: int, trial: TrialRecord) -> tuple[Mapping
     rows = run_lab(
         deps,
         tenant_id,
-        setup=LabSetup(**trial.setup),
+        setup=LabSetup(**trial.setup["tried"]),
         texts=trial.words,
         message_ids=trial.message_ids,
+        surface=trial.setup["surface"],
         trial_id=trial.id,
     )
     return {"rows": [{**asdict(row), "changed": list(row.changed)} for row in rows]}, None
