@@ -10,7 +10,8 @@ from cli.errors import CommandError
 from cli.output import print_rows
 from cli.workbench import MAY_PUBLISH, Workbench, add_tenant_argument, open_workbench
 from store.examples import find_snapshot, list_snapshots
-from worker.examples import Proposal, preview, publish, roll_back
+from worker.example_proposals import Proposal
+from worker.examples import preview, publish, roll_back
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

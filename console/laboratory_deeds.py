@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from config.tenant import TenantConfig
 from config.words import Surface
 from console.api.problems import Problem
+from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
 from store.trial_records import NewTrial, TrialRecord, add_trial_record, find_trial, forget_old_trials, start_trial
@@ -92,13 +93,10 @@ def start_experiment(conn: Connection, tenant_id: int, trial_id: str, *, by: Act
         fix = "choose fewer messages, a cheaper model, or a larger cap"
         raise Problem(422, "over_cap", field="max_cost_usd", fix=fix, cost_usd=trial.estimated_microusd / MICROUSD)
     if start_trial(conn, tenant_id, trial_id):
-        _note(conn, tenant_id, trial, by=by)
+        tried = sorted(name for name, value in trial.setup["tried"].items() if value)
+        details = {"tried": tried, "messages": len(trial.words) + len(trial.message_ids)}
+        note_deed(conn, tenant_id, by=by, deed="trial_started", subject=f"trial:{trial_id}", details=details)
     return find_laboratory_trial(conn, tenant_id, trial_id)
-
-
-def _note(conn: Connection, tenant_id: int, trial: TrialRecord, *, by: Actor) -> None:
-    """For the audit log: what was started, without words."""
-    del conn, tenant_id, trial, by
 
 
 def find_laboratory_trial(conn: Connection, tenant_id: int, trial_id: str) -> TrialRecord:

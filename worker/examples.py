@@ -1,38 +1,18 @@
 """From corrections to examples in the prompt: propose, check against the model, publish, bring back."""
 
 import hashlib
-import json
 import uuid
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from analysis.base import Analyzer
 from analysis.example_check import CheckResult, Expected, check
-from analysis.examples import (
-    Candidate,
-    Choice,
-    ChosenExample,
-    Difference,
-    Verdict,
-    choose,
-    compare,
-    cost_per_1000_messages,
-    cut,
-    estimate_tokens,
-)
-from analysis.minimize import minimize
-from analysis.prompt import examples_text
-from config.industries import load_industry
-from config.tenant import TenantConfig
 from store.db import Connection
-from store.example_candidates import list_judged, list_uncorrected
+from store.example_candidates import list_uncorrected
 from store.examples import (
     PublishedExamples,
     Snapshot,
-    add_proposal,
     find_snapshot,
-    get_published_examples,
     list_snapshots,
     lock_snapshots,
     note_evaluation,
@@ -42,78 +22,15 @@ from store.examples import (
 from store.messages import get_message, share_contexts
 from worker.analysis_request import build_request
 from worker.deps import Deps
+from worker.example_proposals import MAX_CHECKED, Proposal, choose_examples, find_live, propose
 from worker.prompt_warming import warm_prompt
 from worker.trials import Question, Recorded, TrialError, ask, record, refuse_while_paused
-
-# Each is asked about twice: with the old examples and with the new ones.
-MAX_CHECKED = 30
 
 
 class ExamplesError(Exception):
     """The examples stay as they are; whole sentences that say why and what to do."""
 
     permanent = True
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What an admin sees before publishing.
-
-    version: the proposed snapshot's number. live_version: 0 when nothing is published. check: None when it was not asked for,
-    or nothing changes. more_tokens: against the live snapshot. more_dollars_per_1000: None for a model without a known price.
-    """
-
-    version: int
-    live_version: int
-    difference: Difference
-    choice: Choice
-    more_tokens: int
-    more_dollars_per_1000: float | None
-    check: CheckResult | None
-    cost_microusd: int = 0
-
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether the proposal is what stands in the prompt already."""
-        return not self.difference.added and not self.difference.removed
-
-    @property
-    def basis(self) -> str:
-        """The same as long as neither the live examples nor anything that people have said of messages changes."""
-        said = [
-            [one.message_id, one.text, sorted(one.values().items())]
-            for one in (*self.choice.corrections, *self.choice.held_back)
-        ]
-        chosen = [[one.message_id, list(one.correction_ids)] for one in self.choice.chosen]
-        return hashlib.sha256(json.dumps([self.live_version, said, chosen]).encode()).hexdigest()[:32]
-
-
-def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -> Choice:
-    """The tenant's own judged messages through every sieve: stripped again, cut, screened, balanced."""
-    topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
-    candidates = [
-        Candidate(
-            message_id=one.message_id,
-            text=cut(minimize(one.minimized_text, region=tenant.default_region, known_names=one.names).text),
-            language=one.language,
-            verdicts=verdicts,
-            judged_at=one.judged_at,
-            correction_ids=one.correction_ids,
-            injection_suspected=one.injection_suspected,
-        )
-        for one in list_judged(conn, tenant_id)
-        if (verdicts := _still_sayable(one.verdicts, topics=topics))
-    ]
-    return choose(candidates)
-
-
-def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -> dict[str, Verdict]:
-    """Without a verdict about topics of which one has left the tenant's list since."""
-    return {
-        name: verdict
-        for name, verdict in verdicts.items()
-        if name != "topics" or all(topic in topics for topic in verdict.value.split(",") if topic)
-    }
 
 
 def preview(deps: Deps, tenant_id: int, *, with_check: bool = True, trial_id: str | None = None) -> Proposal:
@@ -130,44 +47,6 @@ def preview(deps: Deps, tenant_id: int, *, with_check: bool = True, trial_id: st
     if analyzer is None or not with_check or proposal.changes_nothing:
         return proposal
     return _checked(deps, tenant_id, analyzer, proposal, trial_id=trial_id or str(uuid.uuid4()))
-
-
-def propose(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
-    """What publishing would change now, under the number of a snapshot. The transaction should be a short one."""
-    judged = [one.message_id for one in list_judged(conn, tenant_id)]
-    share_contexts(conn, judged)
-    lock_snapshots(conn, tenant_id)
-    proposal = compare_with_live(conn, tenant_id, tenant=tenant, model=model)
-    if proposal.changes_nothing:
-        return proposal
-    version = add_proposal(conn, tenant_id, proposal.choice.chosen, based_on=proposal.live_version)
-    return replace(proposal, version=version)
-
-
-def compare_with_live(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
-    """The same without a number (version is the live one's): to look at. Writes and locks nothing."""
-    choice = choose_examples(conn, tenant_id, tenant=tenant)
-    live = _find_live(conn, tenant_id)
-    chosen = live.chosen if live else ()
-    tokens = _tokens(choice.chosen) - _tokens(chosen)
-    return Proposal(
-        version=live.version if live else 0,
-        live_version=live.version if live else 0,
-        difference=compare(chosen, choice.chosen),
-        choice=choice,
-        more_tokens=tokens,
-        more_dollars_per_1000=cost_per_1000_messages(tokens, model=model),
-        check=None,
-    )
-
-
-def _find_live(conn: Connection, tenant_id: int) -> Snapshot | None:
-    published = get_published_examples(conn, tenant_id)
-    return find_snapshot(conn, tenant_id, version=published.version) if published.version else None
-
-
-def _tokens(chosen: Sequence[ChosenExample]) -> int:
-    return estimate_tokens(examples_text(one.example for one in chosen)) if chosen else 0
 
 
 @dataclass(frozen=True)
@@ -213,7 +92,7 @@ def _record_check(
     confirmed = _pick_confirmed(conn, tenant_id, size=max(len(held_back), 1), without=examples)
     ids = [one.message_id for one in (*held_back, *confirmed)]
     snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
-    live = _find_live(conn, tenant_id)
+    live = find_live(conn, tenant_id)
     assert snapshot is not None
     tenant = deps.tenants.get(tenant_id)
     rounds: list[list[Recorded]] = []
@@ -298,7 +177,7 @@ def publish(
         share_contexts(conn, [one.message_id for one in proposal.choice.chosen])
         lock_snapshots(conn, tenant_id)
         # What was checked must be what is published: somebody may have corrected, erased or published meanwhile.
-        live = _find_live(conn, tenant_id)
+        live = find_live(conn, tenant_id)
         snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
         choice = choose_examples(conn, tenant_id, tenant=deps.tenants.get(tenant_id))
         moved_on = snapshot is None or snapshot.chosen != choice.chosen or snapshot.published_at is not None
@@ -329,17 +208,24 @@ def _admit(result: CheckResult, *, force: bool, accept_unchecked: bool) -> None:
 
 
 def roll_back(deps: Deps, tenant_id: int, *, by: int | None, to: int | None = None, note: str | None = None) -> int:
+    """`bring_back`, and have the provider keep the prompt. Returns the version's number. Raises: ExamplesError."""
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        version = bring_back(conn, tenant_id, by=by, to=to, note=note)
+    warm_prompt(deps, tenant_id)
+    return version
+
+
+def bring_back(
+    conn: Connection, tenant_id: int, *, by: int | None, to: int | None = None, note: str | None = None
+) -> int:
     """Bring back the snapshot that was live before this one, or `to` (0: no examples), as a new version. Returns its number.
 
     Raises: ExamplesError when there is nothing to bring back.
     """
-    with deps.database.tenant_transaction(tenant_id) as conn:
-        lock_snapshots(conn, tenant_id)
-        live = _find_live(conn, tenant_id)
-        former = _find_former(conn, tenant_id, live=live, to=to)
-        version = restore_snapshot(conn, tenant_id, former, by=by, note=note)
-    warm_prompt(deps, tenant_id)
-    return version
+    lock_snapshots(conn, tenant_id)
+    live = find_live(conn, tenant_id)
+    former = _find_former(conn, tenant_id, live=live, to=to)
+    return restore_snapshot(conn, tenant_id, former, by=by, note=note)
 
 
 def _find_former(conn: Connection, tenant_id: int, *, live: Snapshot | None, to: int | None) -> Snapshot:

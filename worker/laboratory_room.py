@@ -18,7 +18,7 @@ from store.examples import PublishedExamples, add_proposal, find_snapshot, get_p
 from store.messages import get_message
 from store.trials import can_be_tried
 from worker.analysis_request import build_request, request_for_words
-from worker.examples import choose_examples
+from worker.example_proposals import choose_examples
 from worker.trials import TrialError
 
 MAX_MESSAGES = 50

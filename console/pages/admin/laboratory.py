@@ -158,9 +158,7 @@ def plan() -> str | tuple[str, int] | Response:
         tenant = get_tenant_config(conn, who.tenant_id)
         try:
             wanted = _read(request.form, tenant)
-            planned = plan_experiment(
-                conn, who.tenant_id, wanted, tenant=tenant, model=current_app.extensions["model"]
-            )
+            planned = plan_experiment(conn, who.tenant_id, wanted, tenant=tenant, model=current_app.extensions["model"])
         except _FormError as error:
             return _form_page(conn, tenant, request.form, error.wrong), 422
         except TrialError as error:
