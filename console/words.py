@@ -134,6 +134,14 @@ NOTICES: Mapping[str, str] = {
     "examples_left_out": _("Left out. They are proposed no more."),
     "example_again": _("It may be chosen again."),
     "examples_unchanged": _("Nothing was changed: tick what is to be left out."),
+    "sample_right": _("Noted: the AI was right."),
+    "sample_wrong": _("Noted: the AI was wrong. What you said counts from now on, everywhere."),
+    "sample_picked": _("Picked."),
+    "sample_empty": _("Last week’s is picked already, or there was nothing to pick from."),
+    "refused judged_meanwhile": _(
+        "A colleague has judged it meanwhile: nothing was changed. What they said stands below."
+    ),
+    "refused erased": _("It was taken back meanwhile, so nobody can judge it any more."),
     "replayed": _("Back to work. It starts within seconds."),
     "not_parked": _("Nothing of this is parked any more."),
     "alert_yours": _("You are on it."),

@@ -177,7 +177,8 @@ def _read(form: MultiDict[str, str], tenant: TenantConfig) -> Experiment:
     topics = _read_topics(form.get("topics", ""))
     thresholds = {name: _read_number(form, name, most=1.0) for name in THRESHOLDS}
     same = {name: f"{getattr(tenant.thresholds, name):g}" for name in THRESHOLDS}
-    surface = next((one for one in SURFACES if one == form.get("on")), "dm")
+    on = form.get("on", "")
+    surface = SURFACES[SURFACES.index(on)] if on in SURFACES else "dm"
     setup = LabSetup(
         topics=None if topics == dict(tenant.topics) else topics,
         industry=_changed(form, "industry", tenant.industry),
