@@ -28,6 +28,7 @@ from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
+from console.pages.admin import sweep_flips as admin_sweep_flips
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
@@ -42,7 +43,7 @@ CONTENT_SECURITY_POLICY = (
 _PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, sample)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
-    admin_examples, admin_laboratory,
+    admin_examples, admin_laboratory, admin_sweep_flips,
 )  # fmt: skip
 
 

@@ -56,16 +56,13 @@ def judge_sampled(
         fix = "a colleague has judged it meanwhile: read what they said, and judge it again if it is wrong"
         raise Problem(409, "judged_meanwhile", fix=fix, judged_at=judged_at.isoformat())
     label = find_effective_label(conn, message_id)
-    given = {name: getattr(said, name) for name in FIELDS}
-    names = tuple(topics_of(tenant))
-    wanted = {
-        name: checked
-        for name, value in given.items()
-        # What is said already needs no correction of its own.
-        if value is not None
-        and (checked := check_value(name, value, topics=names)) is not None
-        and (label is None or _differs(name, checked, label.value_of(name)))
-    }
+    names, wanted = tuple(topics_of(tenant)), dict[str, str]()
+    for name in FIELDS:
+        value = getattr(said, name)
+        checked = None if value is None else check_value(name, value, topics=names)
+        # What stands already needs no correction of its own.
+        if checked is not None and (label is None or _differs(name, checked, label.value_of(name))):
+            wanted[name] = checked
     wrong = judge(conn, tenant_id, tenant=tenant, message_id=message_id, by=by.user_id, **wanted)
     found = find_sampled(conn, tenant_id, message_id)
     assert found is not None

@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "cause prompt": _("the prompt"), "cause model": _("the model"), "cause examples": _("the examples"), "cause topics": _("the topics"),
     "cause words": _("the words"), "cause noise": _("nothing: the model says it otherwise now"),
     "field sentiment": _("sentiment"), "field intent": _("intent"), "field topics": _("topics"),
+    "field days": _("Days back"), "field customers": _("Customers"), "field budget_usd": _("Budget in dollars"),
     "tried topics": _("topics"), "tried industry": _("industry"), "tried tone": _("tone"), "tried examples": _("examples"),
     "tried model": _("model"), "tried rules": _("rules"), "tried thresholds": _("thresholds"),
     "trial planned": _("planned"), "trial waiting": _("waits"), "trial running": _("under way"), "trial done": _("done"),
@@ -142,6 +143,11 @@ NOTICES: Mapping[str, str] = {
         "A colleague has judged it meanwhile: nothing was changed. What they said stands below."
     ),
     "refused erased": _("It was taken back meanwhile, so nobody can judge it any more."),
+    "no_such_budget": _("The budget has to be a number of dollars: nothing was changed."),
+    "schedule_saved": _("Saved. It counts from now on."),
+    "settings_changed_meanwhile": _(
+        "Somebody has changed the settings since you looked: nothing was saved. Look again."
+    ),
     "replayed": _("Back to work. It starts within seconds."),
     "not_parked": _("Nothing of this is parked any more."),
     "alert_yours": _("You are on it."),

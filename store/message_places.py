@@ -26,3 +26,16 @@ def note_reading(conn: Connection, tenant_id: int, message_ids: Sequence[str], *
         messages = sum(one == conversation_id for one in places.values())
         add_access(conn, tenant_id, conversation_id, actor=actor, messages=messages)
     return places
+
+
+def list_snippets(conn: Connection, tenant_id: int, message_ids: Sequence[str]) -> dict[str, str]:
+    """The first words of these messages, as they were written; without those that were taken back."""
+    rows: list[tuple[str, str]] = conn.execute(
+        """
+        SELECT id::text, left(text, 160)
+        FROM message
+        WHERE tenant_id = %s AND id = ANY(%s::uuid[]) AND text IS NOT NULL AND state <> 'erased'
+        """,
+        (tenant_id, list(message_ids)),
+    ).fetchall()
+    return dict(rows)
