@@ -50,6 +50,32 @@ def find_sampled(conn: Connection, tenant_id: int, message_id: str) -> SampledMe
     return SampledMessage(*row) if row else None
 
 
+def list_sampled(
+    conn: Connection, tenant_id: int, *, judged: bool, limit: int, after: str | None = None
+) -> list[SampledMessage]:
+    """Open ones of the oldest week first, judged ones newest first; after: those behind this message. Without what was taken back."""
+    rows = conn.execute(
+        """
+        SELECT m.id::text, s.period, m.conversation_id::text, m.channel, m.surface, m.sent_at, m.text, a.language, a.sentiment,
+               a.score, a.intent, a.topics, a.summary, s.judged_at, u.email, s.sentiment, s.intent, s.topics
+        FROM audit_sample AS s
+        JOIN message AS m ON m.id = s.message_id
+        JOIN message_analysis AS a ON a.id = s.analysis_id
+        LEFT JOIN app_user AS u ON u.id = s.judged_by
+        LEFT JOIN audit_sample AS passed ON passed.tenant_id = s.tenant_id AND passed.message_id = %(after)s::uuid
+        WHERE s.tenant_id = %(tenant)s AND (s.judged_at IS NOT NULL) = %(judged)s AND m.state <> 'erased' AND m.text IS NOT NULL
+          AND (%(after)s::uuid IS NULL OR CASE
+              WHEN %(judged)s THEN (s.judged_at, s.id) < (passed.judged_at, passed.id)
+              ELSE (s.period, s.id) > (passed.period, passed.id)
+          END)
+        ORDER BY CASE WHEN %(judged)s THEN s.judged_at END DESC, CASE WHEN %(judged)s THEN s.id END DESC, s.period, s.id
+        LIMIT %(limit)s
+        """,
+        {"tenant": tenant_id, "judged": judged, "after": after, "limit": limit},
+    ).fetchall()
+    return [SampledMessage(*row) for row in rows]
+
+
 def find_next_to_judge(conn: Connection, tenant_id: int, *, after: str | None = None) -> str | None:
     """The message to judge next, of the oldest week first; after: behind this one, and from the beginning when it was the last."""
     row = conn.execute(

@@ -13,7 +13,7 @@ _INTRO = f"""# The API
 
 <!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
 
-For agents' programs: work queues, conversations, actions, agents, alerts, decisions and the CRM of one tenant. `earshot up` serves it at the console's
+For agents' programs: work queues, conversations, actions, agents, alerts, decisions, corrections, the weekly sample, examples, trials, sweeps and the CRM of one tenant. `earshot up` serves it at the console's
 address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
 
 ## Keys
@@ -31,8 +31,9 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | role | may |
 |---|---|
 | auditor | read |
-| agent | also work on what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence |
-| supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, and set skills, queues and capacity |
+| agent | also work on what is theirs or nobody's, correct labels and judge the weekly sample, pick a customer's CRM record where none is linked, and set their own presence |
+| supervisor | also work on everybody's, assign, have messages read again, try prompts, check examples, run sweeps, rule on actions, correct CRM records, and set skills, queues and capacity |
+| admin | also publish examples and bring them back |
 
 ## Endpoints
 
@@ -54,7 +55,8 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 - **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
   conversation since.
 - **Pages**: `next_cursor` fetches the next one; conversations that arrive meanwhile never move those that are still to come.
-- **Reading words** (`GET /conversations/{{{{id}}}}`) is recorded: by which key, for whom, when. Lists hold no customer text. Nothing may be
+- **Reading words** (`GET /conversations/{{{{id}}}}`) is recorded: by which key, for whom, when. Lists hold no customer text, except those of what is judged or tried (`/samples`, `/examples`, `/laboratory`), whose
+  reading is recorded alike. Nothing may be
   cached.
 """
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,21 @@ def list_flips(conn: Connection, sweep_id: str) -> list[Flip]:
     hashes = {one for pair in judged for one in (pair.old_prompt_hash, pair.new_prompt_hash) if one}
     topic_lists = {name: _topic_list(text) for name, text in get_system_texts(conn, hashes).items()}
     return [_flip(pair, topic_lists) for pair in _ranked([pair for pair in judged if _changes(pair)])]
+
+
+def select_flips(
+    flips: Sequence[Flip], *, field: str | None, old: str | None = None, new: str | None = None
+) -> list[Flip]:
+    """Those in which this field changed, from one value and to another; None: any. Topics have no values to choose by."""
+    return [
+        one
+        for one in flips
+        if (field is None or field in one.changed)
+        and all(
+            field not in {"sentiment", "intent"} or wanted is None or getattr(one, f"{when}_{field}") == wanted
+            for when, wanted in (("old", old), ("new", new))
+        )
+    ]
 
 
 def _flip(pair: JudgedTwice, topic_lists: dict[str, str | None]) -> Flip:

@@ -5,7 +5,23 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    conversation_work,
+    conversations,
+    corrections,
+    crm,
+    decisions,
+    examples,
+    laboratory,
+    problems,
+    queues,
+    reanalyses,
+    samples,
+    sweeps,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
@@ -22,6 +38,12 @@ BLUEPRINTS = (
     alerts.blueprint,
     crm.blueprint,
     decisions.blueprint,
+    corrections.blueprint,
+    reanalyses.blueprint,
+    samples.blueprint,
+    examples.blueprint,
+    laboratory.blueprint,
+    sweeps.blueprint,
 )
 
 

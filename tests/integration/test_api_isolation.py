@@ -1,5 +1,7 @@
 """Every route of the API for every kind of caller and every kind of id: nobody reaches what isn't theirs."""
 
+import json
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -8,6 +10,7 @@ from console.api.application import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
 from tests.api_page import routes
+from tests.integration.sweeps.sweeping import analyze_before
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
 CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
@@ -44,7 +47,51 @@ ROUTES = {
     ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
     ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
+    ("GET", "/api/v1/corrections"): (None, "readers", None),
+    ("GET", "/api/v1/messages/<message_id>/corrections"): (None, "readers", "message"),
+    ("POST", "/api/v1/messages/<message_id>/corrections"): (
+        {"field": "sentiment", "value": "positive"},
+        "workers",
+        "message",
+    ),
+    ("DELETE", "/api/v1/messages/<message_id>/corrections/<field>"): (None, "workers", "message"),
+    ("POST", f"{DEED}/reanalyze"): (None, "leaders", "conversation"),
+    ("POST", "/api/v1/reanalyses"): ({"message_ids": "own"}, "leaders", None),
+    ("GET", "/api/v1/reanalyses"): ({"message_ids": "own"}, "readers", None),
+    ("GET", "/api/v1/samples"): (None, "readers", None),
+    ("POST", "/api/v1/samples/<message_id>/judge"): (None, "workers", "message"),
+    ("GET", "/api/v1/examples"): (None, "overseers", None),
+    ("GET", "/api/v1/examples/versions"): (None, "overseers", None),
+    ("POST", "/api/v1/examples/check"): (None, "leaders", None),
+    ("POST", "/api/v1/examples/publish"): ({"basis": "0" * 32}, "admins", None),
+    ("GET", "/api/v1/examples/trials/<trial_id>"): (None, "overseers", "check"),
+    ("POST", "/api/v1/examples/rollback"): (None, "admins", None),
+    ("POST", "/api/v1/examples/reject"): ({"message_ids": "own"}, "leaders", None),
+    ("DELETE", "/api/v1/examples/rejections/<message_id>"): (None, "leaders", "message"),
+    ("POST", "/api/v1/laboratory/plan"): ({"texts": ["hello"]}, "leaders", None),
+    ("POST", "/api/v1/laboratory/trials"): ({"texts": ["hello"]}, "leaders", None),
+    ("GET", "/api/v1/laboratory/trials"): (None, "overseers", None),
+    ("GET", "/api/v1/laboratory/trials/<trial_id>"): (None, "overseers", "trial"),
+    ("POST", "/api/v1/sweeps/plan"): (None, "leaders", None),
+    ("POST", "/api/v1/sweeps"): (None, "leaders", None),
+    ("GET", "/api/v1/sweeps"): (None, "overseers", None),
+    ("GET", "/api/v1/sweeps/<sweep_id>"): (None, "overseers", "sweep"),
+    ("POST", "/api/v1/sweeps/<sweep_id>/pause"): (None, "leaders", "sweep"),
+    ("POST", "/api/v1/sweeps/<sweep_id>/resume"): (None, "leaders", "sweep"),
+    ("POST", "/api/v1/sweeps/<sweep_id>/cancel"): (None, "leaders", "sweep"),
+    ("POST", "/api/v1/sweeps/<sweep_id>/approve"): (None, "leaders", "sweep"),
+    ("GET", "/api/v1/sweeps/<sweep_id>/flips"): (None, "overseers", "sweep"),
 }
+# Whoever may call these is told that there is nothing to do it with.
+NOTHING_TO_DO = {
+    ("POST", "/api/v1/examples/check"), ("POST", "/api/v1/examples/publish"), ("POST", "/api/v1/examples/rollback"),
+    ("POST", "/api/v1/sweeps"),
+}  # fmt: skip
+# By route: how often somebody's reading of words is noted when each caller asks for each id.
+READS = {("GET", DEED): 4, ("GET", "/api/v1/samples"): 4}
+NAMES = (
+    "conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id", "message_id", "trial_id", "sweep_id",
+)  # fmt: skip
 
 
 def test_every_route_stands_in_the_matrix():
@@ -63,6 +110,10 @@ def world(settings, database, owner, tenant_ids):
                 "action": str(uuid4()),
                 "agent": "987654",
                 "customer": str(uuid4()),
+                "message": str(uuid4()),
+                "trial": str(uuid4()),
+                "check": str(uuid4()),
+                "sweep": str(uuid4()),
             }
         },
         {},
@@ -93,6 +144,7 @@ def world(settings, database, owner, tenant_ids):
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
         }
+        ids[which] |= add_bench(owner, tenant_id, conversation)
         owner.execute(
             "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', '', '{}') "
             "ON CONFLICT DO NOTHING",
@@ -119,6 +171,69 @@ def world(settings, database, owner, tenant_ids):
     app.extensions["database"].close()
 
 
+def add_bench(owner, tenant_id, conversation):
+    """A sampled message that was analyzed, a sweep, a trial of the laboratory and a check of examples; ids by kind."""
+    (message_id,) = owner.execute(
+        """
+        INSERT INTO message (
+            tenant_id, conversation_id, customer_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
+            sent_at, state, sender
+        )
+        SELECT %s, id, customer_id, 'whatsapp', 'dm', '111000111', 'wamid.' || gen_random_uuid(), 'inbound', 'text', 'where is it',
+               now(), 'done', '{}'
+        FROM conversation
+        WHERE id = %s
+        RETURNING id::text
+        """,
+        (tenant_id, conversation),
+    ).fetchone()
+    analyze_before(owner, tenant_id, [message_id])
+    owner.execute(
+        """
+        INSERT INTO audit_sample (tenant_id, period, message_id, analysis_id)
+        SELECT tenant_id, '2026-11-02', message_id, id FROM message_analysis WHERE message_id = %s
+        """,
+        (message_id,),
+    )
+    (sweep_id,) = owner.execute(
+        """
+        INSERT INTO sweep (
+            tenant_id, period, days, max_customers, budget_microusd, uses_batches, needs_approval, messages, customers,
+            estimated_microusd, estimated_s
+        )
+        VALUES (%s, '2026-10', 90, 500, 1, false, true, 0, 0, 0, 0)
+        RETURNING id::text
+        """,
+        (tenant_id,),
+    ).fetchone()
+    trials = {}
+    for kind, setup in (("laboratory", {"tried": {}, "surface": "dm", "cap_usd": 1}), ("check", {"version": 1})):
+        (trials[kind],) = owner.execute(
+            "INSERT INTO trial (tenant_id, kind, state, started_at) VALUES (%s, %s, 'failed', now()) RETURNING id::text",
+            (tenant_id, kind),
+        ).fetchone()
+        owner.execute(
+            "INSERT INTO trial_text (trial_id, tenant_id, setup) VALUES (%s, %s, %s)",
+            (trials[kind], tenant_id, json.dumps(setup)),
+        )
+    return {"message": message_id, "sweep": sweep_id, "trial": trials["laboratory"], "check": trials["check"]}
+
+
+def _ready_for(owner, path):
+    """What the deeds on labels and sweeps find, whoever came before."""
+    owner.execute("UPDATE audit_sample SET judged_at = NULL")
+    owner.execute(
+        "UPDATE sweep SET approved_at = NULL, finished_at = CASE WHEN %s THEN now() END", (path.endswith("/approve"),)
+    )
+    owner.execute("UPDATE sweep SET state = %s", ("running" if path.endswith("/pause") else "paused",))
+    owner.execute(
+        """
+        INSERT INTO correction (tenant_id, message_id, field, old_value, new_value)
+        SELECT tenant_id, message_id, 'sentiment', 'neutral', 'negative' FROM audit_sample
+        """
+    )
+
+
 def _expected(caller, which, *, rights, kind):
     """The status that the caller must get. "stranger" is the other tenant's admin: "own" is not theirs, "other" is."""
     if rights == "public":
@@ -126,9 +241,11 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if role == "auditor" and rights != "readers":
+    if role == "auditor" and rights not in {"readers", "overseers"}:
         return 403
-    if role == "agent" and rights == "leaders":
+    if role == "agent" and rights in {"leaders", "overseers"}:
+        return 403
+    if role != "admin" and rights == "admins":
         return 403
     if kind is None:
         return 200
@@ -151,8 +268,12 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
+            for name in NAMES:
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
+            filled = filled.replace("<field>", "sentiment")
+            if body and body.get("message_ids") == "own":
+                given["message_ids"] = [ids["other" if caller == "stranger" else "own"]["message"]]
+            _ready_for(owner, path)
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
             )
@@ -164,9 +285,13 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             state = "uncertain" if path.endswith("/settle") else "pending"
             owner.execute("UPDATE action SET state = %s, needs_approval = true, approved_at = NULL", (state,))
             head = {"Authorization": f"Bearer {keys[caller]}"} if keys[caller] else {}
+            if method == "GET" and given:
+                filled, given = f"{filled}?{urlencode(given, doseq=True)}", None
             answer = client.open(filled, method=method, json=given, headers=head)
             got[caller, which] = answer.status_code
             expected[caller, which] = _expected(caller, which, rights=rights, kind=kind)
+            if route in NOTHING_TO_DO and expected[caller, which] == 200:
+                expected[caller, which] = 409
             if answer.status_code >= 400:
                 assert answer.content_type == "application/problem+json" and "DROP" not in answer.text
             elif caller != "none":
@@ -174,7 +299,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 assert not any(one in answer.text for name, one in ids[theirs].items() if name != "agent")
     assert got == expected
     assert NOW and owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0] - before == (
-        4 if (method, path) == ("GET", DEED) else 0
+        READS.get(route, 0)
     )
     # Nothing of a conversation was ever recorded in another tenant than its own.
     assert owner.execute(

@@ -13,7 +13,7 @@ from console.visitors import database, visitor
 from store.db import Connection
 from store.message_places import find_places, list_snippets, note_reading
 from store.sweeps import Sweep
-from worker.sweep_flips import Flip, list_flips
+from worker.sweep_flips import Flip, list_flips, select_flips
 
 blueprint = new_blueprint("sweep_flips", path="/sweeps/<uuid:sweep_id>")
 ROWS = 50
@@ -31,16 +31,6 @@ def _get(conn: Connection, sweep_id: object) -> Sweep:
         abort(404)
 
 
-def _fits(flip: Flip, *, field: str | None, old: str | None, new: str | None) -> bool:
-    if field is None:
-        return True
-    if field == "topics":
-        return "topics" in flip.changed
-    return field in flip.changed and all(
-        wanted is None or getattr(flip, f"{when}_{field}") == wanted for when, wanted in (("old", old), ("new", new))
-    )
-
-
 @blueprint.get("/flips")
 def show(sweep_id: object) -> str:
     """?field=, ?old= and ?new= narrow it, ?page= pages."""
@@ -52,7 +42,7 @@ def show(sweep_id: object) -> str:
     number = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 else 1
     with database().tenant_transaction(who.tenant_id) as conn:
         sweep = _get(conn, sweep_id)
-        found = [one for one in list_flips(conn, sweep.id) if _fits(one, field=field, old=old, new=new)]
+        found = select_flips(list_flips(conn, sweep.id), field=field, old=old, new=new)
         last = max(1, -(-len(found) // ROWS))
         number = min(max(number, 1), last)
         shown = found[(number - 1) * ROWS : number * ROWS]
