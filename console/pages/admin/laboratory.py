@@ -130,6 +130,14 @@ def _live_form(tenant: TenantConfig) -> MultiDict[str, str]:
     )
 
 
+def _typed(tenant: TenantConfig) -> MultiDict[str, str]:
+    """What was sent, with what is live in the gaps."""
+    form = _live_form(tenant)
+    for name, values in request.form.lists():
+        form.setlist(name, values)
+    return form
+
+
 def _told_topics(topics: Any) -> str:
     return "\n".join(f"{name} = {about}" for name, about in sorted(topics.items()))
 
@@ -160,10 +168,10 @@ def plan() -> str | tuple[str, int] | Response:
             wanted = _read(request.form, tenant)
             planned = plan_experiment(conn, who.tenant_id, wanted, tenant=tenant, model=current_app.extensions["model"])
         except _FormError as error:
-            return _form_page(conn, tenant, request.form, error.wrong), 422
+            return _form_page(conn, tenant, _typed(tenant), error.wrong), 422
         except TrialError as error:
             field = str(error).partition(":")[0].partition(".")[0]
-            return _form_page(conn, tenant, request.form, _Wrong(field, str(error))), 422
+            return _form_page(conn, tenant, _typed(tenant), _Wrong(field, str(error))), 422
         trial_id = keep_plan(conn, who.tenant_id, wanted, planned, by=who.actor)
     return redirect(url_for("admin_laboratory.show_one", trial_id=trial_id))
 
