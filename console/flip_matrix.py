@@ -34,10 +34,12 @@ class Matrix:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def matrix_of(pairs: Sequence[LabelPair], *, order: Sequence[str]) -> Matrix:
-    """With the values that come, in this order; empty when nothing was judged twice."""
+def matrix_of(pairs: Sequence[LabelPair], *, order: Sequence[str], changed_only: bool = False) -> Matrix:
+    """With the values that come, in this order; empty when there are none. changed_only: without those that all stayed."""
     counts = {(one.old, one.new): one.messages for one in pairs}
-    values = tuple(value for value in order if any(value in pair for pair in counts))
+    values = tuple(
+        value for value in order if any(value in (old, new) and (old != new or not changed_only) for old, new in counts)
+    )
     most = max((count for (old, new), count in counts.items() if old != new), default=0)
     return Matrix(
         values,

@@ -13,7 +13,7 @@ from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.test_examples import Desk, calls
 from tests.integration.test_message_changes import everything
 from tests.integration.trials_bench import deeds, work_off
-from tests.webhooks import whatsapp_body, whatsapp_revocation, whatsapp_value
+from tests.webhooks import whatsapp_body, whatsapp_revocation
 from worker import trial_work
 
 SHOES = "Do you have the blue sneakers in half sizes?"
@@ -65,7 +65,18 @@ def test_a_trial_is_planned_agreed_to_done_by_a_worker_and_shown_side_by_side(bo
     done = boss.get(path)
     told = words(done)
     assert "1 message would be different, of 1" in told and "half sizes" in told and "data-follow" not in done.text
-    for label in ("Sentiment", "Intent", "Topics", "Summary", "Advice", "Place", "Automations", "Tokens", "Cost", "Prompt"):
+    for label in (
+        "Sentiment",
+        "Intent",
+        "Topics",
+        "Summary",
+        "Advice",
+        "Place",
+        "Automations",
+        "Tokens",
+        "Cost",
+        "Prompt",
+    ):
         assert label in told
     sent = calls(standins)[-1]["messages"][0]["content"]
     (egress_id, text) = owner.execute("SELECT id::text, minimized_text FROM egress WHERE purpose = 'trial'").fetchone()
@@ -154,7 +165,7 @@ def test_recent_corrections_stand_there_to_be_chosen_by_language_and_surface(bos
 def test_an_earlier_trial_can_be_changed_and_tried_again(boss):
     path, _ = plan(boss, words="hello there", tone="brief", model="claude-sonnet-5-5", unsure="0.4", on="reel_comment")
     again = boss.get(PAGE, **{"from": path.rpartition("/")[2]}).text
-    for kept in ('>hello there</textarea>', 'value="brief"', 'value="claude-sonnet-5-5" selected', 'value="0.4"'):
+    for kept in (">hello there</textarea>", 'value="brief"', 'value="claude-sonnet-5-5" selected', 'value="0.4"'):
         assert kept in again
     assert 'value="reel_comment" selected' in again
     assert "That trial is gone" in boss.get(PAGE, **{"from": str(uuid4())}).text
@@ -193,7 +204,9 @@ def test_a_trial_whose_worker_died_is_not_asked_again(boss, desk, owner, deps, s
 def test_a_provider_that_is_down_ends_the_trial_with_its_reason(boss, standins, deps):
     path, _ = plan(boss, words=LATE)
     boss.post(path)
-    httpx2.post(f"{standins['anthropic']}/_script", json={"steps": [{"path": "/v1/messages", "status": 401, "body": {}}]})
+    httpx2.post(
+        f"{standins['anthropic']}/_script", json={"steps": [{"path": "/v1/messages", "status": 401, "body": {}}]}
+    )
     work_off(deps)
     assert "came to nothing: the model cannot be asked now" in words(boss.get(path)).replace("  ", " ")
 
@@ -217,9 +230,7 @@ def test_a_message_that_is_taken_back_goes_with_the_trials_it_was_in(boss, desk,
     boss.post(path)
     work_off(deps)
     assert "late again" in str(owner.execute("SELECT minimized_text FROM egress").fetchall())
-    (provider_id,) = owner.execute(
-        "SELECT provider_message_id FROM message WHERE text = %s", (LATE,)
-    ).fetchone()
+    (provider_id,) = owner.execute("SELECT provider_message_id FROM message WHERE text = %s", (LATE,)).fetchone()
     body = whatsapp_body(whatsapp_revocation(provider_id, sender=desk.sender), account=desk.account)
     desk.receive(body, slug=desk.slug)
     # Its words stood as context in what was asked about the other one.

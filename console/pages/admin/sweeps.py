@@ -168,7 +168,7 @@ def show_one(sweep_id: object) -> str:
         one=progress,
         report=report,
         sentiments=matrix_of(sentiments, order=SENTIMENTS),
-        intents=matrix_of(intents, order=INTENTS),
+        intents=matrix_of(intents, order=INTENTS, changed_only=True),
         may_change=may_change(),
     )
 
