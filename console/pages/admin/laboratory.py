@@ -26,6 +26,7 @@ from console.laboratory_deeds import (
 )
 from console.pages.admin.gate import may_change, new_blueprint, read_id
 from console.pages.notices import give_notice
+from console.pages.wrong_fields import mark_wrong
 from console.visitors import database, visitor
 from store.correction_samples import CorrectedSample, list_corrected_samples
 from store.db import Connection
@@ -83,6 +84,7 @@ def _form_page(conn: Connection, tenant: TenantConfig, given: MultiDict[str, str
         "admin/laboratory.html",
         given=given,
         wrong=wrong,
+        invalid=mark_wrong(wrong.field if wrong else None),
         samples=samples,
         others=_others(given, samples),
         languages_of_samples=sorted({one.language for one in samples} | ({language} if language else set())),

@@ -16,6 +16,7 @@ from console.api.problems import Problem
 from console.flip_matrix import INTENTS, SENTIMENTS, matrix_of
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
+from console.pages.wrong_fields import mark_wrong
 from console.sweep_deeds import MAX_BUDGET_USD, MAX_CUSTOMERS, MAX_DAYS, Wanted, new_period, read_progress
 from console.visitors import database, visitor
 from store.db import Connection, act_for_tenant
@@ -69,6 +70,8 @@ def _page(conn: Connection, wrong: _Wrong | None = None) -> str:
         scheduled=typed if wrong and wrong.form == "schedule" else own,
         version=settings.version,
         wrong=wrong,
+        invalid_plan=mark_wrong(wrong.field if wrong and wrong.form == "plan" else None),
+        invalid_schedule=mark_wrong(wrong.field if wrong and wrong.form == "schedule" else None),
         most=_MOST,
         may_change=may_change(),
     )
