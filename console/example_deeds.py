@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from config.tenant import TenantConfig
 from console.api.problems import Problem
+from console.example_choice import choose_aside
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
@@ -79,13 +80,13 @@ def _numbered(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: 
     last = find_last_trial(conn, tenant_id)
     if last and last.is_open:
         raise Problem(409, "under_way", fix="a check or a publishing is under way: wait for it", trial_id=last.id)
-    seen = compare_with_live(conn, tenant_id, tenant=tenant, model=model)
+    seen = compare_with_live(conn, tenant_id, tenant=tenant, model=model, chooser=choose_aside)
     if basis is not None and basis != seen.basis:
         fix = "the corrections or the live examples have changed since: read the proposal again"
         raise Problem(409, "proposal_changed", field="basis", fix=fix)
     if seen.changes_nothing:
         raise Problem(409, "nothing_to_publish", fix="the examples in the prompt are what the corrections give")
-    return propose(conn, tenant_id, tenant=tenant, model=model)
+    return propose(conn, tenant_id, tenant=tenant, model=model, chooser=choose_aside)
 
 
 def _start(conn: Connection, tenant_id: int, new: NewTrial, *, deed: str, by: Actor) -> TrialRecord:

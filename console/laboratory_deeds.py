@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from config.tenant import TenantConfig
 from config.words import Surface
 from console.api.problems import Problem
+from console.example_choice import choose_aside
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
@@ -49,6 +50,7 @@ def plan_experiment(
         model=model,
         texts=wanted.texts,
         message_ids=message_ids,
+        chooser=choose_aside,
     )
 
 

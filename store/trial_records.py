@@ -32,6 +32,7 @@ class TrialRecord:
     cost_microusd: int
     error: str | None
     by_user_id: int | None
+    by_key_id: int | None
     by: str | None
     created_at: datetime
     started_at: datetime | None
@@ -98,7 +99,7 @@ def find_trial(conn: Connection, tenant_id: int, trial_id: str) -> TrialRecord |
     """One trial of the tenant."""
     row = conn.execute(
         """
-        SELECT t.id::text, t.kind, t.state, t.estimated_microusd, t.cost_microusd, t.error, t.by_user_id, u.email, t.created_at,
+        SELECT t.id::text, t.kind, t.state, t.estimated_microusd, t.cost_microusd, t.error, t.by_user_id, t.by_key_id, u.email, t.created_at,
                t.started_at, t.finished_at, x.setup, x.words, x.message_ids::text[], x.result
         FROM trial AS t
         JOIN trial_text AS x ON x.trial_id = t.id
@@ -122,7 +123,7 @@ def list_trials(
     """Newest first."""
     rows = conn.execute(
         """
-        SELECT t.id::text, t.kind, t.state, t.estimated_microusd, t.cost_microusd, t.error, t.by_user_id, u.email, t.created_at,
+        SELECT t.id::text, t.kind, t.state, t.estimated_microusd, t.cost_microusd, t.error, t.by_user_id, t.by_key_id, u.email, t.created_at,
                t.started_at, t.finished_at, x.setup, x.words, x.message_ids::text[], x.result
         FROM trial AS t
         JOIN trial_text AS x ON x.trial_id = t.id

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.base import MinimizedText
@@ -25,7 +25,7 @@ from analysis.prompt import build_system, examples_text
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.db import Connection
-from store.example_candidates import list_judged
+from store.example_candidates import JudgedMessage, list_judged
 from store.examples import (
     PublishedExamples,
     Snapshot,
@@ -76,8 +76,8 @@ class Proposal:
         return hashlib.sha256(json.dumps([self.live_version, said, chosen]).encode()).hexdigest()[:32]
 
 
-def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -> Choice:
-    """The tenant's own judged messages through every sieve: stripped again, cut, screened, balanced."""
+def choose_from(judged: Sequence[JudgedMessage], tenant: TenantConfig) -> Choice:
+    """Judged messages through every sieve: stripped again, cut, screened, balanced. Half a second of work where there are most."""
     topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
     candidates = [
         Candidate(
@@ -89,10 +89,21 @@ def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -
             correction_ids=one.correction_ids,
             injection_suspected=one.injection_suspected,
         )
-        for one in list_judged(conn, tenant_id)
+        for one in judged
         if (verdicts := _still_sayable(one.verdicts, topics=topics))
     ]
     return choose(candidates)
+
+
+# Does what choose_from does, where and when it likes.
+Chooser = Callable[[Sequence[JudgedMessage], TenantConfig], Choice]
+
+
+def choose_examples(
+    conn: Connection, tenant_id: int, *, tenant: TenantConfig, chooser: Chooser = choose_from
+) -> Choice:
+    """What comes of the tenant's own judged messages."""
+    return chooser(list_judged(conn, tenant_id), tenant)
 
 
 def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -> dict[str, Verdict]:
@@ -104,21 +115,25 @@ def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -
     }
 
 
-def propose(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
+def propose(
+    conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str, chooser: Chooser = choose_from
+) -> Proposal:
     """What publishing would change now, under the number of a snapshot. The transaction should be a short one."""
     judged = [one.message_id for one in list_judged(conn, tenant_id)]
     share_contexts(conn, judged)
     lock_snapshots(conn, tenant_id)
-    proposal = compare_with_live(conn, tenant_id, tenant=tenant, model=model)
+    proposal = compare_with_live(conn, tenant_id, tenant=tenant, model=model, chooser=chooser)
     if proposal.changes_nothing:
         return proposal
     version = add_proposal(conn, tenant_id, proposal.choice.chosen, based_on=proposal.live_version)
     return replace(proposal, version=version)
 
 
-def compare_with_live(conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str) -> Proposal:
+def compare_with_live(
+    conn: Connection, tenant_id: int, *, tenant: TenantConfig, model: str, chooser: Chooser = choose_from
+) -> Proposal:
     """The same without a number (version is the live one's): to look at. Writes and locks nothing."""
-    choice = choose_examples(conn, tenant_id, tenant=tenant)
+    choice = choose_examples(conn, tenant_id, tenant=tenant, chooser=chooser)
     live = find_live(conn, tenant_id)
     chosen = live.chosen if live else ()
     tokens = _tokens(choice.chosen) - _tokens(chosen)

@@ -9,6 +9,7 @@ from analysis.examples import estimate_tokens
 from analysis.prompt import build_system, build_user_turn, prompt_version
 from config.tenant import TenantConfig
 from store.db import Connection
+from worker.example_proposals import Chooser, choose_from
 from worker.laboratory_room import MAX_MESSAGES, LabSetup, Requests, Room
 from worker.trials import TrialError
 
@@ -61,11 +62,12 @@ def plan_lab(
     model: str,
     texts: Sequence[str] = (),
     message_ids: Sequence[str] = (),
+    chooser: Chooser = choose_from,
 ) -> LabPlan:
     """The plan; asks nobody. model: the installation's. Stored messages come first. Raises: TrialError."""
     if not 0 < len(texts) + len(message_ids) <= MAX_MESSAGES:
         raise TrialError(f"give 1 to {MAX_MESSAGES} messages")
-    room = Room.open(conn, tenant_id, tenant=tenant, setup=setup)
+    room = Room.open(conn, tenant_id, tenant=tenant, setup=setup, chooser=chooser)
     subjects = [*map(room.stored, message_ids), *map(room.pasted, texts)]
     sides = tuple(
         _side(request, config.model.default or model)

@@ -18,7 +18,7 @@ from store.examples import PublishedExamples, add_proposal, find_snapshot, get_p
 from store.messages import get_message
 from store.trials import can_be_tried
 from worker.analysis_request import build_request, request_for_words
-from worker.example_proposals import choose_examples
+from worker.example_proposals import Chooser, choose_examples, choose_from
 from worker.trials import TrialError
 
 MAX_MESSAGES = 50
@@ -107,10 +107,18 @@ class Room:
     examples: tuple[PublishedExamples, PublishedExamples]
 
     @classmethod
-    def open(cls, conn: Connection, tenant_id: int, *, tenant: TenantConfig, setup: LabSetup) -> "Room":
+    def open(
+        cls,
+        conn: Connection,
+        tenant_id: int,
+        *,
+        tenant: TenantConfig,
+        setup: LabSetup,
+        chooser: Chooser = choose_from,
+    ) -> "Room":
         """With the examples that the setup names; "proposed" numbers a proposal. Raises: TrialError."""
         configs = (tenant, tried_config(tenant, setup))
-        return cls(conn, tenant_id, configs, _examples(conn, tenant_id, tenant=tenant, setup=setup))
+        return cls(conn, tenant_id, configs, _examples(conn, tenant_id, tenant=tenant, setup=setup, chooser=chooser))
 
     def stored(self, message_id: str) -> Requests:
         """A message of the tenant with the context it had. Raises: TrialError."""
@@ -141,7 +149,7 @@ class Room:
 
 
 def _examples(
-    conn: Connection, tenant_id: int, *, tenant: TenantConfig, setup: LabSetup
+    conn: Connection, tenant_id: int, *, tenant: TenantConfig, setup: LabSetup, chooser: Chooser
 ) -> tuple[PublishedExamples, PublishedExamples]:
     """The live examples and those to be tried. Raises: TrialError."""
     live = get_published_examples(conn, tenant_id)
@@ -149,7 +157,11 @@ def _examples(
         return live, live
     if setup.examples == "none":
         return live, PublishedExamples()
-    version = _proposed(conn, tenant_id, tenant=tenant, live=live) if setup.examples == "proposed" else setup.examples
+    version = (
+        _proposed(conn, tenant_id, tenant=tenant, live=live, chooser=chooser)
+        if setup.examples == "proposed"
+        else setup.examples
+    )
     snapshot = find_snapshot(conn, tenant_id, version=int(version)) if str(version).isdecimal() else None
     if snapshot is None:
         raise TrialError(
@@ -158,9 +170,11 @@ def _examples(
     return live, snapshot.as_published()
 
 
-def _proposed(conn: Connection, tenant_id: int, *, tenant: TenantConfig, live: PublishedExamples) -> int:
+def _proposed(
+    conn: Connection, tenant_id: int, *, tenant: TenantConfig, live: PublishedExamples, chooser: Chooser
+) -> int:
     lock_snapshots(conn, tenant_id)
-    choice = choose_examples(conn, tenant_id, tenant=tenant)
+    choice = choose_examples(conn, tenant_id, tenant=tenant, chooser=chooser)
     if not choice.chosen:
         raise TrialError("examples: the corrections give no example yet, so nothing is proposed")
     return add_proposal(conn, tenant_id, choice.chosen, based_on=live.version)

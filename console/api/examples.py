@@ -25,6 +25,7 @@ from console.api.trial_answers import (
     VersionPage,
 )
 from console.api.writing import answer, database, do_once
+from console.example_choice import choose_aside
 from console.example_deeds import Publishing, find_example_trial, find_last_check, find_last_trial
 from store.db import Connection
 from store.examples import list_publishers, list_snapshots
@@ -42,7 +43,7 @@ def read_proposal() -> Response:
     who, model = caller(), current_app.extensions["model"]
     with database().tenant_transaction(who.tenant_id) as conn:
         tenant = get_tenant_config(conn, who.tenant_id)
-        proposal = compare_with_live(conn, who.tenant_id, tenant=tenant, model=model)
+        proposal = compare_with_live(conn, who.tenant_id, tenant=tenant, model=model, chooser=choose_aside)
         difference = proposal.difference
         shown = [one.message_id for one in (*difference.added, *difference.removed, *difference.kept)]
         note_reading(conn, who.tenant_id, shown, actor=who.actor)

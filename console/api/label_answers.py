@@ -12,6 +12,8 @@ from console.api.requests import Body, PageQuery, Strict, Text
 from store.corrections import MAX_REASON_CHARS, StoredCorrection
 from store.sample_desk import SampledMessage, WeekProgress
 
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
 
 class MessagePath(BaseModel):
     """Which message."""
@@ -93,9 +95,7 @@ class ReanalysisAnswer(BaseModel):
 class ReanalysisQuery(Strict):
     """message_ids: up to 100, joined by commas."""
 
-    message_ids: Annotated[
-        str, Field(min_length=36, max_length=3700, pattern=r"^[0-9a-fA-F-]{36}(,[0-9a-fA-F-]{36}){0,99}$")
-    ]
+    message_ids: Annotated[str, Field(max_length=3700, pattern=rf"^{_UUID}(,{_UUID}){{0,99}}$")]
 
 
 class PassAnswer(BaseModel):

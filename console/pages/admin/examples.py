@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from console import example_deeds
 from console.api.problems import Problem
+from console.example_choice import choose_aside
 from console.example_deeds import MAX_NOTE_CHARS, Publishing, find_last_check, find_last_trial
 from console.pages.admin.gate import may_change, new_blueprint, only_admins, read_id
 from console.pages.notices import give_notice
@@ -32,7 +33,7 @@ def show() -> str:
 def _page(conn: Connection, *, note: str = "") -> str:
     who, model = visitor(), current_app.extensions["model"]
     tenant = get_tenant_config(conn, who.tenant_id)
-    proposal = compare_with_live(conn, who.tenant_id, tenant=tenant, model=model)
+    proposal = compare_with_live(conn, who.tenant_id, tenant=tenant, model=model, chooser=choose_aside)
     check, last = find_last_check(conn, who.tenant_id, proposal), find_last_trial(conn, who.tenant_id)
     rejections = list_rejections(conn, who.tenant_id, limit=SHOWN_REJECTIONS)
     seen = [*_message_ids(proposal), *(one.message_id for one in rejections)]
