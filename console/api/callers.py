@@ -83,6 +83,16 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "sweeps.cancel": LEADERS,
     "sweeps.approve": LEADERS,
     "sweeps.list_changed": _OVERSEERS,
+    "webhooks.list_all": _OVERSEERS,
+    "webhooks.add": _ADMINS,
+    "webhooks.read_one": _OVERSEERS,
+    "webhooks.change": _ADMINS,
+    "webhooks.remove": _ADMINS,
+    "webhooks.rotate": _ADMINS,
+    "webhooks.test": _ADMINS,
+    "webhooks.list_events": _OVERSEERS,
+    "webhooks.replay_all": _ADMINS,
+    "webhooks.replay_one": _ADMINS,
 }
 
 

@@ -6,16 +6,20 @@ from uuid import uuid4
 
 import pytest
 
+from config.webhook_subscriptions import read_subscription
 from console.api.application import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
+from store.webhook_deliveries import add_test
+from store.webhook_subscriptions import add_subscription
 from tests.api_page import routes
 from tests.integration.sweeps.sweeping import analyze_before
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
-CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
+CALLERS = ("none", "agent", "auditor", "supervisor", "admin", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
+WEBHOOK = "/api/v1/webhooks/<webhook_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
 ROUTES = {
     ("GET", DOCUMENT): (None, "public", None),
@@ -81,6 +85,16 @@ ROUTES = {
     ("POST", "/api/v1/sweeps/<sweep_id>/cancel"): (None, "leaders", "sweep"),
     ("POST", "/api/v1/sweeps/<sweep_id>/approve"): (None, "leaders", "sweep"),
     ("GET", "/api/v1/sweeps/<sweep_id>/flips"): (None, "overseers", "sweep"),
+    ("GET", "/api/v1/webhooks"): (None, "overseers", None),
+    ("POST", "/api/v1/webhooks"): ({"url": "https://hooks.example.com/in", "kinds": ["alert.raised"]}, "admins", None),
+    ("GET", WEBHOOK): (None, "overseers", "webhook"),
+    ("PATCH", WEBHOOK): ({"description": "renamed"}, "admins", "webhook"),
+    ("DELETE", WEBHOOK): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/rotate-secret"): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/test"): (None, "admins", "webhook"),
+    ("GET", f"{WEBHOOK}/deliveries"): (None, "overseers", "webhook"),
+    ("POST", f"{WEBHOOK}/replay"): ({"since": "2026-01-01T00:00:00Z"}, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/deliveries/<delivery_id>/replay"): (None, "admins", "webhook"),
 }
 # Whoever may call these is told that there is nothing to do it with.
 NOTHING_TO_DO = {
@@ -88,9 +102,9 @@ NOTHING_TO_DO = {
     ("POST", "/api/v1/sweeps"),
 }  # fmt: skip
 # By route: how often somebody's reading of words is noted when each caller asks for each id.
-READS = {("GET", DEED): 4, ("GET", "/api/v1/samples"): 4}
+READS = {("GET", DEED): 5, ("GET", "/api/v1/samples"): 5}
 NAMES = (
-    "conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id", "message_id", "trial_id", "sweep_id",
+    "conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id", "message_id", "trial_id", "sweep_id", "webhook_id",
 )  # fmt: skip
 
 
@@ -99,7 +113,7 @@ def test_every_route_stands_in_the_matrix():
 
 
 @pytest.fixture
-def world(settings, database, owner, tenant_ids):
+def world(settings, database, owner, tenant_ids, keyring):
     """Two tenants with one of everything each; keys by caller."""
     ids, keys = (
         {
@@ -114,6 +128,8 @@ def world(settings, database, owner, tenant_ids):
                 "trial": str(uuid4()),
                 "check": str(uuid4()),
                 "sweep": str(uuid4()),
+                "webhook": str(uuid4()),
+                "delivery": str(uuid4()),
             }
         },
         {},
@@ -143,6 +159,7 @@ def world(settings, database, owner, tenant_ids):
             "customer": owner.execute(
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
+            **_webhook(database, owner, tenant_id, keyring=keyring),
         }
         ids[which] |= add_bench(owner, tenant_id, conversation)
         owner.execute(
@@ -166,7 +183,7 @@ def world(settings, database, owner, tenant_ids):
         app.test_client(),
         ids,
         {"none": None, "stranger": keys["stranger"]}
-        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor")},
+        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor", "admin")},
     )
     app.extensions["database"].close()
 
@@ -234,6 +251,19 @@ def _ready_for(owner, path):
     )
 
 
+def _webhook(database, owner, tenant_id, *, keyring):
+    wanted = read_subscription(
+        url="https://hooks.example.com/in",
+        kinds=["alert.over"],
+        description="",
+        include_text=False,
+        allow_private=False,
+    )
+    with database.tenant_transaction(tenant_id) as conn:
+        webhook, _ = add_subscription(conn, tenant_id, wanted, keyring=keyring, by=None)
+        return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
+
+
 def _expected(caller, which, *, rights, kind):
     """The status that the caller must get. "stranger" is the other tenant's admin: "own" is not theirs, "other" is."""
     if rights == "public":
@@ -268,6 +298,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support")
+            filled = filled.replace("<delivery_id>", ids[which]["delivery"])
             for name in NAMES:
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             filled = filled.replace("<field>", "sentiment")

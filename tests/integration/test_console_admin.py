@@ -30,6 +30,7 @@ PAGES = (
     "/settings",
     "/examples",
     "/laboratory",
+    "/webhooks",
 )
 RICH = (
     ACME
