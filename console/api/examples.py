@@ -7,11 +7,7 @@ from flask import Response, current_app
 from console import example_deeds
 from console.api.callers import caller
 from console.api.cursors import read_number, write_cursor
-from console.api.label_answers import MessagePath
-from console.api.paths import new_blueprint
-from console.api.problems import not_found
-from console.api.requests import PageQuery
-from console.api.trial_answers import (
+from console.api.example_answers import (
     CheckWanted,
     ExampleTrialAnswer,
     ProposalAnswer,
@@ -20,10 +16,14 @@ from console.api.trial_answers import (
     Rejections,
     RollbackWanted,
     RolledBack,
-    TrialPath,
     VersionAnswer,
     VersionPage,
 )
+from console.api.label_answers import MessagePath
+from console.api.paths import new_blueprint
+from console.api.problems import not_found
+from console.api.requests import PageQuery
+from console.api.trial_answers import TrialPath
 from console.api.writing import answer, database, do_once
 from console.example_choice import choose_aside
 from console.example_deeds import Publishing, find_example_trial, find_last_check, find_last_trial
