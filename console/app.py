@@ -16,6 +16,7 @@ from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX
 from console.api.problems import from_bug, from_http, from_store
+from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
 from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sample, sign_in
@@ -32,6 +33,10 @@ from console.pages.admin import sweep_flips as admin_sweep_flips
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
+from console.queue_counts import QueueCounts
+from console.script_gate import ScriptGate
+from console.static_files import add_static_files
+from console.timing import add_timing
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
 from store.secrets import Keyring
@@ -59,6 +64,10 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     # Its threads must end before gevent does.
     atexit.register(database.close)
     app = new_application()
+    # What is said first is done last: the time is taken around all the rest.
+    add_timing(app)
+    add_compression(app)
+    add_static_files(app)
     secret = settings.earshot_keys.get_secret_value().encode()
     redis_url = settings.redis_url.get_secret_value()
     add_api(
@@ -67,7 +76,13 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         failed_keys=FailedKeys(redis_url, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
-    app.extensions["live_pages"] = LivePages(database)
+    # A connection of its own: what changed is told in time also while people's pages use all the others.
+    url = settings.database_url.get_secret_value()
+    live_pages = LivePages(lambda: Database(url, pool_size=1))
+    atexit.register(live_pages.close)
+    app.extensions["live_pages"] = live_pages
+    app.extensions["script_gate"] = ScriptGate()
+    app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
     _add_pages(app, settings)
@@ -100,7 +115,6 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
     add_to_templates(app)
 

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from store.db import Connection
 
+# Of a conversation that has gone on for years, nobody reads more.
+MOST_ACTIONS = 100
+
 
 @dataclass(frozen=True)
 class ReadMessage:
@@ -92,14 +95,15 @@ class ConversationAction:
 
 
 def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id: str) -> list[ConversationAction]:
-    """All of a conversation, oldest first."""
+    """The MOST_ACTIONS newest of a conversation, oldest first."""
     rows = conn.execute(
         """
         SELECT id::text, message_id::text, kind, state, error_code, created_at, settled_at
         FROM action
         WHERE tenant_id = %s AND conversation_id = %s
-        ORDER BY id
+        ORDER BY action.id DESC
+        LIMIT %s
         """,
-        (tenant_id, conversation_id),
+        (tenant_id, conversation_id, MOST_ACTIONS),
     ).fetchall()
-    return [ConversationAction(*row) for row in rows]
+    return [ConversationAction(*row) for row in reversed(rows)]
