@@ -14,12 +14,23 @@ from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
-from console.api.paths import PREFIX
+from console.api.key_calls import KeyCalls
 from console.api.problems import from_bug, from_http, from_store
 from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
-from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sample, sign_in
+from console.pages import (
+    api_reference,
+    conversation,
+    inbox,
+    insight_figures,
+    insight_files,
+    insights,
+    live,
+    reply,
+    sample,
+    sign_in,
+)
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
@@ -47,7 +58,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, sample)
+_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference, sample)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
     admin_examples, admin_laboratory, admin_sweep_flips,
@@ -74,6 +85,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
         app,
         database,
         failed_keys=FailedKeys(redis_url, secret=secret),
+        key_calls=KeyCalls(redis_url, per_min=settings.api_calls_per_min, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
     # A connection of its own: what changed is told in time also while people's pages use all the others.
@@ -120,7 +132,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def only_our_forms() -> AnyResponse | None:
-        if request.method != "POST" or request.path.startswith(f"{PREFIX}/"):
+        if request.method != "POST" or request.path.startswith("/api/"):
             return None
         if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody

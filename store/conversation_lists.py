@@ -175,3 +175,25 @@ def _list_in_state(
         },
     ).fetchall()
     return [ListedConversation(*row) for row in rows]
+
+
+def list_customer_conversations(
+    conn: Connection, tenant_id: int, customer_id: str, *, before_id: str | None, limit: int
+) -> list[ListedConversation]:
+    """A customer's conversations in every state, the one that began last first. before_id: the page before ended there."""
+    rows = conn.execute(
+        """
+        SELECT c.id::text, c.state, c.queue, c.priority, c.channel, c.assignee_id, u.email, c.assigned_at, c.skill_wanted,
+               CASE WHEN c.snoozed_until > now() THEN c.snoozed_until END,
+               coalesce(c.waiting_since, c.last_inbound_at, c.created_at),
+               c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at), c.last_inbound_at,
+               c.resolved_at, c.reopened, c.version
+        FROM conversation AS c LEFT JOIN app_user AS u ON u.id = c.assignee_id
+        WHERE c.tenant_id = %(tenant_id)s AND c.customer_id = %(customer_id)s
+          AND (%(before_id)s::uuid IS NULL OR c.id < %(before_id)s::uuid)
+        ORDER BY c.id DESC
+        LIMIT %(limit)s
+        """,
+        {"tenant_id": tenant_id, "customer_id": customer_id, "before_id": before_id, "limit": limit},
+    ).fetchall()
+    return [ListedConversation(*row) for row in rows]

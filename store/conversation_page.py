@@ -82,6 +82,21 @@ def has_message(conn: Connection, tenant_id: int, conversation_id: str, *, messa
 
 
 @dataclass(frozen=True)
+class MessagePlace:
+    """Where a message stands. conversation_id: None for one that belongs to no conversation."""
+
+    conversation_id: str | None
+
+
+def find_place(conn: Connection, tenant_id: int, message_id: str) -> MessagePlace | None:
+    """None when the tenant has no such message."""
+    row = conn.execute(
+        "SELECT conversation_id::text FROM message WHERE tenant_id = %s AND id = %s", (tenant_id, message_id)
+    ).fetchone()
+    return MessagePlace(row[0]) if row else None
+
+
+@dataclass(frozen=True)
 class ConversationAction:
     """An automation of a conversation."""
 

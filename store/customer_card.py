@@ -32,6 +32,14 @@ class CustomerCard:
 def read_card(conn: Connection, tenant_id: int, conversation_id: str) -> CustomerCard | None:
     """The customer of a conversation; None when the tenant has no such conversation."""
     row = conn.execute(
+        "SELECT customer_id::text FROM conversation WHERE tenant_id = %s AND id = %s", (tenant_id, conversation_id)
+    ).fetchone()
+    return find_card(conn, tenant_id, row[0]) if row else None
+
+
+def find_card(conn: Connection, tenant_id: int, customer_id: str) -> CustomerCard | None:
+    """None when the tenant has no such customer."""
+    row = conn.execute(
         """
         SELECT u.id::text, u.display_name, u.created_at, u.high_value, u.tier, u.crm_value,
                (SELECT count(*) FROM message AS m CROSS JOIN LATERAL effective_label(m.id) AS e
@@ -44,12 +52,11 @@ def read_card(conn: Connection, tenant_id: int, conversation_id: str) -> Custome
                (SELECT min(a.created_at) FROM alert AS a
                 WHERE a.tenant_id = %(tenant)s AND a.kind = 'churn' AND a.customer_id = u.id AND a.resolved_at IS NULL),
                l.record_id, q.outcome
-        FROM conversation AS c
-        JOIN customer AS u ON u.id = c.customer_id
+        FROM customer AS u
         LEFT JOIN crm_link AS l ON l.customer_id = u.id
         LEFT JOIN crm_search AS q ON q.customer_id = u.id
-        WHERE c.tenant_id = %(tenant)s AND c.id = %(id)s
+        WHERE u.tenant_id = %(tenant)s AND u.id = %(id)s
         """,
-        {"tenant": tenant_id, "id": conversation_id, "days": NEGATIVE_WINDOW_DAYS, "most": MOST_COUNTED},
+        {"tenant": tenant_id, "id": customer_id, "days": NEGATIVE_WINDOW_DAYS, "most": MOST_COUNTED},
     ).fetchone()
     return CustomerCard(*row) if row else None

@@ -226,6 +226,8 @@ def change(conversation_id: object) -> Response:
             )
         give_notice("done", deed=deed)
     except Problem as problem:
+        if problem.code == "not_found":
+            abort(404)
         give_notice("refused", code=problem.code)
     return _back(key)
 
