@@ -12,7 +12,8 @@ from cli.workbench import MAY_PUBLISH, Workbench, add_tenant_argument, open_work
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.examples import find_snapshot, list_snapshots
-from worker.examples import Proposal, preview, publish, roll_back
+from worker.example_proposals import Proposal
+from worker.examples import preview, publish, roll_back
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

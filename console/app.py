@@ -31,6 +31,7 @@ from console.pages import (
     me,
     oidc,
     reply,
+    sample,
     sign_in,
     welcome,
 )
@@ -43,13 +44,16 @@ from console.pages.admin import crm as admin_crm
 from console.pages.admin import crm_connection as admin_crm_connection
 from console.pages.admin import dead_letters as admin_dead_letters
 from console.pages.admin import errands as admin_errands
+from console.pages.admin import examples as admin_examples
 from console.pages.admin import keys as admin_keys
+from console.pages.admin import laboratory as admin_laboratory
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import start as admin_start
 from console.pages.admin import start_settings as admin_start_settings
+from console.pages.admin import sweep_flips as admin_sweep_flips
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.admin import tenants as admin_tenants
 from console.pages.admin import webhooks as admin_webhooks
@@ -70,13 +74,14 @@ CONTENT_SECURITY_POLICY = (
 
 _PAGES = (
     sign_in, welcome, oidc, me, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference,
+    sample,
 )  # fmt: skip
 # Where a form may come from somebody who is not signed in.
 _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
     admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
-    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_alert_targets,
-    admin_webhooks, admin_settings, admin_errands,
+    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_sweep_flips, admin_examples, admin_laboratory, admin_dead_letters,
+    admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_errands,
 )  # fmt: skip
 
 

@@ -47,6 +47,14 @@ WORDS: Mapping[str, str] = {
     "because by_hand": _("by a person"), "because budget": _("the budget is used up"), "because superseded": _("a newer one took over"),
     "cause prompt": _("the prompt"), "cause model": _("the model"), "cause examples": _("the examples"), "cause topics": _("the topics"),
     "cause words": _("the words"), "cause noise": _("nothing: the model says it otherwise now"),
+    "field sentiment": _("sentiment"), "field intent": _("intent"), "field topics": _("topics"),
+    "field days": _("Days back"), "field customers": _("Customers"), "field budget_usd": _("Budget in dollars"),
+    "tried topics": _("topics"), "tried industry": _("industry"), "tried tone": _("tone"), "tried examples": _("examples"),
+    "tried model": _("model"), "tried rules": _("rules"), "tried thresholds": _("thresholds"),
+    "trial planned": _("planned"), "trial waiting": _("waits"), "trial running": _("under way"), "trial done": _("done"),
+    "trial failed": _("came to nothing"),
+    "verdict passed": _("not worse"), "verdict worse": _("worse"), "verdict unchecked": _("nobody can say"),
+    "verdict restored": _("brought back"), "verdict erased": _("a message was taken back"), "verdict none": _("not checked"),
     "purpose live": _("at arrival"), "purpose escalation": _("a second reading"), "purpose again": _("read again"),
     "purpose sweep": _("in a sweep"), "purpose trial": _("a trial"),
     "parked initial": _("at arrival"), "parked reanalyze": _("read again"), "parked sweep": _("in a sweep"),
@@ -168,6 +176,35 @@ NOTICES: Mapping[str, str] = {
     "sweep cancel": _("Cancelled. What was judged stays."),
     "sweep approve": _("Approved. The labels in the CRM follow."),
     "sweep_unchanged": _("That was done before, or cannot be done now: nothing was changed."),
+    "trial_gone": _("That trial is gone: trials are kept for 30 days, and go with a message that is taken back."),
+    "refused over_cap": _("It may cost more than you allow: nothing was asked."),
+    "refused under_way": _("A check or a publishing is under way: wait for it."),
+    "refused proposal_changed": _(
+        "The corrections or the live examples have changed since you looked: nothing was done. Look again."
+    ),
+    "refused nothing_to_publish": _(
+        "The examples in the prompt are what the corrections give: there is nothing to publish."
+    ),
+    "refused note_missing": _("A note has to say why it is published although it is worse."),
+    "refused note_too_long": _("The note is too long: 500 characters fit."),
+    "refused not_rolled_back": _("That version cannot be brought back: it was never published, or it is the live one."),
+    "examples_rolled_back": _("Brought back. It is in the prompt from now on."),
+    "examples_left_out": _("Left out. They are proposed no more."),
+    "example_again": _("It may be chosen again."),
+    "examples_unchanged": _("Nothing was changed: tick what is to be left out."),
+    "sample_right": _("Noted: the AI was right."),
+    "sample_wrong": _("Noted: the AI was wrong. What you said counts from now on, everywhere."),
+    "sample_picked": _("Picked."),
+    "sample_empty": _("Last week’s is picked already, or there was nothing to pick from."),
+    "refused judged_meanwhile": _(
+        "A colleague has judged it meanwhile: nothing was changed. What they said stands below."
+    ),
+    "refused erased": _("It was taken back meanwhile, so nobody can judge it any more."),
+    "no_such_budget": _("The budget has to be a number of dollars: nothing was changed."),
+    "schedule_saved": _("Saved. It counts from now on."),
+    "settings_changed_meanwhile": _(
+        "Somebody has changed the settings since you looked: nothing was saved. Look again."
+    ),
     "replayed": _("Back to work. It starts within seconds."),
     "not_parked": _("Nothing of this is parked any more."),
     "alert_yours": _("You are on it."),

@@ -202,7 +202,7 @@ class StoredCorrection:
 
 
 def list_corrections(
-    conn: Connection, tenant_id: int, *, message_id: str | None = None, limit: int = 200
+    conn: Connection, tenant_id: int, *, message_id: str | None = None, limit: int = 200, before_id: str | None = None
 ) -> list[StoredCorrection]:
     """Newest first, the undone ones too."""
     rows = conn.execute(
@@ -210,10 +210,10 @@ def list_corrections(
         SELECT c.id::text, c.message_id::text, c.field, c.old_value, c.new_value, c.model_value, c.reason, u.email,
                c.created_at, c.undone_at
         FROM correction AS c LEFT JOIN app_user AS u ON u.id = c.corrected_by
-        WHERE c.tenant_id = %s AND (%s::text IS NULL OR c.message_id::text = %s)
+        WHERE c.tenant_id = %s AND (%s::text IS NULL OR c.message_id::text = %s) AND (%s::uuid IS NULL OR c.id < %s::uuid)
         ORDER BY c.id DESC
         LIMIT %s
         """,
-        (tenant_id, message_id, message_id, limit),
+        (tenant_id, message_id, message_id, before_id, before_id, limit),
     ).fetchall()
     return [StoredCorrection(*row) for row in rows]

@@ -3,7 +3,7 @@
 The rule itself is the SQL function `effective_label` (migration 0005), so that queries over many messages share it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from store.analyses import StoredAnalysis
 from store.db import Connection
@@ -53,6 +53,7 @@ class ModelReading:
     analysis: StoredAnalysis
     prompt_version: str
     model: str
+    summary: str = field(repr=False)
 
 
 def find_model_reading(conn: Connection, message_id: str) -> ModelReading | None:
@@ -60,7 +61,7 @@ def find_model_reading(conn: Connection, message_id: str) -> ModelReading | None
     row = conn.execute(
         """
         SELECT a.id::text, a.sentiment, a.score, a.intent, a.topics, a.suggested_action, a.language, a.signals,
-               a.prompt_version, a.model
+               a.prompt_version, a.model, a.summary
         FROM effective_label(%s::uuid) AS e JOIN message_analysis AS a ON a.id = e.analysis_id
         """,
         (message_id,),

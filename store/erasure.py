@@ -13,6 +13,7 @@ from store.intake import StartedRun, add_messages, find_message_ids, message_key
 from store.messages import claim_contexts
 from store.sla_clocks import mark_clocks_stale
 from store.survey_answers import forget_answers
+from store.trial_records import forget_trials_of
 
 ERASED = "[erased]"
 
@@ -63,6 +64,7 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
     ids = [one.id for one in erased]
     _forget_words(conn, ids)
     forget_examples(conn, tenant_id, ids)
+    forget_trials_of(conn, ids)
     forget_answers(conn, ids)
     forget_events(conn, ids)
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])

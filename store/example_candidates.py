@@ -27,7 +27,8 @@ class JudgedMessage:
 def list_judged(conn: Connection, tenant_id: int) -> list[JudgedMessage]:
     """The tenant's messages that people have corrected or confirmed in an audit, newest verdict first, at most 500.
 
-    Left out: what is erased, what was edited since it was judged, and bursts, whose label speaks of several messages.
+    Left out: what is erased, what was edited since it was judged, what a person does not want as an example, and bursts, whose label
+    speaks of several messages.
     """
     rows = conn.execute(
         """
@@ -75,6 +76,7 @@ def list_judged(conn: Connection, tenant_id: int) -> list[JudgedMessage]:
         ) AS a
         WHERE m.tenant_id = %(tenant)s AND m.state <> 'erased' AND m.minimized_text IS NOT NULL
           AND (m.edited_at IS NULL OR m.edited_at < j.judged_at)
+          AND NOT EXISTS (SELECT FROM example_rejection AS r WHERE r.tenant_id = m.tenant_id AND r.message_id = m.id)
           AND NOT EXISTS (SELECT FROM message AS part WHERE part.conversation_id = m.conversation_id AND part.joined_to = m.id)
         ORDER BY j.judged_at DESC, j.message_id
         LIMIT %(limit)s

@@ -119,6 +119,19 @@ def list_snapshots(conn: Connection, tenant_id: int) -> list[Snapshot]:
     return [_read(row) for row in rows]
 
 
+def list_publishers(conn: Connection, tenant_id: int) -> dict[int, str]:
+    """By version: the e-mail of the person who put it into the prompt."""
+    rows: list[tuple[int, str]] = conn.execute(
+        """
+        SELECT p.version, u.email
+        FROM prompt_examples AS p JOIN app_user AS u ON u.id = p.published_by
+        WHERE p.tenant_id = %s
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return dict(rows)
+
+
 def lock_snapshots(conn: Connection, tenant_id: int) -> None:
     """One change of a tenant's snapshots at a time, until the transaction ends."""
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('prompt_examples ' || %s::text, 0))", (tenant_id,))

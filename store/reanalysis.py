@@ -1,6 +1,8 @@
 """A second look at messages that were judged before: a fresh pass, appended to the history."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from store.db import Connection
 from store.runs import RunRef
@@ -65,3 +67,36 @@ def count_open_passes(conn: Connection, message_ids: Sequence[str]) -> int:
         (list(message_ids),),
     ).fetchone()
     return row[0] if row else 0
+
+
+@dataclass(frozen=True)
+class PassState:
+    """A message and its readings. is_open: one is under way. error_code: why its last one came to nothing, None when it did not."""
+
+    message_id: str
+    is_open: bool
+    analyses: int
+    last_analysis_at: datetime | None
+    error_code: str | None
+
+
+def list_passes(conn: Connection, tenant_id: int, message_ids: Sequence[str]) -> list[PassState]:
+    """How far messages of the tenant are, by id. A part of a burst stands for itself."""
+    rows = conn.execute(
+        """
+        SELECT m.id::text,
+               EXISTS (SELECT FROM run AS r WHERE r.message_id = m.id AND r.state <> 'dead'),
+               a.readings, a.newest,
+               (SELECT r.error_code FROM run AS r WHERE r.message_id = m.id AND r.state = 'dead' ORDER BY r.id DESC LIMIT 1)
+        FROM message AS m
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS readings, max(n.created_at) AS newest
+            FROM message_analysis AS n
+            WHERE n.message_id = m.id AND n.id > m.id AND NOT n.provisional
+        ) AS a
+        WHERE m.tenant_id = %s AND m.id = ANY(%s::uuid[])
+        ORDER BY m.id
+        """,
+        (tenant_id, list(message_ids)),
+    ).fetchall()
+    return [PassState(*row) for row in rows]

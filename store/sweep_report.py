@@ -72,3 +72,38 @@ def get_system_texts(conn: Connection, prompt_hashes: set[str]) -> dict[str, str
         "SELECT prompt_hash, system_text FROM prompt_registry WHERE prompt_hash = ANY(%s)", (sorted(prompt_hashes),)
     ).fetchall()
     return dict(rows)
+
+
+@dataclass(frozen=True)
+class LabelPair:
+    """How many messages had this value before the sweep and have that one from it."""
+
+    old: str
+    new: str
+    messages: int
+
+
+def count_pairs(conn: Connection, sweep_id: str) -> tuple[list[LabelPair], list[LabelPair]]:
+    """Pairs of sentiments and of intents, of all that were judged twice, also where nothing changed."""
+    rows = conn.execute(
+        """
+        SELECT old.sentiment, new.sentiment, old.intent, new.intent, count(*)
+        FROM sweep_item AS i
+        JOIN message_analysis AS old ON old.id = i.before_analysis_id
+        JOIN message_analysis AS new ON new.id = i.analysis_id
+        WHERE i.sweep_id = %s AND i.state = 'done'
+        GROUP BY 1, 2, 3, 4
+        """,
+        (sweep_id,),
+    ).fetchall()
+    sentiments: dict[tuple[str, str], int] = {}
+    intents: dict[tuple[str, str], int] = {}
+    for old_sentiment, new_sentiment, old_intent, new_intent, messages in rows:
+        for counts, pair in ((sentiments, (old_sentiment, new_sentiment)), (intents, (old_intent, new_intent))):
+            counts[pair] = counts.get(pair, 0) + messages
+    return _as_pairs(sentiments), _as_pairs(intents)
+
+
+def _as_pairs(counts: dict[tuple[str, str], int]) -> list[LabelPair]:
+    """Most frequent first."""
+    return [LabelPair(*pair, messages) for pair, messages in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]

@@ -36,9 +36,9 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | role | may |
 |---|---|
 | auditor | read |
-| agent | also work on and answer what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence; not what the administration shows |
-| supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, and set skills, queues and capacity |
-| admin | also say which programs are told of events ([webhooks](webhooks.md)) |
+| agent | also work on and answer what is theirs or nobody's, correct labels and judge the weekly sample, pick a customer's CRM record where none is linked, and set their own presence; not what the administration shows |
+| supervisor, admin | also work on everybody's, assign, have messages read again, try prompts, check examples, run sweeps, rule on actions, correct CRM records, and set skills, queues and capacity |
+| admin | also publish examples and bring them back, and say which programs are told of events ([webhooks](webhooks.md)) |
 | supervisor, admin, auditor | also read the audit log |
 | admin | also invite and change people, make and revoke keys |
 
@@ -80,7 +80,7 @@ its role and its scopes allow, and anything else is answered with 403 `scope_mis
   that are still to come. One whose priority or waiting time changes meanwhile may be seen twice, or be on a page that was read already.
 - **Reading words** is recorded: by which key, for whom, when (`GET /conversations/{{{{id}}}}` and its replies, `GET /messages/{{{{id}}}}/…`,
   `GET /egress/{{{{id}}}}`). Lists hold no customer text but `GET /inbox` and `GET /insights/messages`, which show how messages begin, as the
-  pages do. Nothing may be cached.
+  pages do, and those of what is judged or tried (`/samples`, `/examples`, `/laboratory`), whose reading is recorded too. Nothing may be cached.
 """
 
 

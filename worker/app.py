@@ -19,6 +19,7 @@ ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
 WATCH_CLOCKS_EVERY_S = 5.0
 RING_SWEEPS_EVERY_S = 2.0
+RING_TRIALS_EVERY_S = 1.0
 RING_WEBHOOKS_EVERY_S = 1.0
 MEASURE_EVERY_S = 10.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
@@ -170,6 +171,12 @@ app.conf.update(
             "task": "earshot.ring_sweeps",
             "schedule": RING_SWEEPS_EVERY_S,
             "options": {"queue": "maintenance"},
+        },
+        # Somebody sits in front of the page and waits.
+        "ring_trials": {
+            "task": "earshot.ring_trials",
+            "schedule": RING_TRIALS_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
         },
     },
 )

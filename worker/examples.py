@@ -2,38 +2,19 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from analysis.base import Analyzer
 from analysis.example_check import CheckResult, Expected, check
-from analysis.examples import (
-    Candidate,
-    Choice,
-    ChosenExample,
-    Difference,
-    Verdict,
-    choose,
-    compare,
-    cost_per_1000_messages,
-    cut,
-    estimate_tokens,
-)
-from analysis.minimize import minimize
-from analysis.prompt import examples_text
-from config.industries import load_industry
-from config.tenant import TenantConfig
 from store.audit_log import came_from, note_deed
 from store.conversation_events import Actor
 from store.db import Connection
-from store.example_candidates import list_judged, list_uncorrected
+from store.example_candidates import list_uncorrected
 from store.examples import (
     PublishedExamples,
     Snapshot,
-    add_proposal,
     find_snapshot,
-    get_published_examples,
     list_snapshots,
     lock_snapshots,
     note_evaluation,
@@ -43,11 +24,9 @@ from store.examples import (
 from store.messages import get_message, share_contexts
 from worker.analysis_request import build_request
 from worker.deps import Deps
+from worker.example_proposals import MAX_CHECKED, Proposal, choose_examples, find_live, propose
 from worker.prompt_warming import warm_prompt
 from worker.trials import Question, Recorded, TrialError, ask, record, refuse_while_paused
-
-# Each is asked about twice: with the old examples and with the new ones.
-MAX_CHECKED = 30
 
 
 class ExamplesError(Exception):
@@ -56,99 +35,20 @@ class ExamplesError(Exception):
     permanent = True
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """What an admin sees before publishing.
-
-    version: the proposed snapshot's number. live_version: 0 when nothing is published. check: None when it was not asked for,
-    or nothing changes. more_tokens: against the live snapshot. more_dollars_per_1000: None for a model without a known price.
-    """
-
-    version: int
-    live_version: int
-    difference: Difference
-    choice: Choice
-    more_tokens: int
-    more_dollars_per_1000: float | None
-    check: CheckResult | None
-    cost_microusd: int = 0
-
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether the proposal is what stands in the prompt already."""
-        return not self.difference.added and not self.difference.removed
-
-
-def choose_examples(conn: Connection, tenant_id: int, *, tenant: TenantConfig) -> Choice:
-    """The tenant's own judged messages through every sieve: stripped again, cut, screened, balanced."""
-    topics = {**load_industry(tenant.industry).all_topics(), **tenant.topics}
-    candidates = [
-        Candidate(
-            message_id=one.message_id,
-            text=cut(minimize(one.minimized_text, region=tenant.default_region, known_names=one.names).text),
-            language=one.language,
-            verdicts=verdicts,
-            judged_at=one.judged_at,
-            correction_ids=one.correction_ids,
-            injection_suspected=one.injection_suspected,
-        )
-        for one in list_judged(conn, tenant_id)
-        if (verdicts := _still_sayable(one.verdicts, topics=topics))
-    ]
-    return choose(candidates)
-
-
-def _still_sayable(verdicts: dict[str, Verdict], *, topics: Mapping[str, str]) -> dict[str, Verdict]:
-    """Without a verdict about topics of which one has left the tenant's list since."""
-    return {
-        name: verdict
-        for name, verdict in verdicts.items()
-        if name != "topics" or all(topic in topics for topic in verdict.value.split(",") if topic)
-    }
-
-
-def preview(deps: Deps, tenant_id: int, *, with_check: bool = True) -> Proposal:
+def preview(deps: Deps, tenant_id: int, *, with_check: bool = True, trial_id: str | None = None) -> Proposal:
     """Propose a snapshot and say what it would change. with_check: ask the model about held-back corrections too.
 
-    Nothing in the prompt changes. Raises: TrialError when the model cannot be asked.
+    trial_id: under which the questions stand in the ledger. Nothing in the prompt changes. Raises: TrialError when the model
+    cannot be asked.
     """
     analyzer = deps.analyzer
     if analyzer is None and with_check:
         raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be checked")
-    tenant = deps.tenants.get(tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        judged = [one.message_id for one in list_judged(conn, tenant_id)]
-        share_contexts(conn, judged)
-        lock_snapshots(conn, tenant_id)
-        choice = choose_examples(conn, tenant_id, tenant=tenant)
-        live = _find_live(conn, tenant_id)
-        chosen = live.chosen if live else ()
-        difference = compare(chosen, choice.chosen)
-        version = live.version if live else 0
-        if difference.added or difference.removed:
-            version = add_proposal(conn, tenant_id, choice.chosen, based_on=version)
-    tokens = _tokens(choice.chosen) - _tokens(chosen)
-    proposal = Proposal(
-        version=version,
-        live_version=live.version if live else 0,
-        difference=difference,
-        choice=choice,
-        more_tokens=tokens,
-        more_dollars_per_1000=cost_per_1000_messages(tokens, model=deps.settings.anthropic_model),
-        check=None,
-    )
+        proposal = propose(conn, tenant_id, tenant=deps.tenants.get(tenant_id), model=deps.settings.anthropic_model)
     if analyzer is None or not with_check or proposal.changes_nothing:
         return proposal
-    return _checked(deps, tenant_id, analyzer, proposal)
-
-
-def _find_live(conn: Connection, tenant_id: int) -> Snapshot | None:
-    published = get_published_examples(conn, tenant_id)
-    return find_snapshot(conn, tenant_id, version=published.version) if published.version else None
-
-
-def _tokens(chosen: Sequence[ChosenExample]) -> int:
-    return estimate_tokens(examples_text(one.example for one in chosen)) if chosen else 0
+    return _checked(deps, tenant_id, analyzer, proposal, trial_id=trial_id or str(uuid.uuid4()))
 
 
 @dataclass(frozen=True)
@@ -159,11 +59,11 @@ class _Check:
     new: list[Recorded]
 
 
-def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal) -> Proposal:
+def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str) -> Proposal:
     """The proposal with its check: the model judges the same messages with the old and the new examples."""
     refuse_while_paused(deps, deps.tenants.get(tenant_id).model.default or analyzer.model)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        asked = _record_check(conn, deps, tenant_id, analyzer, proposal)
+        asked = _record_check(conn, deps, tenant_id, analyzer, proposal, trial_id=trial_id)
     expected = [*asked.held_back, *asked.confirmed]
     replies = ask(deps, tenant_id, analyzer, [*asked.old, *asked.new])
     answers = [reply.analysis.answer if reply.analysis else None for reply in replies]
@@ -181,7 +81,9 @@ def evaluation_of(result: CheckResult) -> dict[str, Any]:
     return asdict(result)
 
 
-def _record_check(conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal) -> _Check:
+def _record_check(
+    conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str
+) -> _Check:
     share_contexts(conn, [one.message_id for one in proposal.choice.held_back])
     held_back = [
         Expected(one.message_id, one.values())
@@ -192,9 +94,9 @@ def _record_check(conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyz
     confirmed = _pick_confirmed(conn, tenant_id, size=max(len(held_back), 1), without=examples)
     ids = [one.message_id for one in (*held_back, *confirmed)]
     snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
-    live = _find_live(conn, tenant_id)
+    live = find_live(conn, tenant_id)
     assert snapshot is not None
-    tenant, trial_id = deps.tenants.get(tenant_id), str(uuid.uuid4())
+    tenant = deps.tenants.get(tenant_id)
     rounds: list[list[Recorded]] = []
     for examples_of_round in (live.as_published() if live else PublishedExamples(), snapshot.as_published()):
         questions: list[Question] = []
@@ -224,6 +126,14 @@ def _pick_confirmed(conn: Connection, tenant_id: int, *, size: int, without: set
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A check that was made, and of what (see Proposal.basis)."""
+
+    basis: str
+    result: CheckResult
+
+
+@dataclass(frozen=True)
 class Published:
     """What stands in the prompt from now on. sentence: what the check said, and what was overruled."""
 
@@ -240,15 +150,22 @@ def publish(
     note: str | None = None,
     force: bool = False,
     accept_unchecked: bool = False,
+    checked: Checked | None = None,
+    trial_id: str | None = None,
 ) -> Published:
     """Check what is proposed and put it into the prompt. version: exactly this proposal, as an admin saw it.
 
     force: although the check says "worse"; `note` must say why then. accept_unchecked: nobody can say, and the admin knows.
+    checked: the result of a check just made; the model is asked again unless it is of the same corrections and live examples.
+    trial_id: as for `preview`.
     Raises: ExamplesError when it is refused, TrialError when the model cannot be asked.
     """
     if force and not (note or "").strip():
         raise ExamplesError("overruling the check needs a note that says why")
-    proposal = preview(deps, tenant_id)
+    proposal = preview(deps, tenant_id, with_check=checked is None, trial_id=trial_id)
+    if checked is not None:
+        is_same = checked.basis == proposal.basis
+        proposal = replace(proposal, check=checked.result) if is_same else preview(deps, tenant_id, trial_id=trial_id)
     if proposal.changes_nothing:
         raise ExamplesError("nothing to publish: the examples in the prompt are what the corrections give")
     if version is not None and version != proposal.version:
@@ -262,7 +179,7 @@ def publish(
         share_contexts(conn, [one.message_id for one in proposal.choice.chosen])
         lock_snapshots(conn, tenant_id)
         # What was checked must be what is published: somebody may have corrected, erased or published meanwhile.
-        live = _find_live(conn, tenant_id)
+        live = find_live(conn, tenant_id)
         snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
         choice = choose_examples(conn, tenant_id, tenant=deps.tenants.get(tenant_id))
         moved_on = snapshot is None or snapshot.chosen != choice.chosen or snapshot.published_at is not None
@@ -297,17 +214,24 @@ def _admit(result: CheckResult, *, force: bool, accept_unchecked: bool) -> None:
 
 
 def roll_back(deps: Deps, tenant_id: int, *, by: int | None, to: int | None = None, note: str | None = None) -> int:
+    """`bring_back`, and have the provider keep the prompt. Returns the version's number. Raises: ExamplesError."""
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        version = bring_back(conn, tenant_id, by=by, to=to, note=note)
+    warm_prompt(deps, tenant_id)
+    return version
+
+
+def bring_back(
+    conn: Connection, tenant_id: int, *, by: int | None, to: int | None = None, note: str | None = None
+) -> int:
     """Bring back the snapshot that was live before this one, or `to` (0: no examples), as a new version. Returns its number.
 
     Raises: ExamplesError when there is nothing to bring back.
     """
-    with deps.database.tenant_transaction(tenant_id) as conn:
-        lock_snapshots(conn, tenant_id)
-        live = _find_live(conn, tenant_id)
-        former = _find_former(conn, tenant_id, live=live, to=to)
-        version = restore_snapshot(conn, tenant_id, former, by=by, note=note)
-    warm_prompt(deps, tenant_id)
-    return version
+    lock_snapshots(conn, tenant_id)
+    live = find_live(conn, tenant_id)
+    former = _find_former(conn, tenant_id, live=live, to=to)
+    return restore_snapshot(conn, tenant_id, former, by=by, note=note)
 
 
 def _find_former(conn: Connection, tenant_id: int, *, live: Snapshot | None, to: int | None) -> Snapshot:

@@ -10,6 +10,7 @@ from store.crm_connections import renew_turns
 from store.db import Database, StoreError
 from store.runs import LEASE_S, renew_leases
 from store.sweeps import renew_sweep_leases
+from store.trial_records import renew_trial_leases
 
 RENEW_EVERY_S = LEASE_S / 3
 
@@ -54,6 +55,7 @@ class LeaseKeeper:
                     renew_sweep_leases(conn, tokens)
                 with self._database.system_transaction() as conn:
                     renew_turns(conn, tokens)
+                    renew_trial_leases(conn, tokens)
             except StoreError as error:
                 # The lease may run out; then another worker calls once more and this one's answer is refused.
                 log.warning("lease_renewal_failed", code=error.code, leases=len(tokens))

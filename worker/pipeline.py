@@ -82,3 +82,10 @@ def ring_errand(kind: ErrandKind, *, tenant_id: int, errand_id: str) -> None:
         kwargs={"tenant_id": tenant_id, "errand_id": errand_id},
         queue=_ERRAND_QUEUES.get(kind, "maintenance"),
     ).apply_async()
+
+
+def ring_trial(*, tenant_id: int, trial_id: str) -> None:
+    """Ask a worker for one trial. Its row is the promise; a lost ring costs seconds."""
+    app.signature(
+        "earshot.run_trial", kwargs={"tenant_id": tenant_id, "trial_id": trial_id}, queue="sweep"
+    ).apply_async()

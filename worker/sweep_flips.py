@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,68 @@ class FlipReport:
         return dict(vars(self))
 
 
+@dataclass(frozen=True)
+class Flip:
+    """A message whose label changed. changed: which fields. causes: as in the report."""
+
+    message_id: str
+    old_sentiment: str
+    new_sentiment: str
+    old_intent: str
+    new_intent: str
+    old_topics: tuple[str, ...]
+    new_topics: tuple[str, ...]
+    new_score: float
+    changed: tuple[str, ...]
+    causes: tuple[str, ...]
+
+
+def list_flips(conn: Connection, sweep_id: str) -> list[Flip]:
+    """Every changed message: a changed sentiment first, of these what turned negative. The transaction acts for its tenant."""
+    judged = list_judged_twice(conn, sweep_id)
+    hashes = {one for pair in judged for one in (pair.old_prompt_hash, pair.new_prompt_hash) if one}
+    topic_lists = {name: _topic_list(text) for name, text in get_system_texts(conn, hashes).items()}
+    return [_flip(pair, topic_lists) for pair in _ranked([pair for pair in judged if _changes(pair)])]
+
+
+def select_flips(
+    flips: Sequence[Flip], *, field: str | None, old: str | None = None, new: str | None = None
+) -> list[Flip]:
+    """Those in which this field changed, from one value and to another; None: any. Topics have no values to choose by."""
+    return [
+        one
+        for one in flips
+        if (field is None or field in one.changed)
+        and all(
+            field not in {"sentiment", "intent"} or wanted is None or getattr(one, f"{when}_{field}") == wanted
+            for when, wanted in (("old", old), ("new", new))
+        )
+    ]
+
+
+def _flip(pair: JudgedTwice, topic_lists: dict[str, str | None]) -> Flip:
+    return Flip(
+        message_id=pair.message_id,
+        old_sentiment=pair.old_sentiment,
+        new_sentiment=pair.new_sentiment,
+        old_intent=pair.old_intent,
+        new_intent=pair.new_intent,
+        old_topics=tuple(pair.old_topics),
+        new_topics=tuple(pair.new_topics),
+        new_score=pair.new_score,
+        changed=tuple(_changes(pair)),
+        causes=tuple(_causes(pair, topic_lists)),
+    )
+
+
+def _ranked(changed: list[JudgedTwice]) -> list[JudgedTwice]:
+    """A changed sentiment matters most, and of these what turned negative."""
+    return sorted(
+        changed,
+        key=lambda pair: ("sentiment" not in _changes(pair), pair.new_sentiment != "negative", -pair.new_score),
+    )
+
+
 def report_flips(conn: Connection, sweep_id: str) -> FlipReport:
     """The report of what the sweep has judged so far. The transaction acts for its tenant."""
     judged = list_judged_twice(conn, sweep_id)
@@ -53,11 +116,7 @@ def compare(judged: list[JudgedTwice], *, first: int, system_texts: dict[str, st
         gained.update(set(pair.new_topics) - set(pair.old_topics))
         lost.update(set(pair.old_topics) - set(pair.new_topics))
     touched = gained + lost
-    # A changed sentiment matters most, and of these what turned negative.
-    ranked = sorted(
-        changed,
-        key=lambda pair: ("sentiment" not in _changes(pair), pair.new_sentiment != "negative", -pair.new_score),
-    )
+    ranked = _ranked(changed)
     return FlipReport(
         judged=len(judged),
         first=first,

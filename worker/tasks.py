@@ -29,6 +29,7 @@ from worker import (
     sweep_plan,
     sweeps,
     trend_watch,
+    trial_work,
     watchdog,
     webhook_turns,
 )
@@ -37,7 +38,7 @@ from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import LAST_UPKEEP, STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action, ring_sweep, ring_webhooks
+from worker.pipeline import ring_action, ring_sweep, ring_trial, ring_webhooks
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -385,3 +386,23 @@ def run_errand(*, tenant_id: int, errand_id: str, **_: Any) -> None:
 def forget_errands(**_: Any) -> None:
     """Drop what people had looked at more than an hour ago."""
     _quietly(lambda: errands.forget_old(deps()), name="forget_errands")
+
+
+@app.task(name="earshot.ring_trials", queue="maintenance")
+def ring_trials(**_: Any) -> None:
+    """Have workers do what people have started to try."""
+
+    def ring() -> None:
+        for tenant_id, trial_id in trial_work.take_due(deps()):
+            ring_trial(tenant_id=tenant_id, trial_id=trial_id)
+
+    try:
+        _quietly(ring, name="ring_trials")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+
+
+@app.task(name="earshot.run_trial", queue="sweep")
+def run_trial(*, tenant_id: int, trial_id: str, **_: Any) -> None:
+    """Ask the model about one trial."""
+    _quietly(lambda: trial_work.run_trial(deps(), tenant_id=tenant_id, trial_id=trial_id), name="run_trial")

@@ -48,7 +48,12 @@ class Reply:
 
     analysis: Analysis | None
     error_code: str | None
-    cost_microusd: int
+    usage: Usage
+
+    @property
+    def cost_microusd(self) -> int:
+        """What the call cost."""
+        return self.usage.cost_microusd
 
 
 def record(
@@ -103,8 +108,7 @@ def ask(deps: Deps, tenant_id: int, analyzer: Analyzer, recorded: Sequence[Recor
     if down:
         raise TrialError(f"the model cannot be asked now ({down.code}); try again later") from None
     return [
-        Reply(analysis, failure.code if failure else None, _usage(analysis, failure).cost_microusd)
-        for analysis, failure, _ in asked
+        Reply(analysis, failure.code if failure else None, _usage(analysis, failure)) for analysis, failure, _ in asked
     ]
 
 

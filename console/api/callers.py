@@ -21,6 +21,7 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
+# Who sees the administration's pages.
 _OVERSEERS = frozenset[Role]({"supervisor", "admin", "auditor"})
 _ADMINS = frozenset[Role]({"admin"})
 
@@ -75,6 +76,36 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "connections.test_target": _ADMINS,
     "connections.remove_target": _ADMINS,
     "connections.read_errand": _ADMINS,
+    "corrections.list_all": _READERS,
+    "corrections.list_of_message": _READERS,
+    "corrections.add": _WORKERS,
+    "corrections.take_back": _WORKERS,
+    "reanalyses.read_conversation": LEADERS,
+    "reanalyses.read_messages": LEADERS,
+    "reanalyses.read_progress": _READERS,
+    "samples.list_all": _READERS,
+    "samples.judge": _WORKERS,
+    "examples.read_proposal": _OVERSEERS,
+    "examples.list_versions": _OVERSEERS,
+    "examples.check": LEADERS,
+    "examples.publish": _ADMINS,
+    "examples.read_trial": _OVERSEERS,
+    "examples.roll_back": _ADMINS,
+    "examples.reject": LEADERS,
+    "examples.readmit": LEADERS,
+    "laboratory.plan": LEADERS,
+    "laboratory.start": LEADERS,
+    "laboratory.list_all": _OVERSEERS,
+    "laboratory.read_one": _OVERSEERS,
+    "sweeps.plan": LEADERS,
+    "sweeps.start": LEADERS,
+    "sweeps.list_all": _OVERSEERS,
+    "sweeps.read_one": _OVERSEERS,
+    "sweeps.pause": LEADERS,
+    "sweeps.resume": LEADERS,
+    "sweeps.cancel": LEADERS,
+    "sweeps.approve": LEADERS,
+    "sweeps.list_changed": _OVERSEERS,
     "webhooks.list_all": _OVERSEERS,
     "webhooks.add": _ADMINS,
     "webhooks.read_one": _OVERSEERS,

@@ -58,6 +58,16 @@ def read_id(cursor: str | None) -> str | None:
         raise _unusable() from None
 
 
+def read_number(cursor: str | None) -> int | None:
+    """A number of ours. Raises: Problem."""
+    if cursor is None:
+        return None
+    (text,) = _parts(cursor, 1)
+    if not text.isdigit() or len(text) > 9:
+        raise _unusable()
+    return int(text)
+
+
 def _time_and_id(at: str, row_id: str) -> tuple[datetime, str]:
     try:
         moment = datetime.fromisoformat(at)

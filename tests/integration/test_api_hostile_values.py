@@ -61,3 +61,43 @@ def test_a_body_that_is_deep_endless_or_no_object_is_refused(app, boss, owner, a
     )
     assert refused.status_code == 422 and refused.content_type == "application/problem+json"
     assert owner.execute("SELECT state FROM conversation").fetchone() == ("open",)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/laboratory/plan", r'{"texts":["\ud800"]}'),
+        ("/laboratory/plan", r'{"texts":["a\u0000b"]}'),
+        ("/laboratory/plan", r'{"texts":["x"],"tried":{"topics":{"a\u0000":"b"}}}'),
+        ("/laboratory/plan", '{"texts":["x"],"tried":{"thresholds":{"unsure":NaN}}}'),
+        ("/laboratory/plan", '{"texts":["x"],"tried":{"thresholds":{"unsure":1e400}}}'),
+        ("/laboratory/plan", '{"texts":["x"],"max_cost_usd":NaN}'),
+        ("/laboratory/plan", '{"texts":["x"],"tried":{"examples":"999999999"}}'),
+        ("/laboratory/trials", r'{"texts":["x"],"tried":{"model":"\u202e\u0000"}}'),
+        ("/sweeps/plan", '{"budget_usd":NaN}'),
+        ("/sweeps", '{"days":1e9}'),
+        ("/reanalyses", r'{"message_ids":["\u0000"]}'),
+        ("/examples/reject", '{"message_ids":[]}'),
+        ("/examples/publish", r'{"basis":"\u0000"}'),
+        ("/examples/rollback", '{"to":99999999999999999999}'),
+        (f"/messages/{ID}/corrections", r'{"field":"topics","value":["\u0000"]}'),
+        (f"/samples/{ID}/judge", '{"seen_judged_at":"9999-99-99"}'),
+    ],
+)
+def test_no_trial_sweep_or_label_is_made_of_nonsense(app, new_key, path, body):  # noqa: F811
+    head = {"Authorization": f"Bearer {new_key('admin')}"}
+    refused = app.test_client().post(f"{API}{path}", data=body, headers=head, content_type="application/json")
+    assert refused.status_code == 422, refused.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/corrections", "/samples", "/sweeps", "/laboratory/trials", "/examples/versions", "/samples?state=judged"]
+)
+def test_a_cursor_of_another_list_is_refused_or_finds_nothing(app, new_key, path):  # noqa: F811
+    head = {"Authorization": f"Bearer {new_key('admin')}"}
+    for given in (cursor("x"), cursor(ID + "\0"), cursor("1", "2"), "%00", "a" * 401):
+        mark = "&" if "?" in path else "?"
+        answer = app.test_client().get(f"{API}{path}{mark}cursor={given}", headers=head)
+        assert answer.status_code == 422, (given, answer.text)
+    found = app.test_client().get(f"{API}{path}{'&' if '?' in path else '?'}cursor={cursor(ID)}", headers=head)
+    assert found.status_code in {200, 422}

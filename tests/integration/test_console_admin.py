@@ -31,6 +31,8 @@ PAGES = (
     "/settings",
     "", "/crm", "/people", "/privacy", "/sweeps", "/sweeps/plan", "/dead-letters", "/alerts", "/settings", "/start", "/start/industry",
     "/start/topics", "/start/channel", "/start/crm", "/start/thresholds", "/channels", "/channels/whatsapp/111000111", "/alert-targets",
+    "/examples",
+    "/laboratory",
     "/webhooks",
 )  # fmt: skip
 RICH = (
@@ -411,9 +413,14 @@ def test_a_sweep_is_planned_started_once_paused_resumed_and_cancelled(admin, own
 def test_one_sweep_runs_at_a_time_and_numbers_must_be_numbers(admin, owner, acme):
     seed(owner, acme, messages=3, analyzed=True)
     assert post(admin, "/sweeps", period="2026-11").status_code == 400
-    for given in ("days=0", "customers=x", "budget_usd=nan"):
-        assert admin.get(f"/admin/sweeps/plan?{given}").status_code == 302
-        assert "out of range" in page(admin, "/sweeps")
+    for given, field in (
+        ("days=0", "Days back"),
+        ("customers=x", "Customers"),
+        ("budget_usd=nan", "Budget in dollars"),
+    ):
+        refused = admin.get(f"/admin/sweeps/plan?{given}")
+        assert refused.status_code == 422 and f"{field}: give a number up to" in refused.text
+        assert f'value="{given.partition("=")[2]}" aria-invalid' in refused.text
     post(admin, "/sweeps", period="manual-2026-11-01T000000.000001")
     post(admin, "/sweeps", period="manual-2026-11-01T000000.000002")
     assert "Another sweep is running" in page(admin, "/sweeps")
@@ -440,7 +447,8 @@ def test_labels_that_wait_are_approved_once_and_the_report_says_what_changed(adm
         (acme,),
     )
     shown = page(admin, f"/sweeps/{sweep_id}")
-    assert "neutral <span" in shown and "1 changed" in shown and message_id in shown and "Approve the labels" in shown
+    assert "1 changed" in shown and "neutral → negative: 1" in shown and "Approve the labels" in shown
+    assert message_id in page(admin, f"/sweeps/{sweep_id}/flips")
     for told in ("Approved.", "nothing was changed"):
         post(admin, f"/sweeps/{sweep_id}", deed="approve")
         assert told in page(admin, f"/sweeps/{sweep_id}")

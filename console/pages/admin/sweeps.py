@@ -1,117 +1,119 @@
-"""/admin/sweeps: judge past messages again: what it would cost, how it goes, what it changed."""
+"""/admin/sweeps: judge past messages again: what it would cost, how it goes, what it changed, and when it runs by itself."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import abort, current_app, redirect, render_template, request, url_for
+from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from config.tenant import TenantConfig
+from config.field_problems import list_field_problems
+from config.sweep import SweepConfig
+from console import sweep_deeds
+from console.api.problems import Problem
+from console.flip_matrix import INTENTS, SENTIMENTS, matrix_of
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
-from console.visitors import Visitor, database, visitor
-from store.audit_log import note_deed
-from store.db import Connection
-from store.sweeps import (
-    SETTLED,
-    Sweep,
-    approve_sweep,
-    cancel_sweep,
-    count_errors,
-    count_items,
-    find_running,
-    get_sweep,
-    has_sweep,
-    list_sweeps,
-    lock_planning,
-    pause_sweep,
-    resume_sweep,
-)
-from store.tenants import get_tenant_config
+from console.pages.wrong_fields import mark_wrong
+from console.sweep_deeds import MAX_BUDGET_USD, MAX_CUSTOMERS, MAX_DAYS, Wanted, new_period, read_progress
+from console.visitors import database, visitor
+from store.db import Connection, act_for_tenant
+from store.sweep_report import count_pairs
+from store.sweeps import Sweep, find_running, list_sweeps
+from store.tenant_settings import change_settings, get_settings
 from worker.sweep_flips import report_flips
-from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, start_sweep
+from worker.sweep_plan import MICROUSD
 
 blueprint = new_blueprint("sweeps", path="/sweeps")
-MAX_DAYS, MAX_CUSTOMERS, MAX_BUDGET_USD = 3660, 1_000_000, 100_000
 SHOWN = 24
 # As the audit log names them.
 _DEEDS = {"pause": "sweep_paused", "resume": "sweep_resumed", "cancel": "sweep_cancelled", "approve": "sweep_approved"}
 _PERIOD = re.compile(r"manual-\d{4}-\d{2}-\d{2}T\d{6}\.\d{6}")
+_MOST = {"days": MAX_DAYS, "customers": MAX_CUSTOMERS, "budget_usd": MAX_BUDGET_USD}
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """A sweep with what became of its messages."""
+class _FormError(Exception):
+    """A field of a form that is no number, or out of range."""
 
-    sweep: Sweep
-    items: dict[str, int]
-    left_s: int | None
-
-    @property
-    def settled(self) -> int:
-        """Messages to which nothing more happens."""
-        return sum(self.items.get(state, 0) for state in SETTLED)
-
-
-def _progress(conn: Connection, sweep: Sweep) -> _Progress:
-    items = count_items(conn, sweep.id)
-    settled = sum(items.get(state, 0) for state in SETTLED)
-    return _Progress(sweep, items, sweep.left_s(settled, now=datetime.now(UTC)))
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
 
 
 @blueprint.get("")
 def show() -> str:
-    """The tenant's sweeps, newest first, and the form for a plan."""
+    """The tenant's sweeps, newest first, the form for a plan, and the schedule."""
+    with database().tenant_transaction(visitor().tenant_id) as conn:
+        return _page(conn)
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """A field that cannot be so. form: "plan" or "schedule". given: what was typed. problem: in English, empty for a plain number."""
+
+    form: str
+    field: str
+    given: Mapping[str, Any]
+    problem: str = ""
+
+
+def _page(conn: Connection, wrong: _Wrong | None = None) -> str:
     who = visitor()
-    with database().tenant_transaction(who.tenant_id) as conn:
-        sweeps = [_progress(conn, one) for one in list_sweeps(conn, who.tenant_id)[:SHOWN]]
-        own = get_tenant_config(conn, who.tenant_id).sweep
-    return render_template("admin/sweeps.html", sweeps=sweeps, own=own, may_change=may_change())
+    settings = get_settings(conn, who.tenant_id)
+    own = settings.config.sweep.model_dump()
+    typed = {**own, **(wrong.given if wrong else {})}
+    return render_template(
+        "admin/sweeps.html",
+        sweeps=[read_progress(conn, one) for one in list_sweeps(conn, who.tenant_id)[:SHOWN]],
+        own=own,
+        planned=typed if wrong and wrong.form == "plan" else own,
+        scheduled=typed if wrong and wrong.form == "schedule" else own,
+        version=settings.version,
+        wrong=wrong,
+        invalid_plan=mark_wrong(wrong.field if wrong and wrong.form == "plan" else None),
+        invalid_schedule=mark_wrong(wrong.field if wrong and wrong.form == "schedule" else None),
+        most=_MOST,
+        may_change=may_change(),
+    )
 
 
-def _read_options(given: Any, tenant: TenantConfig) -> SweepOptions | None:
-    """What the form asks for; an empty field is the tenant's own setting. None when something is no number, or out of range."""
+def _read_number(given: Mapping[str, str], name: str, *, whole: bool) -> float | None:
+    """None where nothing is given. Raises: _FormError."""
+    text = given.get(name, "").strip().replace(",", ".")
+    if not text:
+        return None
     try:
-        days = int(given["days"]) if given.get("days") else None
-        customers = int(given["customers"]) if given.get("customers") else None
-        budget_usd = float(given["budget_usd"]) if given.get("budget_usd") else None
+        number: float = int(text) if whole else float(text)
     except ValueError:
-        return None
-    fits = (
-        (days is None or 1 <= days <= MAX_DAYS)
-        and (customers is None or 1 <= customers <= MAX_CUSTOMERS)
-        and (budget_usd is None or 0 <= budget_usd <= MAX_BUDGET_USD)
-    )
-    if not fits:
-        return None
-    return SweepOptions.of(
-        tenant, days=days, customers=customers, budget_usd=budget_usd, batches=given.get("batches") != "no"
-    )
+        number = -1
+    if not (1 if whole else 0) <= number <= _MOST[name]:
+        raise _FormError(name)
+    return number
 
 
-def _plan(conn: Connection, given: Any) -> SweepPlan | None:
-    tenant_id = visitor().tenant_id
-    tenant = get_tenant_config(conn, tenant_id)
-    options = _read_options(given, tenant)
-    if options is None:
-        return None
-    return make_plan(conn, tenant_id, tenant, options, model=current_app.extensions["model"])
+def _read(given: Mapping[str, str]) -> Wanted:
+    days, customers = (_read_number(given, name, whole=True) for name in ("days", "customers"))
+    return Wanted(
+        None if days is None else int(days),
+        None if customers is None else int(customers),
+        _read_number(given, "budget_usd", whole=False),
+        batches=given.get("batches") != "no",
+    )
 
 
 @blueprint.get("/plan")
-def plan() -> str | Response:
+def plan() -> str | tuple[str, int]:
     """How many messages, what it would cost and take; writes nothing."""
     who = visitor()
     with database().tenant_transaction(who.tenant_id) as conn:
-        planned = _plan(conn, request.args)
+        try:
+            wanted = _read(request.args)
+        except _FormError as error:
+            return _page(conn, _Wrong("plan", error.field, request.args.to_dict())), 422
+        planned = sweep_deeds.plan(conn, who.tenant_id, wanted, model=current_app.extensions["model"])
         running = find_running(conn, who.tenant_id)
-    if planned is None:
-        give_notice("no_such_number")
-        return redirect(url_for("admin_sweeps.show"))
-    # The name is given here, so that a form that is sent twice starts one sweep.
-    period = f"manual-{datetime.now(UTC):%Y-%m-%dT%H%M%S.%f}"
     return render_template(
         "admin/sweep_plan.html",
         plan=planned,
@@ -119,49 +121,43 @@ def plan() -> str | Response:
         budget_usd=planned.options.budget_microusd / MICROUSD,
         is_over_budget=planned.cost_microusd > planned.options.budget_microusd,
         running=running,
-        period=period,
+        # The name is given here, so that a form that is sent twice starts one sweep.
+        period=new_period(),
         may_change=may_change(),
     )
 
 
 @blueprint.post("")
-def start() -> Response:
+def start() -> str | tuple[str, int] | Response:
     """Start what was planned; workers begin within seconds."""
     who, period = visitor(), request.form.get("period", "")
     if not _PERIOD.fullmatch(period):
         abort(400)
-    with database().tenant_transaction(who.tenant_id) as conn:
-        lock_planning(conn, who.tenant_id)
-        give_notice(_start(conn, who, period))
-    return redirect(url_for("admin_sweeps.show"))
-
-
-def _start(conn: Connection, who: Visitor, period: str) -> str:
-    """Start it, unless something speaks against it; the notice to give."""
-    tenant_id = who.tenant_id
-    if has_sweep(conn, tenant_id, period=period):
-        return "sweep_started"
-    if find_running(conn, tenant_id):
-        return "sweep_runs"
-    planned = _plan(conn, request.form)
-    if planned is None:
-        return "no_such_number"
-    if not planned.chosen:
-        return "sweep_empty"
-    sweep_id = start_sweep(conn, tenant_id, planned, period=period)
-    details = {"messages": len(planned.chosen), "budget_usd": planned.options.budget_microusd / MICROUSD}
-    note_deed(conn, tenant_id, by=who.actor, deed="sweep_started", subject=f"sweep:{sweep_id}", details=details)
-    return "sweep_started"
+    try:
+        with database().tenant_transaction(who.tenant_id) as conn:
+            sweep = sweep_deeds.start(
+                conn,
+                who.tenant_id,
+                _read(request.form),
+                period=period,
+                model=current_app.extensions["model"],
+                by=who.actor,
+            )
+    except _FormError as error:
+        with database().tenant_transaction(who.tenant_id) as conn:
+            return _page(conn, _Wrong("plan", error.field, request.form.to_dict())), 422
+    except Problem as problem:
+        give_notice(problem.code)
+        return redirect(url_for("admin_sweeps.show"))
+    give_notice("sweep_started")
+    return redirect(url_for("admin_sweeps.show_one", sweep_id=sweep.id))
 
 
 def _get(conn: Connection, sweep_id: object) -> Sweep:
     try:
-        found = get_sweep(conn, str(sweep_id))
-    except LookupError:
+        return sweep_deeds.find_sweep(conn, visitor().tenant_id, str(sweep_id))
+    except Problem:
         abort(404)
-    if found.tenant_id != visitor().tenant_id:
-        abort(404)
-    return found
 
 
 @blueprint.get("/<uuid:sweep_id>")
@@ -169,43 +165,77 @@ def show_one(sweep_id: object) -> str:
     """How it goes, and what it has changed so far and why."""
     with database().tenant_transaction(visitor().tenant_id) as conn:
         sweep = _get(conn, sweep_id)
-        progress = _progress(conn, sweep)
-        errors = count_errors(conn, sweep.id)
+        progress = read_progress(conn, sweep)
+        sentiments, intents = count_pairs(conn, sweep.id)
         report = report_flips(conn, sweep.id)
-    return render_template("admin/sweep.html", one=progress, errors=errors, report=report, may_change=may_change())
+    return render_template(
+        "admin/sweep.html",
+        one=progress,
+        report=report,
+        sentiments=matrix_of(sentiments, order=SENTIMENTS),
+        intents=matrix_of(intents, order=INTENTS, changed_only=True),
+        may_change=may_change(),
+    )
+
+
+@blueprint.get("/<uuid:sweep_id>/progress")
+def show_progress(sweep_id: object) -> str:
+    """How it goes alone, for a page that is open."""
+    with database().tenant_transaction(visitor().tenant_id) as conn:
+        progress = read_progress(conn, _get(conn, sweep_id))
+    return render_template("admin/sweep_progress.html", one=progress)
 
 
 @blueprint.post("/<uuid:sweep_id>")
 def change(sweep_id: object) -> Response:
     """Pause, resume, cancel or approve it. What is so already is left as it is, and said."""
-    who, deed = visitor(), request.form.get("deed", "")
-    with database().tenant_transaction(who.tenant_id) as conn:
-        sweep = _get(conn, sweep_id)
+    who, deed, key = visitor(), request.form.get("deed", ""), str(sweep_id)
+    try:
         changes = {
-            "pause": lambda: pause_sweep(conn, sweep.id, reason="by_hand"),
-            "resume": lambda: _resume(conn, sweep),
-            "cancel": lambda: cancel_sweep(conn, sweep.id, reason="by_hand"),
-            "approve": lambda: approve_sweep(conn, sweep.id),
+            "pause": sweep_deeds.pause,
+            "resume": sweep_deeds.resume_with(_read_number(request.form, "budget_usd", whole=False)),
+            "cancel": sweep_deeds.cancel,
+            "approve": sweep_deeds.approve,
         }
         if deed not in changes:
             abort(400)
-        done = changes[deed]()
-        if done:
-            note_deed(conn, who.tenant_id, by=who.actor, deed=_DEEDS[deed], subject=f"sweep:{sweep.id}")
-        give_notice("sweep" if done else "sweep_unchanged", deed=deed)
-    return redirect(url_for("admin_sweeps.show_one", sweep_id=sweep.id))
+        with database().tenant_transaction(who.tenant_id) as conn:
+            sweep_deeds.carry_out(conn, who.tenant_id, key, deed, changes[deed], by=who.actor)
+        give_notice("sweep", deed=deed)
+    except _FormError:
+        give_notice("no_such_budget")
+    except Problem as problem:
+        if problem.status == 404:
+            abort(404)
+        give_notice(problem.code)
+    return redirect(url_for("admin_sweeps.show_one", sweep_id=key))
 
 
-def _resume(conn: Connection, sweep: Sweep) -> bool:
-    """Go on, with the budget of the form. False when another one runs, it is not paused, or the budget is no number."""
-    given = request.form.get("budget_usd", "").strip()
+@blueprint.post("/schedule")
+def schedule() -> str | tuple[str, int] | Response:
+    """Whether one runs by itself each month, and with what."""
+    who, form = visitor(), request.form
+    given: dict[str, Any] = {name: form.get(name, "").strip().replace(",", ".") for name in _MOST}
+    given |= {name: bool(form.get(name)) for name in ("enabled", "batches", "approve_labels")}
+    version = form.get("version", "")
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        abort(400)
     try:
-        budget_usd = float(given) if given else None
-    except ValueError:
-        return False
-    if budget_usd is not None and not 0 <= budget_usd <= MAX_BUDGET_USD:
-        return False
-    lock_planning(conn, sweep.tenant_id)
-    if find_running(conn, sweep.tenant_id):
-        return False
-    return resume_sweep(conn, sweep.id, budget_microusd=None if budget_usd is None else round(budget_usd * MICROUSD))
+        wanted = SweepConfig.model_validate(given)
+    except ValidationError as error:
+        (path, problem), *_ = list_field_problems(error)
+        with database().tenant_transaction(who.tenant_id) as conn:
+            return _page(conn, _Wrong("schedule", str(path[0]), given, problem)), 422
+    with database().system_transaction() as conn:
+        act_for_tenant(conn, who.tenant_id)
+        config = get_settings(conn, who.tenant_id).config
+        stored = change_settings(
+            conn,
+            who.tenant_id,
+            changed=config.model_copy(update={"sweep": wanted}),
+            seen_version=int(version),
+            by=who.actor,
+            changed_in="console",
+        )
+    give_notice("settings_changed_meanwhile" if stored is None else "schedule_saved")
+    return redirect(url_for("admin_sweeps.show"))
