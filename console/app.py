@@ -18,7 +18,18 @@ from console.api.paths import PREFIX
 from console.api.problems import from_bug, from_http, from_store
 from console.forged_forms import refuse_forged
 from console.live_pages import LivePages
-from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
+from console.pages import (
+    conversation,
+    go,
+    inbox,
+    insight_figures,
+    insight_files,
+    insight_trend,
+    insights,
+    live,
+    reply,
+    sign_in,
+)
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
@@ -37,7 +48,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
+_PAGES = (sign_in, inbox, conversation, reply, live, go, insights, insight_figures, insight_trend, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
 )  # fmt: skip

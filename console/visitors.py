@@ -9,6 +9,7 @@ from flask import current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from console.languages import Speech, choose_language
+from console.live_pages import VIEWING, LivePages
 from store.conversation_events import Actor
 from store.db import Database, act_for_tenant
 from store.tenants import get_tenant_config
@@ -53,6 +54,12 @@ def database() -> Database:
     return cast("Database", current_app.extensions["database"])
 
 
+def tell_viewing(tenant_id: int, conversation_id: str) -> None:
+    """Other open pages of this conversation: somebody looks at it too. Those of other processes see it with their next look."""
+    pages = cast("LivePages", current_app.extensions["live_pages"])
+    pages.tell(tenant_id, conversation_id, VIEWING)
+
+
 def settle_language(zone: str = "UTC") -> None:
     """Before every page."""
     accepted = [tag for tag, _ in request.accept_languages]
@@ -81,6 +88,13 @@ def let_in(*, by_person: bool = True) -> Response | None:
     g.visitor = Visitor(person, place)
     settle_language(zone)
     return None
+
+
+def is_ours(address: str) -> bool:
+    """A path of ours; two slashes, of either kind, lead away, and browsers drop what is unprintable between them."""
+    parts = urlsplit(address)
+    is_path = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
+    return is_path and address.isprintable() and "\\" not in address
 
 
 def to_sign_in() -> Response:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from console.badges import confidence_word
 from console.forged_forms import csrf_token
 from console.languages import LANGUAGES
+from console.pages.admin.subjects import SUBJECTS
 from console.pages.notices import take_notice
 from console.visitors import settle_language, speech
 from console.words import NOTICES, PROBLEMS, REPLY_REASONS, english
@@ -55,6 +56,7 @@ def add_to_templates(app: Flask) -> None:
             "reply_reason": reply_reason,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
+            "admin_subjects": SUBJECTS,
             "duration": duration,
             "take_notice": take_notice,
             "notice_text": notice_text,

@@ -1,7 +1,6 @@
 """Signing in and out, and choosing tenant, language and look."""
 
 import hashlib
-from urllib.parse import urlsplit
 
 import gevent
 from argon2 import PasswordHasher
@@ -11,7 +10,16 @@ from werkzeug.wrappers import Response
 
 from console.api.client_address import client_address
 from console.languages import LANGUAGES
-from console.visitors import LANGUAGE_COOKIE, SESSION_KEY, THEME_COOKIE, THEMES, database, settle_language, visitor
+from console.visitors import (
+    LANGUAGE_COOKIE,
+    SESSION_KEY,
+    THEME_COOKIE,
+    THEMES,
+    database,
+    is_ours,
+    settle_language,
+    visitor,
+)
 from store.web_sessions import begin_session, choose_tenant, end_session, find_account
 
 blueprint = Blueprint("sign_in", __name__)
@@ -58,7 +66,7 @@ def submit() -> tuple[str, int] | Response:
     session.clear()  # also a new token against forged forms
     session[SESSION_KEY] = token
     session.permanent = True
-    return redirect(back if _is_ours(back) else url_for("inbox.show"))
+    return redirect(back if is_ours(back) else url_for("inbox.show"))
 
 
 def _fits(password_hash: str, password: str) -> bool:
@@ -73,13 +81,6 @@ def _verify(password_hash: str, password: str) -> bool:
         return _hasher.verify(password_hash, password)
     except Argon2Error:
         return False
-
-
-def _is_ours(address: str) -> bool:
-    """A path of ours; two slashes, of either kind, lead away, and browsers drop what is unprintable between them."""
-    parts = urlsplit(address)
-    is_path = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
-    return is_path and address.isprintable() and "\\" not in address
 
 
 @blueprint.post("/sign-out")
@@ -122,4 +123,4 @@ def change_tenant() -> Response:
 
 def _back() -> str:
     back = request.form.get("next", "")
-    return back if _is_ours(back) else url_for("inbox.show")
+    return back if is_ours(back) else url_for("inbox.show")

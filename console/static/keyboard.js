@@ -30,7 +30,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") {
     event.preventDefault();
     move(event.key === "j" ? 1 : -1);
-  } else if (["c", "e", "u"].includes(event.key)) {
+  } else if (["c", "e", "r", "u"].includes(event.key)) {
     press(event.key);
   }
 });

@@ -1,0 +1,19 @@
+"""What the administration is about: one page each, in the order of its menu."""
+
+
+def _(text: str) -> str:
+    """Marks a text for the catalogs."""
+    return text
+
+
+# (blueprint without `admin_`, name). Its page is the blueprint's `show`.
+SUBJECTS: tuple[tuple[str, str], ...] = (
+    ("overview", _("Overview")),
+    ("crm", _("CRM")),
+    ("people", _("People and keys")),
+    ("privacy", _("Privacy")),
+    ("sweeps", _("Sweeps")),
+    ("dead_letters", _("Dead letters")),
+    ("alerts", _("Alerts")),
+    ("settings", _("Settings")),
+)
