@@ -42,6 +42,10 @@ class Speech:
         """By the language's own marks."""
         return format_decimal(value, locale=self.language)
 
+    def score(self, value: float) -> str:
+        """A score from 0 to 1, always with two places: "0.90"."""
+        return format_decimal(value, "0.00", locale=self.language)
+
     def percent(self, share: float) -> str:
         """0.42 as "42%"."""
         return str(format_percent(share, locale=self.language))

@@ -41,7 +41,7 @@
   // --- pieces of this page
   const PAUSE_MS = 1000, POLL_MS = 10000, STALE_MS = 60000, MOST_IDS = 100, TRIES = 2;
   const holdsFocus = (element) => element.contains(document.activeElement);
-  const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
+  const number = (value) => new Intl.NumberFormat(document.documentElement.lang, { numberingSystem: "latn" }).format(value);
   const inSight = (element) => {
     const box = element.getBoundingClientRect();
     return box.top < innerHeight && box.bottom > 0;
@@ -153,7 +153,10 @@
       this.unseen = unseen || (this.unseen && !inSight(this.unseen) ? this.unseen : null);
       show("live-new", Boolean(this.unseen));
       // Who has everything in sight acts on what is true.
-      if (!this.unseen) document.querySelectorAll("input[name=version]").forEach((input) => { input.value = version; });
+      if (this.unseen) return;
+      const deeds = part("deeds"), after = found.getElementById("deeds");
+      if (!holdsFocus(deeds)) deeds.replaceChildren(...after.childNodes);
+      document.querySelectorAll("input[name=version]").forEach((input) => { input.value = version; });
     },
     async reveal() {
       if (this.unseen) this.unseen.scrollIntoView({ block: "center" });
@@ -205,8 +208,10 @@
     stream.addEventListener("reload", () => want(null));
     stream.addEventListener("over", end);
     stream.addEventListener("changed", (event) => {
-      let ids = JSON.parse(event.data).map(([id]) => id);
-      if (page.concerns) ids = ids.filter(page.concerns);
+      // A list does not show who looks at what.
+      const ids = JSON.parse(event.data)
+        .filter(([id, kinds]) => (page.concerns ? page.concerns(id) : kinds.some((kind) => kind !== "viewing")))
+        .map(([id]) => id);
       if (ids.length) want(ids);
     });
     stream.addEventListener("error", () => {
