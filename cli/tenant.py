@@ -1,4 +1,4 @@
-"""`earshot tenant apply FILE.toml … | list | check FILE.toml …`"""
+"""`earshot tenant apply FILE.toml … | list | check FILE.toml … | export SLUG`"""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
 from cli.reroute import print_moves
+from cli.tenant_export import write_tenant_file
 from cli.tenant_scope import tenant_transaction
 from config.settings import environment_value
 from config.tenant import TenantConfig
@@ -21,7 +22,9 @@ from routing.rule_check import check_rules
 from routing.unfed_rules import list_unfed_rules
 from store.agents import list_agents
 from store.db import Database, StoreError
-from store.tenants import apply_tenant, list_tenants
+from store.tenant_export import read_tenant_export
+from store.tenant_settings import list_lost_changes
+from store.tenants import apply_tenant, find_tenant_id, list_tenants
 from worker.rerouting import reroute
 
 
@@ -35,11 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="settle open conversations by the new settings too; nothing fires",
     )
+    apply.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="also where this takes back what was changed in the console or by the API since",
+    )
     check = actions.add_parser("check", help="check files without applying them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE.toml")
     listing = actions.add_parser("list", help="all tenants")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
-    for action in (apply, check, listing):
+    export = actions.add_parser("export", help="a tenant's settings as a file, without its secrets")
+    export.add_argument("slug", metavar="SLUG")
+    for action in (apply, check, listing, export):
         add_data_argument(action)
 
 
@@ -113,6 +123,20 @@ _TARGET_PROBLEMS = {
 }
 
 
+def _refuse_to_take_back(installation: Installation, configs: list[TenantConfig]) -> None:
+    """Raises: CommandError when a file knows nothing of what people have changed in the console since it was applied."""
+    with installation.system_transaction() as conn:
+        lost = {config.slug: list_lost_changes(conn, config) for config in configs}
+    problems = [
+        f"{slug}: was changed in the console or by the API since; this file would take back: {', '.join(paths)}"
+        for slug, paths in lost.items()
+        if paths
+    ]
+    if problems:
+        fix = "write it into the file (earshot tenant export SLUG shows what stands), or apply with --overwrite"
+        raise CommandError("\n".join(["nothing was applied", *problems, fix]))
+
+
 def apply_configs(installation: Installation, configs: list[TenantConfig]) -> list[int]:
     """Apply all or none; tells a stand-in which accounts it plays. Returns the tenants' ids in order."""
     with installation.system_transaction() as conn:
@@ -155,6 +179,9 @@ def run(options: argparse.Namespace) -> int:
             rows = [vars(row) for row in list_tenants(conn)]
         print_rows(rows, as_json=options.json, empty="no tenants yet: earshot tenant apply FILE.toml")
         return 0
+    if options.action == "export":
+        print(_export(find_installation(options.data), options.slug), end="")
+        return 0
     configs = load_files(options.files)
     for path, config in zip(options.files, configs, strict=True):
         warn_of_unfed_rules(config, path=path)
@@ -163,6 +190,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"{config.slug}: fine ({len(config.channels)} channels)")
         return 0
     installation = find_installation(options.data)
+    if not options.overwrite:
+        _refuse_to_take_back(installation, configs)
     ids = apply_configs(installation, configs)
     for tenant_id, config in zip(ids, configs, strict=True):
         print(f"{config.slug}: applied as tenant {tenant_id}, {len(config.channels)} channels")
@@ -170,6 +199,15 @@ def run(options: argparse.Namespace) -> int:
         if options.open_conversations:
             _settle_open_conversations(installation, tenant_id, config)
     return 0
+
+
+def _export(installation: Installation, slug: str) -> str:
+    with installation.system_transaction() as conn:
+        tenant_id = find_tenant_id(conn, slug)
+        if tenant_id is None:
+            message = f"there is no tenant {slug}; earshot tenant list shows all"
+            raise CommandError(message)
+        return write_tenant_file(read_tenant_export(conn, tenant_id))
 
 
 def _warn_of_missing_assignee(installation: Installation, config: TenantConfig) -> None:

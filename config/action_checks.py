@@ -4,7 +4,7 @@ Looked for in files only: a check that grows must not lock out the tenants that 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from config.actions import MAX_ACTION_TEXT_BYTES, ActionConfig
 from config.placeholders import problem_in, variables_in
@@ -27,16 +27,25 @@ MAX_NAME_CHARS = 60
 Problem = tuple[tuple[str, ...], str]
 
 
-def list_action_problems(config: TenantConfig, *, allow_private_urls: bool) -> list[Problem]:
-    """(path of the key, what is wrong and the fix), in the file's order. No value is quoted."""
+def list_action_problems(
+    config: TenantConfig, *, allow_private_urls: bool, stored_secrets: Collection[str] = ()
+) -> list[Problem]:
+    """(path of the key, what is wrong and the fix), in the file's order. No value is quoted.
+
+    stored_secrets: kinds of action whose secret is stored already, so that it need not be given again.
+    """
     problems: list[Problem] = []
     for kind, action in config.actions.items():
-        found = (*_of_kind(kind, action), *_of_urls(kind, action, allow_private=allow_private_urls), *_of_words(action))
+        found = (
+            *_of_kind(kind, action, has_secret=kind in stored_secrets),
+            *_of_urls(kind, action, allow_private=allow_private_urls),
+            *_of_words(action),
+        )
         problems += [(("actions", kind, *where), problem) for where, problem in found]
     return problems
 
 
-def _of_kind(kind: str, action: ActionConfig) -> Iterator[Problem]:
+def _of_kind(kind: str, action: ActionConfig, *, has_secret: bool) -> Iterator[Problem]:
     for name, only in _OF_ONE_KIND.items():
         if name in action.model_fields_set and kind != only:
             yield (name,), f"is for [actions.{only}] only"
@@ -49,7 +58,7 @@ def _of_kind(kind: str, action: ActionConfig) -> Iterator[Problem]:
     if kind == "webhook" and action.enabled:
         if not action.url:
             yield (), "needs url while it is switched on"
-        if not action.secret:
+        if not action.secret and not has_secret:
             yield (), 'needs secret while it is switched on, for example secret = "env:ACME_WEBHOOK_SECRET"'
     if action.secret and len(action.secret.get_secret_value()) < MIN_SECRET_CHARS:
         yield ("secret",), f"is shorter than {MIN_SECRET_CHARS} characters, so it could be guessed"

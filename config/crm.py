@@ -10,7 +10,7 @@ from config.tenant_part import TenantPart
 CrmKind = Literal["hubspot", "salesforce", "zoho", "pipedrive"]
 ZohoDataCentre = Literal["com", "eu", "in", "com.au", "jp", "ca", "com.cn", "sa"]
 # Per kind: the sets of credentials of which one must be complete, the simplest first.
-_CREDENTIALS: dict[str, tuple[tuple[str, ...], ...]] = {
+CREDENTIALS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hubspot": (("token",), ("client_id", "client_secret", "refresh_token")),
     "pipedrive": (("token",), ("client_id", "client_secret", "refresh_token")),
     "salesforce": (("domain", "client_id", "client_secret"), ("domain", "client_id", "username", "private_key")),
@@ -72,12 +72,12 @@ class CrmConfig(CrmSettings):
 
     @model_validator(mode="after")
     def _has_the_credentials_of_its_kind(self) -> Self:
-        missing = [[name for name in names if not getattr(self, name)] for names in _CREDENTIALS[self.kind]]
+        missing = [[name for name in names if not getattr(self, name)] for names in CREDENTIALS[self.kind]]
         if all(missing):
-            options = " or ".join(", ".join(names) for names in _CREDENTIALS[self.kind])
+            options = " or ".join(", ".join(names) for names in CREDENTIALS[self.kind])
             # The set that lacks least; of two that lack as much, the one of which more was given.
             _, nearest = min(
-                zip(_CREDENTIALS[self.kind], missing, strict=True), key=lambda one: (len(one[1]), -len(one[0]))
+                zip(CREDENTIALS[self.kind], missing, strict=True), key=lambda one: (len(one[1]), -len(one[0]))
             )
             message = f'kind = "{self.kind}" needs {", ".join(nearest)} (of: {options})'
             raise ValueError(message)
@@ -85,7 +85,7 @@ class CrmConfig(CrmSettings):
 
     def credentials(self) -> dict[str, str]:
         """What was given, in plain."""
-        names = sorted({name for names in _CREDENTIALS[self.kind] for name in names} | {"domain"})
+        names = sorted({name for names in CREDENTIALS[self.kind] for name in names} | {"domain"})
         given = {name: getattr(self, name) for name in names}
         return {name: _plain(value) for name, value in given.items() if value}
 

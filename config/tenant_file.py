@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
-from config.industries import load_industry
+from config.field_problems import list_field_problems
 from config.queue_names import list_queue_problems
 from config.rule_names import check_names
 from config.settings import SECRET_FILE_SUFFIX, Settings
 from config.tenant import TenantConfig
-from config.topics import find_twin
+from config.topic_names import list_topic_problems
 
 ENV_PREFIX = "env:"
 # Whoever writes a tenant's file is not always whoever runs Earshot: `texts = { en = "env:…" }` would tell any variable of the
@@ -98,20 +98,11 @@ def _place(source: str, text: str, loc: tuple[int | str, ...]) -> str:
     return f"{source}:{line}" if line else source
 
 
-_FRIENDLY = {
-    "extra_forbidden": "is not a key Earshot knows (a typo?)",
-    "missing": "is missing",
-    "tuple_type": 'takes a list; put the value in brackets, like ["a"] or ["a", "b"]',
-}
-
-
 def _explain(error: ValidationError, *, source: str, text: str) -> str:
     problems: list[str] = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        loc = tuple(part for part in item["loc"] if part != "[key]")
+    for loc, reason in list_field_problems(error):
         where = ".".join(str(part) for part in loc) or "the file"
         place = _place(source, text, loc)
-        reason = _FRIENDLY.get(item["type"], item["msg"].removeprefix("Value error, "))
         problems.append(f"{place}: {where}: {_rule_named(loc, text)}{reason}")
     return "\n".join(problems)
 
@@ -122,24 +113,6 @@ def _rule_named(loc: tuple[int | str, ...], text: str) -> str:
         return ""
     name = tomllib.loads(text)["rules"][loc[1]].get("name")
     return f'rule "{name}": ' if isinstance(name, str) and re.fullmatch(r"[a-z0-9_]{1,64}", name) else ""
-
-
-def _topic_twins(config: TenantConfig, *, source: str, text: str) -> list[str]:
-    """One line per topic of the tenant's whose name another one has but for capitals, - or _.
-
-    Looked for in files only: a template that grows must not lock out the tenants that are stored.
-    """
-    known = tuple(load_industry(config.industry).all_topics())
-    problems: list[str] = []
-    for number, name in enumerate(config.topics):
-        twin = find_twin(name, (*known, *tuple(config.topics)[:number]))
-        if twin:
-            origin = "the template's" if twin in known else "another of yours,"
-            place = _place(source, text, ("topics", name))
-            problems.append(
-                f'{place}: topics.{name}: reads like {origin} "{twin}"; use that name, or one that differs more'
-            )
-    return problems
 
 
 def problem_of_rule(config: TenantConfig, loc: tuple[int | str, ...], told: str, *, source: str, text: str) -> str:
@@ -180,10 +153,10 @@ def parse_tenant_file(text: str, *, source: str, environ: Mapping[str, str]) -> 
         raise TenantFileError(_explain(error, source=source, text=text)) from None
     allow_private = environ.get("ALLOW_PRIVATE_URLS", "").lower() in {"1", "true", "yes"}
     problems = [
-        *_topic_twins(config, source=source, text=text),
         *(
             f"{_place(source, text, where)}: {'.'.join(where)}: {problem}"
             for where, problem in (
+                *list_topic_problems(config),
                 *list_action_problems(config, allow_private_urls=allow_private),
                 *list_queue_problems(config),
             )

@@ -33,3 +33,9 @@ def find_action_secret(conn: Connection, tenant_id: int, kind: str, *, keyring: 
     if row is None:
         return None
     return keyring.decrypt(row[0], tenant_id=tenant_id, table="action_secret", column=kind).decode()
+
+
+def list_kinds_with_secret(conn: Connection, tenant_id: int) -> list[str]:
+    """The kinds of action that have one."""
+    rows = conn.execute("SELECT kind FROM action_secret WHERE tenant_id = %s ORDER BY kind", (tenant_id,)).fetchall()
+    return [kind for (kind,) in rows]

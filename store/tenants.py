@@ -1,7 +1,5 @@
 """Tenants and what they configure: applied from a checked file, secrets encrypted, read back by processes."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
@@ -10,10 +8,11 @@ from config.channel_account import ChannelConfig
 from config.tenant import TenantConfig
 from store.action_secrets import apply_action_secrets
 from store.alert_targets import apply_targets
-from store.channel_health import watch_account
+from store.channel_settings import put_channel
 from store.crm_connections import apply_connection
 from store.db import Connection, StoreError
 from store.secrets import Keyring
+from store.tenant_settings import change_settings, stored_form
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,10 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
 
     Returns the tenant's id. Raises: StoreError when another tenant already has one of the accounts.
     """
-    stored = config.model_dump(mode="json", exclude={"channels", "crm", "alerts"})
-    row = conn.execute(
-        """
-        INSERT INTO tenant (slug, name, config)
-        VALUES (%s, %s, %s)
-        ON CONFLICT (slug) DO UPDATE SET name = EXCLUDED.name, config = EXCLUDED.config, updated_at = now()
-        RETURNING id
-        """,
-        (config.slug, config.name, Jsonb(stored)),
-    ).fetchone()
-    assert row is not None
-    tenant_id: int = row[0]
+    tenant_id = add_tenant(conn, config) or find_tenant_id(conn, config.slug)
+    assert tenant_id is not None
+    change_settings(conn, tenant_id, changed=config, seen_version=None, by=None, changed_in="file")
+    conn.execute("UPDATE tenant SET changed_in = 'file' WHERE id = %s", (tenant_id,))
     _apply_channels(conn, tenant_id, config.channels, keyring=keyring)
     apply_connection(conn, tenant_id, config.crm, keyring=keyring)
     apply_action_secrets(conn, tenant_id, config, keyring=keyring)
@@ -52,61 +43,21 @@ def apply_tenant(conn: Connection, config: TenantConfig, *, keyring: Keyring) ->
     return tenant_id
 
 
+def add_tenant(conn: Connection, config: TenantConfig) -> int | None:
+    """A new tenant with these settings, without channels, CRM and alert targets. Needs the system scope.
+
+    Returns its id, or None when there is one of that slug.
+    """
+    row = conn.execute(
+        "INSERT INTO tenant (slug, name, config) VALUES (%s, %s, %s) ON CONFLICT (slug) DO NOTHING RETURNING id",
+        (config.slug, config.name, Jsonb(stored_form(config))),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def _apply_channels(conn: Connection, tenant_id: int, channels: tuple[ChannelConfig, ...], *, keyring: Keyring) -> None:
     for channel in channels:
-        owner = conn.execute(
-            "SELECT tenant_id FROM channel_account WHERE kind = %s AND account_id = %s",
-            (channel.kind, channel.account_id),
-        ).fetchone()
-        if owner and owner[0] != tenant_id:
-            message = f"the {channel.kind} account {channel.account_id} already belongs to another tenant"
-            raise StoreError(message, permanent=True)
-        app_secrets = json.dumps([secret.get_secret_value() for secret in channel.app_secret])
-
-        def seal(value: str, column: str) -> bytes:
-            return keyring.encrypt(value.encode(), tenant_id=tenant_id, table="channel_account", column=column)
-
-        access_token = seal(channel.access_token.get_secret_value(), "access_token")
-        row = conn.execute(
-            """
-            INSERT INTO channel_account AS a (
-                tenant_id, kind, account_id, waba_id, login, page_id, app_secrets, verify_token, access_token,
-                applied_token_hash, reply_url, mark_read, max_per_s
-            )
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT (kind, account_id) DO UPDATE SET
-                waba_id = EXCLUDED.waba_id, login = EXCLUDED.login, page_id = EXCLUDED.page_id,
-                app_secrets = EXCLUDED.app_secrets, verify_token = EXCLUDED.verify_token,
-                -- The file still holds the token that was refreshed meanwhile: the newer one stays, unless it is dead.
-                access_token = CASE
-                    WHEN a.applied_token_hash = EXCLUDED.applied_token_hash AND NOT EXISTS (
-                        SELECT FROM channel_health AS h WHERE h.channel_account_id = a.id AND h.token_state = 'dead'
-                    ) THEN a.access_token
-                    ELSE EXCLUDED.access_token
-                END,
-                applied_token_hash = EXCLUDED.applied_token_hash, reply_url = EXCLUDED.reply_url,
-                mark_read = EXCLUDED.mark_read, max_per_s = EXCLUDED.max_per_s, sends_blocked_because = NULL
-            RETURNING id, access_token = %s
-            """,
-            (
-                tenant_id,
-                channel.kind,
-                channel.account_id,
-                channel.waba_id,
-                channel.login,
-                channel.page_id,
-                seal(app_secrets, "app_secrets"),
-                seal(channel.verify_token.get_secret_value(), "verify_token"),
-                access_token,
-                hashlib.sha256(channel.access_token.get_secret_value().encode()).digest(),
-                channel.reply_url,
-                channel.mark_read,
-                channel.max_per_s,
-                access_token,
-            ),
-        ).fetchone()
-        assert row is not None
-        watch_account(conn, tenant_id, row[0], has_new_token=row[1])
+        put_channel(conn, tenant_id, channel, keyring=keyring)
     conn.execute(
         "DELETE FROM channel_account WHERE tenant_id = %s AND NOT (kind || ':' || account_id = ANY(%s))",
         (tenant_id, [f"{channel.kind}:{channel.account_id}" for channel in channels]),
