@@ -26,6 +26,11 @@ def duration(seconds: float) -> str:
     return speech().span(timedelta(seconds=seconds))
 
 
+def admin_subjects() -> list[tuple[str, str]]:
+    """The menu of the administration: (blueprint without `admin_`, name in the visitor's language)."""
+    return [(blueprint, speech().text(name)) for blueprint, name in SUBJECTS]
+
+
 def reply_reason(code: str) -> str:
     """Why an answer waits or did not leave."""
     known = REPLY_REASONS.get(code.partition(":")[0])
@@ -56,7 +61,7 @@ def add_to_templates(app: Flask) -> None:
             "reply_reason": reply_reason,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
-            "admin_subjects": SUBJECTS,
+            "admin_subjects": admin_subjects,
             "duration": duration,
             "take_notice": take_notice,
             "notice_text": notice_text,
