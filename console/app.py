@@ -104,6 +104,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
+        # What a page's script fetches by itself would put the cookie back as it was before the form that was sent meanwhile.
+        SESSION_REFRESH_EACH_REQUEST=False,
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
     add_to_templates(app)
