@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items):
         folder = item.path.parent
         item.add_marker(pytest.mark.xdist_group(folder.name if folder.name == "browser" else str(item.path)))
 
+
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
 ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)

@@ -10,8 +10,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser import lived_in
 from tests.browser.console_pages import list_pages
-from tests.browser.reader import add_reader, reading, sign_in
 from tests.browser.lived_in import AGENTS
+from tests.browser.reader import add_reader, reading, sign_in
 from tests.integration.console_visitor import PASSWORD
 from tests.running_stack import stop_stack
 
@@ -20,6 +20,8 @@ ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
 # For the folder, not for the session: while it lives, nothing else in this process can run an event loop.
 @pytest.fixture(scope="package")
 def chromium():

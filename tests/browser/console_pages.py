@@ -57,7 +57,9 @@ def list_pages(stack):
         if not rule.arguments:
             addresses.append(rule.rule)
             continue
-        assert endpoint in OF_SOMETHING, f"{endpoint} is a new page: tell in OF_SOMETHING what to fill into {rule.rule}, or add it to NO_PAGES"
+        assert endpoint in OF_SOMETHING, (
+            f"{endpoint} is a new page: tell in OF_SOMETHING what to fill into {rule.rule}, or add it to NO_PAGES"
+        )
         (found,) = stack.rows(OF_SOMETHING[endpoint])
         values = iter(found)
         addresses.append(re.sub("<[^>]+>", lambda _place, values=values: str(next(values)), rule.rule))

@@ -1,11 +1,11 @@
 """What happens to a page that stays open all day: news, colleagues, a lost connection, a session that ends."""
 
+import psycopg
 import pytest
 
 from tests.browser.lived_in import acme, write
 from tests.browser.reader import reading, sign_in
 from tests.integration.console_visitor import PASSWORD, add_visitor
-import psycopg
 
 TEXT = "We have found your parcel, it is on its way."
 
@@ -35,7 +35,9 @@ def test_what_is_new_in_the_list_waits_to_be_shown_and_moves_nothing(as_admin, s
         reader.open_and_listen("/inbox")
         page.mouse.wheel(0, 200)
         page.wait_for_function("scrollY > 100")
-        where = "() => [scrollY, ...[...document.querySelectorAll('.row')].map((row) => row.getBoundingClientRect().top)]"
+        where = (
+            "() => [scrollY, ...[...document.querySelectorAll('.row')].map((row) => row.getBoundingClientRect().top)]"
+        )
         before = page.evaluate(where)
         write(stack, "Klara", "Where is my parcel? I want my money back!")
         page.locator("#live-new", has_text="New: 1").wait_for()

@@ -144,7 +144,9 @@ def test_the_palette_is_a_combobox_that_arrows_move_and_escape_closes(as_admin):
         press("Meta+k")
         field = page.get_by_role("combobox", name="What are you looking for?")
         page.locator("#palette-list [role=option]").first.wait_for()
-        marked = "document.getElementById(document.querySelector('#palette-wanted').getAttribute('aria-activedescendant'))"
+        marked = (
+            "document.getElementById(document.querySelector('#palette-wanted').getAttribute('aria-activedescendant'))"
+        )
         for key, place in (("ArrowDown", "1"), ("ArrowDown", "2"), ("ArrowUp", "1"), ("PageUp", "0")):
             press(key)
             assert page.evaluate(f"{marked}.id") == f"palette-{place}"

@@ -67,7 +67,9 @@ def visit(reader, addresses, look):
 
 
 @pytest.mark.parametrize(("language", "theme"), LOOKS)
-def test_every_page_is_accessible_still_and_without_errors_at_every_width(chromium, stack, state, pages, language, theme):
+def test_every_page_is_accessible_still_and_without_errors_at_every_width(
+    chromium, stack, state, pages, language, theme
+):
     def look(reader):
         assert reader.page.get_attribute("html", "data-theme") == theme
         assert reader.page.get_attribute("html", "dir") == ("rtl" if language == "ar" else "ltr")
@@ -119,7 +121,11 @@ def test_a_large_screen_gets_larger_type(chromium, stack, state):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_who_asks_for_more_contrast_gets_it(chromium, stack, state, pages, theme):
-    some = pages if effort.IS_FULL else ["/inbox", "/insights", "/go", next(one for one in pages if "/conversations/" in one)]
+    some = (
+        pages
+        if effort.IS_FULL
+        else ["/inbox", "/insights", "/go", next(one for one in pages if "/conversations/" in one)]
+    )
     with reading(chromium, stack, state=state, theme=theme) as reader:
         reader.page.emulate_media(contrast="more")
         assert visit(reader, some, lambda _: reader.violations(also=["color-contrast-enhanced"])) == {}

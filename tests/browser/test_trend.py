@@ -35,7 +35,9 @@ def test_the_line_takes_its_colours_from_the_page_and_follows_it(as_admin):
         canvas.wait_for()
         light = canvas.evaluate("(one) => one.toDataURL()")
         reader.page.emulate_media(color_scheme="dark")
-        reader.page.wait_for_function("(light) => document.querySelector('.trend-plot canvas').toDataURL() !== light", arg=light)
+        reader.page.wait_for_function(
+            "(light) => document.querySelector('.trend-plot canvas').toDataURL() !== light", arg=light
+        )
 
 
 def test_its_files_are_on_no_other_page(as_admin):
