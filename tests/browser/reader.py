@@ -11,7 +11,8 @@ WATCH_SHIFTS = """
 window.shifted = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
-    if (!entry.hadRecentInput) window.shifted.push(`${entry.value} ${[...entry.sources].map((one) => one.node?.outerHTML?.slice(0, 80))}`);
+    // "5 min ago" may become wider while one looks; a tenth is what people call restless.
+    if (!entry.hadRecentInput && entry.value > 0.01) window.shifted.push(`${entry.value} ${[...entry.sources].map((one) => one.node?.outerHTML?.slice(0, 80))}`);
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
