@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser import lived_in
 from tests.browser.console_pages import list_pages
-from tests.browser.lived_in import AGENTS
+from tests.browser.lived_in import AGENTS, furnish
 from tests.browser.reader import add_reader, reading, sign_in
 from tests.integration.console_visitor import PASSWORD
-from tests.running_stack import stop_stack
+from tests.running_stack import start_stack, stop_stack
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -40,9 +39,13 @@ def stack(chromium):
     # Below /tmp itself: pytest's own folders are closed to the account that runs Postgres when the tests run as root.
     folder = Path(tempfile.mkdtemp(prefix="earshot-browser-", dir="/tmp"))
     folder.chmod(0o711)
-    stack = lived_in.start(folder)
-    yield stack
-    assert stop_stack(stack) == 0
+    stack = start_stack(folder / "data", LOG_LEVEL="WARNING")
+    try:
+        furnish(stack, folder)
+        yield stack
+    finally:
+        ended = stop_stack(stack)
+    assert ended == 0
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ from store.db import Database
 from store.label_days import recount_day
 from tests.conftest import ACME, OTHER
 from tests.integration.console_visitor import add_visitor
-from tests.running_stack import RunningStack, start_stack
+from tests.running_stack import RunningStack
 from tests.webhooks import whatsapp_body, whatsapp_message
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -32,9 +32,8 @@ CUSTOMERS = (
 AGENTS = ("ana@acme.example", "ben@acme.example")
 
 
-def start(folder: Path) -> RunningStack:
-    """Every customer's message has gone the whole way."""
-    stack = start_stack(folder / "data", LOG_LEVEL="WARNING")
+def furnish(stack: RunningStack, folder: Path) -> None:
+    """When it returns, every customer's message has gone the whole way. folder: for files."""
     for name, text in (("acme", ACME), ("other", OTHER)):
         path = folder / f"{name}.toml"
         path.write_text(text)
@@ -51,7 +50,6 @@ def start(folder: Path) -> RunningStack:
     cli(stack, "sweep", "run", "--tenant", "acme", "--days", "7", "--yes", "--no-batches")
     stack.wait_for("SELECT state FROM sweep", [("done",)])
     count_days(stack)
-    return stack
 
 
 def cli(stack, *arguments):

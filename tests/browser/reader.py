@@ -5,6 +5,8 @@ from functools import partial
 from importlib.resources import files
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+# For whatever is waited for; much longer than it takes on a machine that has nothing else to do.
+PATIENCE_MS = 20_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Tells what moved on the page without anybody having done something.
 WATCH_SHIFTS = """
@@ -107,7 +109,7 @@ def reading(chromium, stack, *, state=None, language="en", theme="light", width=
     )
     cookies = {"language": language, "theme": theme}
     context.add_cookies([{"name": name, "value": value, "url": base} for name, value in cookies.items()])
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     if scripts:
         context.add_init_script(WATCH_SHIFTS)
     try:

@@ -108,7 +108,7 @@ def test_nothing_is_cut_off_at_twice_the_size_or_with_wider_spacing(chromium, st
             reader.page.evaluate(WCAG_SPACING)
             return found + reader.page.evaluate(CUT_OFF) + reader.page.evaluate(TOO_WIDE)
 
-        assert visit(reader, pages, look) == {}
+        assert visit(reader, pages if effort.IS_FULL else pages[1::2], look) == {}
 
 
 def test_a_large_screen_gets_larger_type(chromium, stack, state):
