@@ -72,7 +72,7 @@ def _of_conversation(conn: Connection, who: Visitor, item: WorkItem, queues: Seq
         return [deed(_("Open again"), "reopen", **stand)] if allowed("reopen") else []
     if item.assignee_id == who.person.user_id:
         found.append(deed(_("Put back"), "unassign", **stand))
-    elif allowed("claim"):
+    elif item.assignee_id is None and allowed("claim"):
         found.append(deed(_("Take it"), "claim", key="c", **stand))
     if allowed("reply"):
         found.append(Choice(group, _("Answer"), f"{page}#reply-text"))

@@ -13,23 +13,30 @@ NO_PAGES = {
     "go.choices",  # JSON
     "insight_files.table", "admin_privacy.export",  # CSV
 }  # fmt: skip
-# Pages of something: the query's rows fill the places in their address, in the order in which they stand there.
-OF_SOMETHING = {
-    "conversation.show": "SELECT conversation_id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1",
-    "conversation.sent": "SELECT m.conversation_id, m.id FROM message AS m JOIN egress AS e ON e.message_id = m.id ORDER BY e.id LIMIT 1",
-    "admin_privacy.entry": "SELECT id FROM egress ORDER BY id LIMIT 1",
-    "admin_sweeps.show_one": "SELECT id FROM sweep LIMIT 1",
+# What is filled into places of addresses, by the places' names: texts, or queries for them.
+PLACES = {
+    "conversation_id": "SELECT conversation_id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1",
+    "message_id": "SELECT id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1",
+    "egress_id": "SELECT id FROM egress ORDER BY id LIMIT 1",
+    "sweep_id": "SELECT id FROM sweep LIMIT 1",
+    "user_id": "SELECT id FROM app_user WHERE starts_with(email, 'ana@')",
+    "kind": "whatsapp",
+    "account_id": "111000111",
 }
+# Endpoints with places that mean something else: {endpoint: {place: text or query}}.
+PLACES_OF: dict[str, dict[str, str]] = {}
 # The same pages in another state.
 ALSO = (
     "/inbox?queue=senior&priority=P1", "/inbox?state=snoozed", "/go?q=nothing+of+this+kind", "/no-such-page",
     "/insights?range=7&channel=instagram", "/insights/trend?topic=shipping", "/insights/messages?sentiment=negative",
     "/insights/answers?since=2026-01-01", "/admin/alerts?state=all", "/admin/settings?escalate=0.9", "/admin/sweeps/plan?days=7",
 )  # fmt: skip
+# What is no success and meant so.
+STATUS = {"/no-such-page": 404, "/nowhere": 403}
 
 
 def find_rules(stack):
-    """(endpoint, rule) of everything but the API that answers GET."""
+    """(endpoint, rule) of everything that answers GET, without the API but with the page about it."""
     settings = load_settings(
         {
             "DATABASE_URL": stack.info["database_url"],
@@ -42,7 +49,8 @@ def find_rules(stack):
     rules = [
         (rule.endpoint, rule)
         for rule in app.url_map.iter_rules()
-        if "GET" in rule.methods and not rule.rule.startswith(("/api/", "/openapi"))
+        if "GET" in rule.methods
+        and not (rule.rule.startswith(("/api/", "/openapi")) and not rule.rule.endswith("/docs"))
     ]
     app.extensions["database"].close()
     return rules
@@ -52,15 +60,21 @@ def list_pages(stack):
     """An address of each page, and some of those that look otherwise with another query."""
     addresses = []
     for endpoint, rule in find_rules(stack):
-        if endpoint in NO_PAGES:
-            continue
-        if not rule.arguments:
-            addresses.append(rule.rule)
-            continue
-        assert endpoint in OF_SOMETHING, (
-            f"{endpoint} is a new page: tell in OF_SOMETHING what to fill into {rule.rule}, or add it to NO_PAGES"
-        )
-        (found,) = stack.rows(OF_SOMETHING[endpoint])
-        values = iter(found)
-        addresses.append(re.sub("<[^>]+>", lambda _place, values=values: str(next(values)), rule.rule))
+        if endpoint not in NO_PAGES:
+            fillings = {**PLACES, **PLACES_OF.get(endpoint, {})}
+            unknown = rule.arguments - set(fillings)
+            assert not unknown, (
+                f"{endpoint} is new: tell in PLACES what to fill into {rule.rule}, or name it in NO_PAGES"
+            )
+            addresses.append(
+                re.sub(r"<(?:\w+:)?(\w+)>", lambda place, known=fillings: _fill(stack, known[place[1]]), rule.rule)
+            )
     return [*addresses, *ALSO]
+
+
+def _fill(stack, filling):
+    if not filling.startswith("SELECT"):
+        return filling
+    found = stack.rows(filling)
+    assert found, f"nothing is there to be shown: {filling}"
+    return str(found[0][0])

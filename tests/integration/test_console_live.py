@@ -288,6 +288,7 @@ def test_a_colleagues_claim_changes_what_an_open_page_offers(sign_in, owner, acm
     owner.execute("UPDATE conversation SET assignee_id = %s WHERE id = %s", (user_id, conversation))
     after = ana.get(f"/conversations/{conversation}/messages?tenant={acme}").text
     assert "ben has it" in after
+    assert 'value="claim"' not in after
 
 
 def test_what_a_script_fetches_leaves_the_cookie_as_it_is(sign_in, acme):
