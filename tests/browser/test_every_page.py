@@ -6,6 +6,8 @@ from tests import effort
 from tests.browser.console_pages import NO_PAGES, PLACES_OF, STATUS, find_rules
 from tests.browser.reader import reading
 
+# Many pages each.
+pytestmark = pytest.mark.timeout(600)
 # Half of the looks are in every run; the others differ from them in one thing each.
 LOOKS = [
     ("en", "light"), ("ar", "dark"),
