@@ -38,9 +38,11 @@ from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import sweeps as admin_sweeps
+from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
+from store.secrets import Keyring
 from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
@@ -51,6 +53,7 @@ CONTENT_SECURITY_POLICY = (
 _PAGES = (sign_in, inbox, conversation, reply, live, go, insights, insight_figures, insight_trend, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
+    admin_webhooks,
 )  # fmt: skip
 
 
@@ -123,6 +126,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         app.register_blueprint(page.blueprint)
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
+    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
+    app.extensions["allow_private_urls"] = settings.allow_private_urls
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))

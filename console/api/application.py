@@ -5,10 +5,22 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    conversation_work,
+    conversations,
+    crm,
+    decisions,
+    problems,
+    queues,
+    webhooks,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
+from console.api.webhook_document import with_webhooks
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -22,6 +34,7 @@ BLUEPRINTS = (
     alerts.blueprint,
     crm.blueprint,
     decisions.blueprint,
+    webhooks.blueprint,
 )
 
 
@@ -30,7 +43,9 @@ def new_application() -> OpenAPI:
     return OpenAPI(
         "console",
         info=Info(
-            title="Earshot", version="1", description="Work queues, conversations, actions, agents, alerts and the CRM."
+            title="Earshot",
+            version="1",
+            description="Work queues, conversations, actions, agents, alerts, the CRM and webhooks.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
@@ -55,7 +70,7 @@ def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, truste
 
     @app.get(DOCUMENT, doc_ui=False)
     def document() -> Response:
-        return jsonify(app.api_doc)
+        return jsonify(with_webhooks(app.api_doc))
 
     app.register_error_handler(problems.Problem, lambda problem: problem.response())
     app.register_error_handler(StoreError, problems.from_store)

@@ -19,6 +19,7 @@ PLACES = {
     "message_id": "SELECT id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1",
     "egress_id": "SELECT id FROM egress ORDER BY id LIMIT 1",
     "sweep_id": "SELECT id FROM sweep LIMIT 1",
+    "webhook_id": "SELECT id FROM webhook_subscription LIMIT 1",
     "user_id": "SELECT id FROM app_user WHERE starts_with(email, 'ana@')",
     "kind": "whatsapp",
     "account_id": "111000111",

@@ -49,6 +49,7 @@ def furnish(stack: RunningStack, folder: Path) -> None:
     stack.wait_for("SELECT count(*) FROM message WHERE state = 'done'", [(len(CUSTOMERS),)])
     cli(stack, "sweep", "run", "--tenant", "acme", "--days", "7", "--yes", "--no-batches")
     stack.wait_for("SELECT state FROM sweep", [("done",)])
+    cli(stack, "webhook", "add", "https://hooks.example.com/earshot", "--kind", "alert.over", "--tenant", "acme")
     count_days(stack)
 
 

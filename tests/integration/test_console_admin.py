@@ -18,7 +18,18 @@ from tests.integration.histories import Player, any_events, set_config
 from tests.integration.sweeps.sweeping import seed
 from tests.integration.workplace import add_action, add_conversation, add_person
 
-PAGES = ("", "/crm", "/people", "/privacy", "/sweeps", "/sweeps/plan", "/dead-letters", "/alerts", "/settings")
+PAGES = (
+    "",
+    "/crm",
+    "/people",
+    "/privacy",
+    "/sweeps",
+    "/sweeps/plan",
+    "/dead-letters",
+    "/alerts",
+    "/settings",
+    "/webhooks",
+)
 RICH = (
     ACME
     + """

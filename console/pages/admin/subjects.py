@@ -15,5 +15,6 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("sweeps", _("Sweeps")),
     ("dead_letters", _("Dead letters")),
     ("alerts", _("Alerts")),
+    ("webhooks", _("Webhooks")),
     ("settings", _("Settings")),
 )
