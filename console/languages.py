@@ -46,6 +46,10 @@ class Speech:
         """A score from 0 to 1, always with two places: "0.90"."""
         return format_decimal(value, "0.00", locale=self.language)
 
+    def number_up_to(self, value: int, most: int) -> str:
+        """The number; "999+" for what was not counted any further than `most`."""
+        return f"{self.number(most)}+" if value > most else self.number(value)
+
     def percent(self, share: float) -> str:
         """0.42 as "42%"."""
         return str(format_percent(share, locale=self.language))
