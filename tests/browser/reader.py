@@ -91,6 +91,7 @@ class Reader:
 
     def choose(self, *keys):
         """By the command palette: type these words, and take what comes first."""
+        self.page.wait_for_load_state()
         self.page.keyboard.press("Control+k")
         self.page.locator("#palette-list [role=option]").first.wait_for()
         self.page.keyboard.type(" ".join(keys))
