@@ -82,7 +82,8 @@ def let_in(*, by_person: bool = True) -> Response | None:
             return to_sign_in()
         place = person.place
         if place is None:
-            return redirect(url_for("sign_in.nowhere"))
+            # Somebody has to make the first tenant, and only an operator can.
+            return redirect(url_for("admin_tenants.form" if person.is_operator else "sign_in.nowhere"))
         act_for_tenant(conn, place.tenant_id)
         zone = get_tenant_config(conn, place.tenant_id).hours.time_zone
     g.visitor = Visitor(person, place)

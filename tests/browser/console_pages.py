@@ -11,7 +11,10 @@ NO_PAGES = {
     "static", "healthz", "metrics", "index",
     "live.events", "live.rows", "live.messages",  # a stream, and pieces of pages
     "go.choices",  # JSON
-    "insight_files.table", "admin_privacy.export",  # CSV
+    "insight_files.table", "admin_privacy.export", "admin_audit_log.export",  # CSV
+    "admin_channel_checks.waiting", "oidc.begin", "oidc.come_back",  # a piece of a page, and ways to the provider and back
+    # Pages of what comes and goes; their own tests open them.
+    "welcome.show", "admin_errands.show", "admin_alert_targets.confirm",
 }  # fmt: skip
 # What is filled into places of addresses, by the places' names: texts, or queries for them.
 PLACES = {

@@ -54,7 +54,8 @@ def test_the_administrations_menu_names_each_of_its_subjects(app):
         for name in app.blueprints
         if name.startswith("admin_") and f"{name}.show" in app.view_functions
     }
-    assert subjects == {name for name, _ in SUBJECTS}
+    # Pages of another subject's.
+    assert subjects - {"errands", "crm_connection"} == {name for name, _ in SUBJECTS}
 
 
 def test_what_can_be_done_with_the_conversation_stands_first_by_the_visitors_rights(visit, owner, acme):

@@ -9,12 +9,16 @@ def _(text: str) -> str:
 # (blueprint without `admin_`, name). Its page is the blueprint's `show`.
 SUBJECTS: tuple[tuple[str, str], ...] = (
     ("overview", _("Overview")),
+    ("start", _("Set-up")),
+    ("channels", _("Channels")),
     ("crm", _("CRM")),
     ("people", _("People and keys")),
+    ("audit_log", _("Audit log")),
     ("privacy", _("Privacy")),
     ("sweeps", _("Sweeps")),
     ("dead_letters", _("Dead letters")),
     ("alerts", _("Alerts")),
+    ("alert_targets", _("Alert targets")),
     ("webhooks", _("Webhooks")),
     ("settings", _("Settings")),
 )
