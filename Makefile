@@ -36,10 +36,10 @@ up: setup ## Start the whole stack on this machine
 	@$(BIN)/earshot up
 
 test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
-	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow"
 
 bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost

@@ -23,9 +23,11 @@ from console.oidc import new_provider
 from console.pages import (
     api_reference,
     conversation,
+    go,
     inbox,
     insight_figures,
     insight_files,
+    insight_trend,
     insights,
     live,
     me,
@@ -73,8 +75,8 @@ CONTENT_SECURITY_POLICY = (
 )
 
 _PAGES = (
-    sign_in, welcome, oidc, me, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference,
-    sample,
+    sign_in, welcome, oidc, me, inbox, conversation, reply, live, go, insights, insight_figures, insight_trend,
+    insight_files, api_reference, sample,
 )  # fmt: skip
 # Where a form may come from somebody who is not signed in.
 _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
@@ -149,6 +151,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
+        # What a page's script fetches by itself would put the cookie back as it was before the form that was sent meanwhile.
+        SESSION_REFRESH_EACH_REQUEST=False,
     )
     add_to_templates(app)
 

@@ -133,11 +133,11 @@ def _share(part: Sequence[int], whole: Sequence[int]) -> float | None:
     return sum(part) / sum(whole) if sum(whole) else None
 
 
-def line_points(values: Sequence[int]) -> str:
-    """Points from left to right, higher for more; one value is a level line."""
+def line_points(values: Sequence[int], *, top: int | None = None) -> str:
+    """Points from left to right, higher for more; one value is a level line. top: what stands highest, else the most."""
     if len(values) == 1:
         values = [values[0], values[0]]
-    top = max(values) or 1
+    top = top or max(values) or 1
     step = (WIDTH - 2 * _EDGE) / (len(values) - 1)
     return " ".join(
         f"{_EDGE + number * step:.1f},{HEIGHT - _EDGE - (HEIGHT - 2 * _EDGE) * value / top:.1f}"

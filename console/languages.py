@@ -42,6 +42,10 @@ class Speech:
         """By the language's own marks."""
         return format_decimal(value, locale=self.language)
 
+    def score(self, value: float) -> str:
+        """A score from 0 to 1, always with two places: "0.90"."""
+        return format_decimal(value, "0.00", locale=self.language)
+
     def number_up_to(self, value: int, most: int) -> str:
         """The number; "999+" for what was not counted any further than `most`."""
         return f"{self.number(most)}+" if value > most else self.number(value)

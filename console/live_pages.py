@@ -24,6 +24,8 @@ MOST_CHANGES = 500
 MOST_WAITING = 32
 # What a page is told instead of changes: look at everything anew.
 RELOAD = "reload"
+# A kind of change that no table tells of: somebody has opened the conversation.
+VIEWING = "viewing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,13 @@ class LivePages:
             LIVE_PAGES.dec()
             with self._lock:
                 self._pages.discard(page)
+
+    def tell(self, tenant_id: int, conversation_id: str, kind: str) -> None:
+        """What only the pages of this process hear of."""
+        with self._lock:
+            pages = [one for one in self._pages if one.tenant_id == tenant_id]
+        for page in pages:
+            page.tell(json.dumps([[conversation_id, [kind]]]))
 
     def close(self) -> None:
         """Give the connection back."""

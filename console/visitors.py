@@ -9,6 +9,7 @@ from flask import current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from console.languages import Speech, choose_language
+from console.live_pages import VIEWING, LivePages
 from store.conversation_events import Actor
 from store.db import Database, act_for_tenant
 from store.tenants import get_tenant_config
@@ -51,6 +52,12 @@ def speech() -> Speech:
 def database() -> Database:
     """The application's connections."""
     return cast("Database", current_app.extensions["database"])
+
+
+def tell_viewing(tenant_id: int, conversation_id: str) -> None:
+    """Other open pages of this conversation: somebody looks at it too. Those of other processes see it with their next look."""
+    pages = cast("LivePages", current_app.extensions["live_pages"])
+    pages.tell(tenant_id, conversation_id, VIEWING)
 
 
 def settle_language(zone: str = "UTC") -> None:

@@ -110,3 +110,24 @@ def add_access(conn: Connection, tenant_id: int, conversation_id: str, *, actor:
         """,
         (tenant_id, conversation_id, actor.user_id, actor.key_id, messages),
     )
+
+
+def list_readers(conn: Connection, tenant_id: int, conversation_id: str, *, within_s: float, but: int) -> list[str]:
+    """E-mails of people who have read it within these seconds, in their order; `but` is a user to leave out."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT u.email
+        FROM (
+            SELECT by_user_id, at
+            FROM conversation_access
+            WHERE tenant_id = %s AND conversation_id = %s
+            ORDER BY id DESC
+            LIMIT 50
+        ) AS newest
+        JOIN app_user AS u ON u.id = newest.by_user_id
+        WHERE newest.at > now() - make_interval(secs => %s) AND u.id <> %s
+        ORDER BY u.email
+        """,
+        (tenant_id, conversation_id, within_s, but),
+    ).fetchall()
+    return [str(email) for (email,) in rows]

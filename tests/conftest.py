@@ -26,6 +26,15 @@ from tests.servers import PASSWORD
 
 effort.load()
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of one file run in one process, and all browser tests in one: they share a stack and a browser."""
+    for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name == "browser" else str(item.path)))
+
+
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
 ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)

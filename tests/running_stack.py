@@ -85,7 +85,10 @@ def start_stack(data: Path, **environ: str) -> RunningStack:
     for line in process.stdout:
         if line.strip() == "READY":
             return RunningStack(process, data, httpx2.Client(timeout=10))
-        assert time.monotonic() < deadline, "READY is late"
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGINT)
+            process.wait(40)
+            raise AssertionError("READY is late")
     raise AssertionError(f"the stack ended with {process.wait()}")
 
 

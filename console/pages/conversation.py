@@ -20,12 +20,12 @@ from console.deeds import Change
 from console.pages.inbox import doer_of, is_id
 from console.pages.notices import give_notice
 from console.replies import find_outlook
-from console.visitors import Visitor, database, let_in, visitor
+from console.visitors import Visitor, database, let_in, tell_viewing, visitor
 from routing.person_replies import INSTAGRAM_BYTES, MAX_CHARS, REPLY
 from routing.rules import explain
 from routing.work_rights import Deed, may
-from store.agents import list_agents
-from store.conversation_events import add_access, list_conversation_events
+from store.agents import find_colleague, list_agents
+from store.conversation_events import add_access, list_conversation_events, list_readers
 from store.conversation_page import ReadMessage, has_message, list_conversation_actions, list_conversation_messages
 from store.corrections import CorrectionError
 from store.customer_card import MOST_COUNTED, read_card
@@ -45,6 +45,8 @@ blueprint.before_request(let_in)
 MESSAGES = 50
 SNOOZES = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "1w": timedelta(days=7)}
 CORRECTABLE = ("sentiment", "intent", "topics")
+# An open page looks again once a minute, so that who does not is no longer here.
+HERE_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,11 @@ def render(key: str, *, draft: str | None = None) -> str:
             "topics": _topics(tenant),
         }
         add_access(conn, who.tenant_id, key, actor=who.actor, messages=len(messages))
-    rights: tuple[Deed, ...] = ("claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen", "reply")
-    allowed = {
-        deed: may(who.place.role, deed, user_id=who.person.user_id, assignee_id=item.assignee_id) for deed in rights
-    }
+    tell_viewing(who.tenant_id, key)
     return render_template(
         "conversation.html",
         **page,
-        allowed=allowed,
+        allowed=_allowed(who, item),
         may_correct=who.place.role != "auditor",
         may_reanalyze=who.place.role in {"supervisor", "admin"},
         sentiments=get_args(Sentiment),
@@ -113,8 +112,14 @@ def read_words(key: str) -> dict[str, Any]:
         messages = list_conversation_messages(conn, who.tenant_id, key, before=None, limit=MESSAGES)
         words = _words(conn, who, item, messages, now=now)
         add_access(conn, who.tenant_id, key, actor=who.actor, messages=len(messages))
-    may_reply = may(who.place.role, "reply", user_id=who.person.user_id, assignee_id=item.assignee_id)
-    return {**words, "chosen": None, "allowed": {"reply": may_reply}}
+    return {**words, "chosen": None, "allowed": _allowed(who, item)}
+
+
+def _allowed(who: Visitor, item: WorkItem) -> dict[Deed, bool]:
+    rights: tuple[Deed, ...] = ("claim", "assign", "transfer", "unassign", "snooze", "resolve", "reopen", "reply")
+    return {
+        deed: may(who.place.role, deed, user_id=who.person.user_id, assignee_id=item.assignee_id) for deed in rights
+    }
 
 
 def _words(
@@ -122,6 +127,7 @@ def _words(
 ) -> dict[str, Any]:
     line = read_lines(conn, who.tenant_id, [item.id])[item.id]
     replies = list_replies(conn, who.tenant_id, item.id)
+    has_it = find_colleague(conn, who.tenant_id, user_id=item.assignee_id) if item.assignee_id else None
     return {
         "work": item,
         "messages": messages,
@@ -131,6 +137,8 @@ def _words(
             kind=line.clock_kind, state=line.clock_state, due_at=line.clock_due_at, warn_at=line.clock_warn_at, now=now
         ),
         "tags": list_tags(conn, item.id),
+        "assignee": has_it[1] if has_it else None,
+        "readers": list_readers(conn, who.tenant_id, item.id, within_s=HERE_S, but=who.person.user_id),
         "card": read_card(conn, who.tenant_id, item.id),
     }
 

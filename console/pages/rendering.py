@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from console.badges import confidence_word
 from console.forged_forms import csrf_token
 from console.languages import LANGUAGES
+from console.pages.admin.subjects import SUBJECTS
 from console.pages.notices import take_notice
 from console.visitors import settle_language, speech
 from console.words import NOTICES, PROBLEMS, REPLY_REASONS, english
@@ -23,6 +24,11 @@ def word(code: str) -> str:
 def duration(seconds: float) -> str:
     """A length of time in the visitor's words: "4 hours"."""
     return speech().span(timedelta(seconds=seconds))
+
+
+def admin_subjects() -> list[tuple[str, str]]:
+    """The menu of the administration: (blueprint without `admin_`, name in the visitor's language)."""
+    return [(blueprint, speech().text(name)) for blueprint, name in SUBJECTS]
 
 
 def reply_reason(code: str) -> str:
@@ -55,6 +61,7 @@ def add_to_templates(app: Flask) -> None:
             "reply_reason": reply_reason,
             "confidence_word": confidence_word,
             "languages": LANGUAGES,
+            "admin_subjects": admin_subjects,
             "duration": duration,
             "take_notice": take_notice,
             "notice_text": notice_text,

@@ -44,7 +44,7 @@
   // Each answer shows the form's token under another mask; that alone is no change.
   const differ = (one, other) => bare(one) !== bare(other);
   const bare = (element) => element.innerHTML.replace(/(name="csrf_token" value=")[^"]*/g, "$1");
-  const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
+  const number = (value) => new Intl.NumberFormat(document.documentElement.lang, { numberingSystem: "latn" }).format(value);
   const inSight = (element) => {
     const box = element.getBoundingClientRect();
     return box.top < innerHeight && box.bottom > 0;
@@ -156,7 +156,10 @@
       this.unseen = unseen || (this.unseen && !inSight(this.unseen) ? this.unseen : null);
       show("live-new", Boolean(this.unseen));
       // Who has everything in sight acts on what is true.
-      if (!this.unseen) document.querySelectorAll("input[name=version]").forEach((input) => { input.value = version; });
+      if (this.unseen) return;
+      const deeds = part("deeds"), after = found.getElementById("deeds");
+      if (!holdsFocus(deeds) && differ(deeds, after)) deeds.replaceChildren(...after.childNodes);
+      document.querySelectorAll("input[name=version]").forEach((input) => { input.value = version; });
     },
     async reveal() {
       if (this.unseen) this.unseen.scrollIntoView({ block: "center" });
@@ -208,8 +211,10 @@
     stream.addEventListener("reload", () => want(null));
     stream.addEventListener("over", end);
     stream.addEventListener("changed", (event) => {
-      let ids = JSON.parse(event.data).map(([id]) => id);
-      if (page.concerns) ids = ids.filter(page.concerns);
+      // A list does not show who looks at what.
+      const ids = JSON.parse(event.data)
+        .filter(([id, kinds]) => (page.concerns ? page.concerns(id) : kinds.some((kind) => kind !== "viewing")))
+        .map(([id]) => id);
       if (ids.length) want(ids);
     });
     stream.addEventListener("error", () => {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.test_console_in_browser import LOOKS, open_all, reading
+from tests.browser.reader import reading
 from tests.running_stack import start_stack, stop_stack
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
@@ -142,12 +142,14 @@ PAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("language", "theme"), LOOKS)
+@pytest.mark.parametrize(
+    ("language", "theme"), [(language, theme) for language in ("en", "ar") for theme in ("light", "dark")]
+)
 def test_its_pages_are_accessible_and_without_errors(chromium, empty_stack, set_up, language, theme):
     with reading(chromium, empty_stack, state=set_up, language=language, theme=theme) as reader:
         for path in PAGES:
             reader.open(path)
-            open_all(reader)
+            reader.open_all()
             assert reader.violations() == [], path
 
 
@@ -156,7 +158,7 @@ def test_its_pages_fit_a_small_screen(chromium, empty_stack, set_up, language):
     with reading(chromium, empty_stack, state=set_up, language=language, width=320) as reader:
         for path in PAGES:
             reader.open(path)
-            open_all(reader)
+            reader.open_all()
             assert reader.page.evaluate("document.documentElement.scrollWidth") <= 320, path
 
 

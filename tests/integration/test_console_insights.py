@@ -17,7 +17,7 @@ from worker.answer_time_reports import count_tenant_reports
 from worker.day_counting import COUNT_AGAIN_AFTER, count_tenant
 
 NOW = datetime.now(UTC)
-PAGES = ("", "/messages", "/answers", "/load", "/surveys", "/accuracy", "/cost")
+PAGES = ("", "/trend", "/messages", "/answers", "/load", "/surveys", "/accuracy", "/cost")
 FILES = (
     "topics", "days", "trends", "answers", "targets", "queues", "clocks", "team", "surveys", "scores", "accuracy", "corrected",
     "cost", "messages",
@@ -458,3 +458,20 @@ def test_the_pages_speak_other_languages(visit, write, recount, language):
     client.set_cookie("language", language)
     for path in PAGES:
         assert f'lang="{language}"' in text_of(client, path)
+
+
+def test_the_trend_of_a_topic_tells_each_day_newest_first_and_only_of_that_topic(visit, write, recount):
+    write(3, "negative", "shipping")
+    write(1, "positive", "shipping")
+    write(2, "negative", "shipping", ago=timedelta(days=3))
+    write(5, "negative", "refund")
+    recount()
+    page = visit().get("/insights/trend?topic=shipping").text
+    days = re.findall(r'data-day="([\d-]+)" data-messages="(\d+)" data-negatives="(\d+)"', page)
+    assert len(days) == 30
+    assert [day for day, *_ in days] == sorted((day for day, *_ in days), reverse=True)
+    assert [numbers for _, *numbers in days if numbers != ["0", "0"]] == [["4", "3"], ["2", "2"]]
+    # A topic that nobody wrote about is no error, and says where all the others are.
+    empty = visit().get("/insights/trend?topic=pricing").text
+    assert "data-day" not in empty
+    assert 'href="/insights/trend?range=30"' in empty

@@ -262,3 +262,41 @@ def test_the_words_of_a_conversation_are_fetched_and_the_reading_is_on_record(
     assert owner.execute("SELECT count(*) FROM conversation_access").fetchone() == (1,)
     stranger = sign_in(tenant_id=tenant_ids["other"])
     assert stranger.get(f"/conversations/{one}/messages?tenant={tenant_ids['other']}").status_code == 404
+
+
+def test_who_opens_a_conversation_is_told_to_its_tenants_pages_and_stands_in_it(sign_in, open_page, owner, acme):
+    ana, ben, conversation = sign_in(), sign_in(), add_conversation(owner, acme)
+    page = open_page(ana)
+    ben.get(f"/conversations/{conversation}")
+    told = page.next()
+    while told[1] != [[conversation, ["viewing"]]]:
+        told = page.next()
+    emails = dict(
+        owner.execute("SELECT split_part(email, '@', 1), id FROM app_user ORDER BY id DESC LIMIT 2").fetchall()
+    )
+    anas, bens = sorted(emails, key=emails.get)
+    seen = ana.get(f"/conversations/{conversation}").text
+    assert f"{bens} looks at it too" in seen
+    assert f"{anas} looks at it too" not in seen
+    # Who has not looked for a while is no longer there.
+    owner.execute("UPDATE conversation_access SET at = at - interval '2 minutes'")
+    assert "looks at it too" not in ana.get(f"/conversations/{conversation}").text
+
+
+def test_a_colleagues_claim_changes_what_an_open_page_offers(sign_in, owner, acme):
+    ana, conversation = sign_in(), add_conversation(owner, acme)
+    before = ana.get(f"/conversations/{conversation}/messages?tenant={acme}").text
+    assert 'value="claim"' in before
+    user_id = add_person(owner, acme, email="ben@example.com")
+    owner.execute("UPDATE conversation SET assignee_id = %s WHERE id = %s", (user_id, conversation))
+    after = ana.get(f"/conversations/{conversation}/messages?tenant={acme}").text
+    assert "ben has it" in after
+    assert 'value="claim"' not in after
+
+
+def test_what_a_script_fetches_leaves_the_cookie_as_it_is(sign_in, acme):
+    client = sign_in()
+    with client.session_transaction() as session:
+        session.permanent = True
+    client.get("/inbox")
+    assert "Set-Cookie" not in client.get(f"/inbox/rows?tenant={acme}").headers
