@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flask import Flask, Response, redirect, request, session, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.logs import configure_logging
@@ -17,6 +17,7 @@ from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX
 from console.api.problems import from_bug, from_http, from_store
 from console.forged_forms import refuse_forged
+from console.kept_forms import keep_form
 from console.live_pages import LivePages
 from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
 from console.pages.admin import alerts as admin_alerts
@@ -25,11 +26,16 @@ from console.pages.admin import dead_letters as admin_dead_letters
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
+from console.pages.admin import rule_editor as admin_rules
 from console.pages.admin import settings as admin_settings
+from console.pages.admin import settings_actions as admin_settings_actions
+from console.pages.admin import settings_form as admin_settings_form
+from console.pages.admin import settings_history as admin_settings_history
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, to_sign_in
 from store.db import Database, StoreError
+from store.secrets import Keyring
 from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
@@ -40,6 +46,7 @@ CONTENT_SECURITY_POLICY = (
 _PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
+    admin_rules, admin_settings_actions, admin_settings_form, admin_settings_history,
 )  # fmt: skip
 
 
@@ -103,13 +110,23 @@ def _add_pages(app: Flask, settings: Settings) -> None:
             return None
         if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody
-        refuse_forged()
+        try:
+            refuse_forged()
+        except BadRequest:
+            # Signing in again makes the tokens of all open pages new: what was typed there is not lost.
+            kept = keep_form()
+            if kept is None:
+                raise
+            return kept
         return None
 
     for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
+    # For what is set in the console: addresses and secrets of actions.
+    app.extensions["allow_private_urls"] = settings.allow_private_urls
+    app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))

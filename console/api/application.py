@@ -5,7 +5,18 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
-from console.api import actions, agents, alerts, conversation_work, conversations, crm, decisions, problems, queues
+from console.api import (
+    actions,
+    agents,
+    alerts,
+    conversation_work,
+    conversations,
+    crm,
+    decisions,
+    problems,
+    queues,
+    settings,
+)
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
@@ -22,6 +33,7 @@ BLUEPRINTS = (
     alerts.blueprint,
     crm.blueprint,
     decisions.blueprint,
+    settings.blueprint,
 )
 
 
@@ -30,7 +42,9 @@ def new_application() -> OpenAPI:
     return OpenAPI(
         "console",
         info=Info(
-            title="Earshot", version="1", description="Work queues, conversations, actions, agents, alerts and the CRM."
+            title="Earshot",
+            version="1",
+            description="Work queues, conversations, actions, agents, alerts, settings and the CRM.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,

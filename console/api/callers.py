@@ -19,6 +19,8 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
+_LOOKERS = frozenset[Role]({"supervisor", "admin", "auditor"})
+_ADMINS = frozenset[Role]({"admin"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
 MAY_CALL: dict[str, frozenset[Role]] = {
@@ -50,6 +52,12 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
+    "settings.read": _LOOKERS,
+    "settings.change": LEADERS,
+    "settings.simulate": LEADERS,
+    "settings.list_all": _LOOKERS,
+    "settings.restore": LEADERS,
+    "settings.put_secret": _ADMINS,
 }
 
 
