@@ -173,7 +173,7 @@ def list_all(query: VersionQuery) -> Response:
 
 
 @blueprint.post(
-    "/versions/<int:version>/restore", summary="Restore a version of the settings", responses={200: SettingsAnswer}
+    "/versions/<version>/restore", summary="Restore a version of the settings", responses={200: SettingsAnswer}
 )
 def restore(path: VersionPath, body: Restoring) -> Response:
     """It becomes a new version. It goes through today's checks, and needs the same rights as changing what it would change."""

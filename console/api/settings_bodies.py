@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import BaseModel, Field, SecretStr
 
 from console.api.requests import Strict
-from console.setting_trials import MAX_DECISIONS
 
 MAX_VERSION = 2**31 - 1
 
@@ -115,8 +114,9 @@ class CountAnswer(BaseModel):
 
 
 class TrialAnswer(BaseModel):
-    __doc__ = f"""What would have been decided otherwise. sentence: all of it, in English. since: what was looked at; is_cut: there were more
-    than {MAX_DECISIONS} decisions, and the older ones were left out.
+    """What would have been decided otherwise. sentence: all of it, in English. since: what was looked at.
+
+    is_cut: there were more decisions than are looked at at once, and the older ones were left out.
     """
 
     sentence: str

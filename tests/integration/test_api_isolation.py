@@ -44,6 +44,12 @@ ROUTES = {
     ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
     ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
+    ("GET", "/api/v1/settings"): (None, "lookers", None),
+    ("PATCH", "/api/v1/settings"): ({"version": 1, "changes": {}}, "leaders", None),
+    ("POST", "/api/v1/settings/simulate"): ({"changes": {}}, "leaders", None),
+    ("GET", "/api/v1/settings/versions"): (None, "lookers", None),
+    ("POST", "/api/v1/settings/versions/<version>/restore"): ({"version": 1}, "leaders", None),
+    ("PUT", "/api/v1/settings/actions/webhook/secret"): ({"secret": "x" * 24}, "admins", None),
 }
 
 
@@ -94,6 +100,11 @@ def world(settings, database, owner, tenant_ids):
             ).fetchone()[0],
         }
         owner.execute(
+            "INSERT INTO tenant_version (tenant_id, version, config, changed, changed_in) "
+            "SELECT id, 1, config, '[]', 'file' FROM tenant WHERE id = %s",
+            (tenant_id,),
+        )
+        owner.execute(
             "INSERT INTO crm_connection (tenant_id, kind, credentials, config) VALUES (%s, 'hubspot', '', '{}') "
             "ON CONFLICT DO NOTHING",
             (tenant_id,),
@@ -126,9 +137,11 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if role == "auditor" and rights != "readers":
+    if role == "auditor" and rights not in {"readers", "lookers"}:
         return 403
-    if role == "agent" and rights == "leaders":
+    if role == "agent" and rights in {"leaders", "lookers", "admins"}:
+        return 403
+    if role == "supervisor" and rights == "admins":
         return 403
     if kind is None:
         return 200
@@ -150,7 +163,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             given = dict(body) if body else body
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
-            filled = path.replace("<queue>", "support")
+            filled = path.replace("<queue>", "support").replace("<version>", "1")
             for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(

@@ -71,7 +71,7 @@ def add() -> str | Response | tuple[str, int]:
 
 
 @blueprint.post("/<name>")
-def change(name: str) -> str | Response | tuple[str, int]:
+def change_one(name: str) -> str | Response | tuple[str, int]:
     """Change a rule, try it, or read it back. One that a colleague has taken out meanwhile is kept as a new one."""
     return _send(name)
 
