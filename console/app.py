@@ -33,7 +33,7 @@ from console.pages.admin import settings_form as admin_settings_form
 from console.pages.admin import settings_history as admin_settings_history
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.rendering import add_to_templates, problem_page
-from console.visitors import SESSION_KEY, let_in, to_sign_in
+from console.visitors import SESSION_KEY, let_in, settle_language, to_sign_in
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from store.web_sessions import AGE_H
@@ -114,6 +114,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
             refuse_forged()
         except BadRequest:
             # Signing in again makes the tokens of all open pages new: what was typed there is not lost.
+            settle_language()
             kept = keep_form()
             if kept is None:
                 raise

@@ -8,7 +8,7 @@ from config.hours import DAYS
 from config.rule_names import known_topics
 from config.rules import Rule
 from config.words import ActionKind, ChannelKind, FloorGroup, Intent, Priority, Sentiment, Signal, Surface
-from console.setting_fields import Field, FieldError, Section, put_path, read_path, read_typed, shown
+from console.setting_fields import Field, FieldError, Section, in_old_order, put_path, read_path, read_typed, shown
 from console.setting_tables import work_queues
 from routing.conditions import PlaybookRule
 from routing.settings_check import SettingProblem
@@ -108,8 +108,8 @@ def show_rule(document: Mapping[str, Any]) -> dict[str, str | list[str]]:
     return values
 
 
-def read_rule(given: Callable[[str], list[str]]) -> TypedRule:
-    """What a rule's form says. given: all values of a name."""
+def read_rule(given: Callable[[str], list[str]], *, before: Mapping[str, Any] | None = None) -> TypedRule:
+    """What a rule's form says. given: all values of a name. before: the rule as it stands."""
     typed = TypedRule({"when": {}, "then": {}})
     for one in FIELDS:
         raw = given(one.path)
@@ -121,6 +121,8 @@ def read_rule(given: Callable[[str], list[str]]) -> TypedRule:
             continue
         if one.path == "when.high_value":
             value = _BOTH_WAYS.get(value) if value else None
+        if before and one.kind == "checks":
+            value = in_old_order(value, read_path(before, one.path))
         if value not in (None, "", []):
             put_path(typed.document, one.path, value)
     return typed

@@ -191,9 +191,18 @@ def read_form(fields: Iterable[Field], config: TenantConfig, given: Callable[[st
             typed.problems.append(SettingProblem(one.path, str(error)))
             continue
         before = read_path(stands, one.path)
+        value = in_old_order(value, before)
         if value != before and (value, before) not in _BOTH_NOTHING:
             put_path(typed.patch, one.path, _replacing(value, before))
     return typed
+
+
+def in_old_order(value: Any, before: Any) -> Any:
+    """What was stored, where the same words are chosen: boxes have an order of their own."""
+    if isinstance(value, list) and isinstance(before, list):
+        chosen, stands = cast("list[Any]", value), cast("list[Any]", before)
+        return stands if sorted(map(str, chosen)) == sorted(map(str, stands)) else chosen
+    return value
 
 
 def _replacing(value: Any, before: Any) -> Any:

@@ -10,7 +10,7 @@ import gevent
 from config.settings_changes import SettingChange, list_changes
 from config.settings_rights import list_admins_only
 from config.tenant import TenantConfig
-from routing.settings_check import SettingProblem, SettingsError, check_settings, patch_settings
+from routing.settings_check import MAX_RULES, SettingProblem, SettingsError, patch_settings
 from store.action_secrets import list_kinds_with_secret
 from store.conversation_events import Actor
 from store.db import Connection
@@ -94,12 +94,17 @@ def restore_version(conn: Connection, who: Changer, version: int, *, seen: int |
         raise NoSuchVersionError
     secrets = list_kinds_with_secret(conn, who.tenant_id)
 
-    def check() -> list[Any]:
-        return list(check_settings(wanted, allow_private_urls=who.allow_private_urls, stored_secrets=secrets))
+    def check() -> TenantConfig:
+        # As if all of it were written anew, its rules too.
+        rules = wanted.model_dump(mode="json", include={"rules"}, exclude_none=True)
+        return patch_settings(
+            wanted,
+            rules if len(wanted.rules) <= MAX_RULES else {},
+            allow_private_urls=who.allow_private_urls,
+            stored_secrets=secrets,
+        )
 
-    problems = off_the_loop(check)
-    if problems:
-        raise SettingsError(problems)
+    off_the_loop(check)
     return _store(conn, who, stands, wanted)
 
 
@@ -136,8 +141,19 @@ def changes_since(conn: Connection, tenant_id: int, seen: int, config: TenantCon
 
 
 def off_the_loop(work: Callable[[], T]) -> T:
-    """What only computes, in a thread, so that every other page goes on meanwhile."""
-    return cast("T", gevent.get_hub().threadpool.apply(work))
+    """What only computes, in a thread, so that every other page goes on meanwhile. Raises: what the work raises of SettingsError."""
+    # An error that leaves the thread would be printed there, with what it quotes.
+    done = cast("T | SettingsError", gevent.get_hub().threadpool.apply(_caught, (work,)))
+    if isinstance(done, SettingsError):
+        raise done
+    return done
+
+
+def _caught(work: Callable[[], T]) -> T | SettingsError:
+    try:
+        return work()
+    except SettingsError as error:
+        return error
 
 
 def _refuse_odd(given: object, path: str = "", depth: int = 0) -> None:

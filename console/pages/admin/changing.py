@@ -1,6 +1,6 @@
 """What the forms of the settings share: who changes, which version was seen, saving and trying, and what to say when it is refused."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,11 +121,11 @@ def find_undo() -> tuple[int, int] | None:
     return newest[1].version, newest[0].version
 
 
-def describe_problem(problem: SettingProblem, config: TenantConfig) -> tuple[str, str, str | None]:
-    """(where, what is wrong, address of the form) of what belongs to no field of this form. A rule is told by its name."""
+def describe_problem(problem: SettingProblem, rules: Sequence[str]) -> tuple[str, str, str | None]:
+    """(where, what is wrong, address of the form) of what belongs to no field of this form. rules: their names, as they were sent."""
     head, _, rest = problem.path.partition(".")
     number, _, key = rest.partition(".")
-    if head == "rules" and number.isdecimal() and int(number) < len(config.rules):
-        name = config.rules[int(number)].name
+    if head == "rules" and number.isdecimal() and int(number) < len(rules):
+        name = rules[int(number)]
         return f"{name}: {key}" if key else name, problem.told, url_for("admin_rules.edit", name=name)
     return problem.path, problem.told, None

@@ -1,5 +1,6 @@
 """/admin/rules/NAME: one routing rule with every condition and all that it decides; and a new one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
@@ -97,17 +98,18 @@ def _sentence(document: dict[str, Any]) -> str:
 
 def _send(name: str | None) -> str | Response | tuple[str, int]:
     stands = read_settings()
-    typed = read_rule(request.form.getlist)
     rules = [as_document(one) for one in stands.config.rules]
+    stood = next((one for one in rules if one["name"] == name), None)
+    typed = read_rule(request.form.getlist, before=stood)
     before = request.form.get("before")
     changed, at = put_rule(rules, typed.document, old_name=name, before=None if before in {None, "here"} else before)
-    what = request.form.get("do", "save")
+    what = request.form.get("do")
     if typed.problems:
         attempt = Attempt(problems=typed.problems)
-    elif what == "read":
-        attempt = Attempt()
     elif what == "try":
         attempt = try_out({"rules": changed})
+    elif what != "save":
+        attempt = Attempt()
     else:
         attempt = save({"rules": changed})
         if attempt.version is not None:
@@ -115,7 +117,8 @@ def _send(name: str | None) -> str | Response | tuple[str, int]:
             return redirect(url_for("admin_rules.show"))
     attempt.problems = place_problems(attempt.problems, at)
     status = 409 if attempt.is_stale else 422 if attempt.problems else 503 if attempt.is_busy else 200
-    return _page(read_settings(), typed.document, name=name, typed=typed, attempt=attempt), status
+    order = [str(one.get("name", "")) for one in changed]
+    return _page(read_settings(), typed.document, name=name, typed=typed, attempt=attempt, order=order), status
 
 
 def _page(
@@ -126,6 +129,7 @@ def _page(
     typed: TypedRule | None = None,
     attempt: Attempt | None = None,
     is_copy: bool = False,
+    order: Sequence[str] = (),
 ) -> str:
     attempt = attempt or Attempt()
     config = stands.config
@@ -139,7 +143,7 @@ def _page(
         result=THEN,
         values=typed.values if typed else show_rule(document),
         errors=errors,
-        others=[describe_problem(one, config) for one in others],
+        others=[describe_problem(one, order) for one in others],
         attempt=attempt,
         seen=stands.version,
         sentence=_sentence(document),

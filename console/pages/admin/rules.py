@@ -149,7 +149,7 @@ def _page(stands: TenantSettings, draft: list[dict[str, Any]], *, attempt: Attem
         gone=[name for name in ours if name not in {one["name"] for one in draft}],
         industry=stands.config.industry,
         attempt=attempt,
-        others=[describe_problem(one, _tried(stands.config, draft)) for one in attempt.problems],
+        others=[describe_problem(one, [rule["name"] for rule in draft]) for one in attempt.problems],
         seen=stands.version,
         may_change=may_change_this(admins_only=False) and len(ours) <= MAX_RULES,
         most_rules=MAX_RULES,
@@ -158,9 +158,3 @@ def _page(stands: TenantSettings, draft: list[dict[str, Any]], *, attempt: Attem
         most_decisions=MAX_DECISIONS,
         days=request.form.get("days", "30"),
     )
-
-
-def _tried(config: TenantConfig, draft: list[dict[str, Any]]) -> TenantConfig:
-    """The draft's rules, for their names."""
-    by_name = {one.name: one for one in config.rules}
-    return config.model_copy(update={"rules": tuple(by_name[one["name"]] for one in draft)})

@@ -1,5 +1,6 @@
 """/admin/settings/actions: what may happen by itself, how often, in whose words; and what would have left so far."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +43,7 @@ from store.tenant_settings import TenantSettings
 
 blueprint = new_blueprint("settings_actions", path="/settings/actions")
 COUNTED_DAYS = 30
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _WEBHOOK_URL, _SECRET = "actions.webhook.url", "actions.webhook.secret"
 
 
@@ -135,6 +137,7 @@ def _read(kind: str, stands: TenantSettings) -> Typed:
         typed.problems.append(SettingProblem(path, "is not one of the choices"))
     elif mode != mode_of(find_action(kind, stands.config)):
         put_path(typed.patch, path, mode)
+    _read_other_language(kind, typed)
     url = request.form.get(_WEBHOOK_URL, "").strip()
     if kind == "webhook" and url:
         put_path(typed.patch, _WEBHOOK_URL, url)
@@ -146,6 +149,19 @@ def _read(kind: str, stands: TenantSettings) -> Typed:
     return typed
 
 
+def _read_other_language(kind: str, typed: Typed) -> None:
+    """The words in a language that has no field yet."""
+    code, text = (request.form.get(f"other.{name}", "").strip() for name in ("language", "text"))
+    typed.values |= {"other.language": code, "other.text": text}
+    if not code and not text:
+        return
+    if not text or not _LANGUAGE.fullmatch(code):
+        told = "takes a code such as fr or pt, and the words beside it"
+        typed.problems.append(SettingProblem("other.language", told))
+        return
+    put_path(typed.patch, f"actions.{kind}.texts.{code}", text.replace("\r\n", "\n"))
+
+
 def _page(kind: str, stands: TenantSettings, *, typed: Typed | None = None, attempt: Attempt | None = None) -> str:
     attempt, config = attempt or Attempt(), stands.config
     sections = _sections(kind, stands)
@@ -153,7 +169,9 @@ def _page(kind: str, stands: TenantSettings, *, typed: Typed | None = None, atte
     mode = _mode(kind)
     values = show_all(fields, with_all_kinds(config)) | {mode.path: mode_of(find_action(kind, config))}
     values |= typed.values if typed else {}
-    errors, others = sort_problems(attempt.problems, [*(one.path for one in fields), mode.path, _WEBHOOK_URL, _SECRET])
+    errors, others = sort_problems(
+        attempt.problems, [*(one.path for one in fields), mode.path, _WEBHOOK_URL, _SECRET, "other.language"]
+    )
     with database().tenant_transaction(visitor().tenant_id) as conn:
         has_secret = kind in list_kinds_with_secret(conn, visitor().tenant_id)
     action = find_action(kind, config)
@@ -164,7 +182,7 @@ def _page(kind: str, stands: TenantSettings, *, typed: Typed | None = None, atte
         sections=sections,
         values=values,
         errors=errors,
-        others=[describe_problem(one, config) for one in others],
+        others=[describe_problem(one, [rule.name for rule in config.rules]) for one in others],
         attempt=attempt,
         seen=stands.version,
         options={

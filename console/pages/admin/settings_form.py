@@ -6,6 +6,8 @@ from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from config.settings_rights import list_admins_only
+from config.sla import Sla
+from config.tenant import TenantConfig
 from console.pages.admin.changing import (
     Attempt,
     describe_problem,
@@ -19,8 +21,8 @@ from console.pages.admin.changing import (
 )
 from console.pages.admin.gate import new_blueprint, only_admins
 from console.pages.notices import give_notice
-from console.setting_fields import Field, SettingsPage, Typed, read_form, read_path, show_all, sort_problems
-from console.setting_tables import PAGES, UNITS, sla_of, work_queues
+from console.setting_fields import Field, SettingsPage, Typed, read_form, show_all, sort_problems
+from console.setting_tables import PAGES, PRIORITIES, UNITS, sla_of, work_queues
 from console.setting_trials import MAX_DECISIONS, TRIED_DAYS
 from console.setting_words import choice_word
 from console.visitors import speech
@@ -120,6 +122,16 @@ def _given(path: str) -> list[str]:
     return request.form.getlist(path)
 
 
+def _inherited(path: str, config: TenantConfig) -> str:
+    """What holds where a target says nothing: of a queue's own those of all, of those ours."""
+    *_, priority, key = path.split(".")
+    if priority not in PRIORITIES:
+        return ""
+    sla = config.sla if path.startswith("sla.queue.") else Sla(enabled=config.sla.enabled, defaults=config.sla.defaults)
+    value = getattr(sla.target_of("", next(one for one in PRIORITIES if one == priority)), key)
+    return "" if value is None or key == "counts" else str(value)
+
+
 def _page(
     page: SettingsPage,
     stands: TenantSettings,
@@ -139,7 +151,7 @@ def _page(
         page=page,
         values=values,
         errors=errors,
-        others=[describe_problem(one, config) for one in others],
+        others=[describe_problem(one, [rule.name for rule in config.rules]) for one in others],
         attempt=attempt,
         seen=stands.version,
         own={one.path for one in own},
@@ -149,7 +161,7 @@ def _page(
             for one in page.fields
             if one.kind in {"choice", "checks"}
         },
-        stands=read_path,
+        inherited={one.path: _inherited(one.path, config) for one in page.fields if one.path.startswith("sla.")},
         units=UNITS,
         undo=find_undo(),
         can_try=page.name in _TRIED,

@@ -1,7 +1,7 @@
 """/admin/settings/history: every version of the settings with who changed what, and the way back to it."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -23,6 +23,7 @@ from store.tenant_settings import get_settings, list_versions
 blueprint = new_blueprint("settings_history", path="/settings/history")
 AT_ONCE = 20
 SHOWN_CHANGES = 40
+MAX_VALUE_CHARS = 400
 _MAX_VERSION = 2**31 - 1
 
 
@@ -71,7 +72,7 @@ def restore(version: int) -> Response | tuple[str, int] | str:
             render_template(
                 "admin/settings_refused.html",
                 version=version,
-                others=[describe_problem(one, before.config) for one in error.problems],
+                others=[describe_problem(one, ()) for one in error.problems],
             ),
             422,
         )
@@ -91,4 +92,13 @@ def tell_value(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False)[:400]
+    told = json.dumps(_given(value), ensure_ascii=False)
+    return told if len(told) <= MAX_VALUE_CHARS else f"{told[:MAX_VALUE_CHARS]}…"
+
+
+def _given(value: Any) -> Any:
+    """Without the keys that say nothing."""
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        return {name: _given(one) for name, one in table.items() if one is not None and one != []}
+    return value
