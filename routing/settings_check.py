@@ -7,6 +7,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
+from config.actions import ActionConfig
 from config.field_problems import list_field_problems
 from config.queue_names import list_queue_problems
 from config.rule_names import check_names
@@ -63,6 +64,7 @@ def patch_settings(
         config.model_dump(mode="json", exclude={"channels", "crm", "alerts"}, exclude_defaults=True), patch
     )
     _leave_one_switch(document, patch)
+    _leave_out_defaults(document)
     try:
         changed = TenantConfig.model_validate(document)
     except ValidationError as error:
@@ -93,6 +95,17 @@ def _leave_one_switch(document: dict[str, Any], patch: Mapping[str, Any]) -> Non
         for one, other in (("mode", "enabled"), ("enabled", "mode")):
             if one in given and other not in given:
                 cast("dict[str, Any]", stands).pop(other, None)
+
+
+def _leave_out_defaults(document: dict[str, Any]) -> None:
+    """What was read with all its defaults may be sent back as it is: a key that is for another kind says nothing then."""
+    defaults = ActionConfig().model_dump(mode="json", exclude={"mode", "enabled"})
+    actions: Any = document.get("actions")
+    for action in actions.values() if isinstance(actions, dict) else ():  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(action, dict):
+            table = cast("dict[str, Any]", action)
+            for name in [name for name, value in table.items() if name in defaults and value == defaults[name]]:
+                del table[name]
 
 
 def check_settings(

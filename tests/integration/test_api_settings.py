@@ -186,6 +186,10 @@ def test_settings_are_tried_on_history_and_nothing_is_stored(call, deps, owner, 
     assert call("GET").json["version"] == version and owner.execute("SELECT count(*) FROM audit_log").fetchone() == (0,)
 
 
+def body_of(name, value):
+    return '{"version": 1, "changes": {"' + name + '": ' + value + "}}"
+
+
 def deep(levels):
     return "[" * levels + "]" * levels
 
@@ -195,11 +199,11 @@ def deep(levels):
     [
         "", "[]", "null", "7", '{"version": 1}', '{"changes": {}}', '{"version": 1, "changes": []}', '{"version": 1, "changes": {}, "x": 1}',
         '{"version": 1, "changes": {"tone": "a\\u0000b"}}', '{"version": 1, "changes": {"tone": "\\ud800"}}',
-        '{"version": 1, "changes": {"a\\u0000b": 1}}', '{"version": 1, "changes": {"tone": %s}}' % deep(30),
-        '{"version": 1, "changes": {"tone": %s}}' % deep(20000), '{"version": 1, "changes": {"thresholds": {"escalate": 1e999}}}',
-        '{"version": 1, "changes": {"thresholds": {"escalate": NaN}}}', '{"version": 1, "changes": {"context_turns": %s}}' % ("9" * 4000),
-        '{"version": 99999999999, "changes": {}}', '{"version": "one", "changes": {}}', '{"version": 1, "changes": {"tone": %s}}' % json.dumps("w" * 4096),
-        '{"version": 1, "changes": {"rules": %s}}' % json.dumps([{"name": "x"}] * 3000),
+        '{"version": 1, "changes": {"a\\u0000b": 1}}', body_of("tone", deep(30)),
+        body_of("tone", deep(20000)), '{"version": 1, "changes": {"thresholds": {"escalate": 1e999}}}',
+        '{"version": 1, "changes": {"thresholds": {"escalate": NaN}}}', body_of("context_turns", ("9" * 4000)),
+        '{"version": 99999999999, "changes": {}}', '{"version": "one", "changes": {}}', body_of("tone", json.dumps("w" * 4096)),
+        body_of("rules", json.dumps([{"name": "x"}] * 3000)),
         '{"version": 1, "changes": {"actions": {"no_such": {"mode": "auto"}}}}', '{"version": 1, "changes": {"rules": {"0": 1}}}',
         '{"version": 1, "changes": {"__class__": {"x": 1}}}',
     ],

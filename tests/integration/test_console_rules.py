@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from console.app import create_app
 from console.setting_trials import MAX_DECISIONS
 from routing.settings_check import MAX_RULES
-from tests.integration.console_visitor import words
+from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.histories import Player, any_events, set_config
+from tests.integration.settings_forms import config, fields_of, send, send_fields, version
 from tests.integration.test_console_settings import (  # noqa: F401 -- fixtures
     acme,
     admin,
@@ -20,6 +22,30 @@ from tests.integration.test_console_settings import (  # noqa: F401 -- fixtures
     send_fields,
     version,
 )
+
+
+@pytest.fixture
+def app(settings):
+    app = create_app({}, settings=settings)
+    yield app
+    app.extensions["database"].close()
+
+
+@pytest.fixture
+def acme(tenant_ids):
+    return tenant_ids["acme"]
+
+
+@pytest.fixture
+def enter(app, owner, acme):
+    """A browser in which somebody of this role is signed in."""
+    return lambda role="admin", tenant_id=None: signed_in(app, add_visitor(owner, tenant_id or acme, role=role)).client
+
+
+@pytest.fixture
+def admin(enter):
+    return enter()
+
 
 NEW = "/admin/rules/new-rule"
 LATE = {

@@ -9,9 +9,9 @@ from config.tenant import TenantConfig
 from console.app import create_app
 from console.setting_tables import PAGES
 from store.action_secrets import find_action_secret
-from store.tenant_settings import get_settings
 from store.web_sessions import begin_session
 from tests.integration.console_visitor import words
+from tests.integration.settings_forms import config, fields_of, kept_fields, send, send_fields, version
 from tests.integration.workplace import add_person
 
 FORMS = tuple(f"/admin/settings/{name}" for name in PAGES)
@@ -19,7 +19,6 @@ OTHER_PAGES = (
     "/admin/settings", "/admin/settings/actions", "/admin/settings/actions/webhook", "/admin/settings/actions/send_refund_form",
     "/admin/settings/history", "/admin/settings/sla/senior", "/admin/rules",
 )  # fmt: skip
-TOKEN = "form-token"
 
 
 @pytest.fixture
@@ -56,67 +55,7 @@ def admin(enter):
     return enter()
 
 
-def fields_of(html):
-    """What the page's settings form would send as it stands, the token with it."""
-    found, form = (
-        {},
-        re.search(
-            r'<form method="post" action="[^"]*"[^>]*class="settings".*?</form>|<form method="post" action="/admin/rules">.*?</form>',
-            html,
-            re.DOTALL,
-        ),
-    )
-    assert form, "no form"
-    for tag in re.finditer(
-        r"<(input|textarea|select)\b([^>]*)>(.*?)(?=<(?:input|textarea|select)\b|</form>)", form[0], re.DOTALL
-    ):
-        kind, attributes, rest = tag.groups()
-        name = re.search(r'name="([^"]*)"', attributes)
-        if not name or "disabled" in attributes:
-            continue
-        value = re.search(r'value="([^"]*)"', attributes)
-        if 'type="checkbox"' in attributes or 'type="radio"' in attributes:
-            if "checked" in attributes:
-                found.setdefault(name[1], []).append(value[1])
-        elif kind == "textarea":
-            found[name[1]] = [unescaped(rest.partition("</textarea>")[0].removeprefix("\n"))]
-        elif kind == "select":
-            chosen = re.search(r'<option value="([^"]*)" selected', rest)
-            found[name[1]] = [unescaped(chosen[1]) if chosen else unescaped(re.search(r'value="([^"]*)"', rest)[1])]
-        else:
-            found.setdefault(name[1], []).append(unescaped(value[1] if value else ""))
-    return found
-
-
-def unescaped(text):
-    import html
-
-    return html.unescape(text)
-
-
-def send(client, path, *, do="save", follow=True, **changed):
-    """Load the page, change some of its fields (a list, a text, or None to leave it out), and send the form."""
-    fields = fields_of(client.get(path).text)
-    return send_fields(client, path, fields, do=do, follow=follow, **changed)
-
-
-def send_fields(client, path, fields, *, do="save", follow=True, **changed):
-    given = {**fields, **{name.replace("__", "."): value for name, value in changed.items()}}
-    given = {name: value for name, value in given.items() if value is not None}
-    return client.post(path, data={**given, "do": do}, follow_redirects=follow)
-
-
-def config(database, tenant_id):
-    with database.tenant_transaction(tenant_id) as conn:
-        return get_settings(conn, tenant_id).config
-
-
-def version(database, tenant_id):
-    with database.tenant_transaction(tenant_id) as conn:
-        return get_settings(conn, tenant_id).version
-
-
-@pytest.mark.parametrize("path", (*FORMS, *OTHER_PAGES))
+@pytest.mark.parametrize("path", [*FORMS, *OTHER_PAGES])
 def test_leaders_and_auditors_see_every_page_and_agents_none(enter, path):
     assert {role: enter(role).get(path).status_code for role in ("agent", "supervisor", "admin", "auditor")} == {
         "agent": 403, "supervisor": 200, "admin": 200, "auditor": 200,
@@ -468,14 +407,6 @@ def test_a_form_of_somebody_who_was_signed_out_meanwhile_is_kept(app, admin, own
         path, data=kept_fields(answer.text), headers={"Origin": "http://localhost"}, follow_redirects=True
     )
     assert "Saved." in words(answer) and config(database, acme).tone == "warm & <b>kind</b>"
-
-
-def kept_fields(html):
-    found = {}
-    for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', html):
-        found.setdefault(name, []).append(unescaped(value))
-    found.pop("next", None)
-    return found
 
 
 HOSTILE = [
