@@ -11,17 +11,6 @@ from routing.settings_check import MAX_RULES
 from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.histories import Player, any_events, set_config
 from tests.integration.settings_forms import config, fields_of, send, send_fields, version
-from tests.integration.test_console_settings import (  # noqa: F401 -- fixtures
-    acme,
-    admin,
-    app,
-    config,
-    enter,
-    fields_of,
-    send,
-    send_fields,
-    version,
-)
 
 
 @pytest.fixture
