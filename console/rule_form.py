@@ -39,8 +39,8 @@ WHEN = (
         Field("when.floor", _("It holds words of"), "", "checks", choices=get_args(FloorGroup)),
     )),
     Section(_("How sure the model is"), (
-        Field("when.min_score", _("At least"), _("From 0 to 1."), "share", lowest=0, highest=1),
-        Field("when.max_score", _("At most"), _("From 0 to 1."), "share", lowest=0, highest=1),
+        Field("when.min_score", _("At least"), _("Give a number from 0 to 1."), "share", lowest=0, highest=1),
+        Field("when.max_score", _("At most"), _("Give a number from 0 to 1."), "share", lowest=0, highest=1),
     ), is_folded=True),
     Section(_("Where it comes in"), (
         Field("when.channel", _("Channels"), "", "checks", choices=get_args(ChannelKind)),

@@ -12,7 +12,7 @@ def fields_of(page):
         {},
         re.search(
             r'<form method="post" action="[^"]*"[^>]*class="settings".*?</form>|<form method="post" action="/admin/rules">.*?</form>',
-            html,
+            page,
             re.DOTALL,
         ),
     )

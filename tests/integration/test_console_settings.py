@@ -228,6 +228,23 @@ def test_a_threshold_is_tried_on_history_and_nothing_is_stored(admin, deps, owne
         assert fields_of(answer.text)["thresholds.escalate"] == [wrong]
 
 
+def test_auditors_try_a_threshold_and_change_nothing(enter, deps, owner, receive, database, acme):
+    from tests.integration.histories import Player, any_events, set_config
+
+    set_config(owner, deps, acme, industry="ecommerce")
+    Player(deps, owner, receive, slug="acme", account="111000111", tenant_id=acme).play(any_events(1, count=60))
+    auditor = enter("auditor")
+    shown = words(auditor.get("/admin/settings/thresholds?escalate=0,99"))
+    assert re.search(r"[1-9]\d* fewer P1", shown) and version(database, acme) == 1
+    for wrong in ("1.5", "nan", "high", "9" * 5000, "<script>alert(1)</script>"):
+        answer = auditor.get(f"/admin/settings/thresholds?escalate={wrong}")
+        assert (
+            answer.status_code == 200
+            and 'id="thresholds-escalate-wrong"' in answer.text
+            and "<script>alert" not in answer.text
+        )
+
+
 def test_a_queue_has_targets_of_its_own(admin, database, acme):
     answer = send(admin, "/admin/settings/sla/senior", **{"sla.queue.senior.P1.first_answer_min": "5"})
     assert "Saved." in words(answer)

@@ -44,6 +44,7 @@ class Shown:
     dry_run: bool
     priority: str
     sentence: str
+    fits_all: bool
     unfed: tuple[str, ...] = ()
 
 
@@ -127,6 +128,7 @@ def _shown(document: dict[str, Any], unfed: dict[str, tuple[str, ...]]) -> Shown
         bool(document.get("dry_run")),
         document["then"]["priority"],
         sentence,
+        not document["when"],
         unfed.get(document["name"], ()),
     )
 

@@ -65,6 +65,7 @@ def _facts(name: str, tenant: TenantConfig) -> list[str]:
         "thresholds": lambda: [
             f"{text('Escalate from')} {number(tenant.thresholds.escalate)}",
             f"{text('Unsure below')} {number(tenant.thresholds.unsure)}",
+            text("Bursts") + ": " + _bursts(tenant.thresholds.debounce_s),
         ],
         "reading": lambda: [
             texts("%(n)s topic of your own", "%(n)s topics of your own", len(tenant.topics)),
@@ -100,6 +101,12 @@ def _facts(name: str, tenant: TenantConfig) -> list[str]:
         ],
     }  # fmt: skip
     return facts[name]()
+
+
+def _bursts(seconds: float) -> str:
+    if not seconds:
+        return speech().text("each message is read on its own")
+    return speech().texts("gathered for %(n)s second", "gathered for %(n)s seconds", round(seconds))
 
 
 def _span(minutes: int) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import abort, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from config.actions import MAX_ACTION_TEXT_BYTES
+from config.actions import MAX_ACTION_TEXT_BYTES, ActionConfig
 from console.action_form import (
     KINDS,
     find_action,
@@ -59,7 +59,13 @@ def show() -> str:
     return render_template(
         "admin/settings_actions.html",
         kinds=[
-            (kind, mode_of(find_action(kind, stands.config)), counts.get(kind, {}), reaches_customers(kind))
+            (
+                kind,
+                mode_of(find_action(kind, stands.config)),
+                counts.get(kind, {}),
+                reaches_customers(kind),
+                (find_action(kind, stands.config) or ActionConfig()).per_customer_per_day,
+            )
             for kind in KINDS
         ],
         automation=stands.config.automation,

@@ -5,6 +5,7 @@ import re
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from config.industries import load_industry
 from config.settings_rights import list_admins_only
 from config.sla import Sla
 from config.tenant import TenantConfig
@@ -21,11 +22,12 @@ from console.pages.admin.changing import (
 )
 from console.pages.admin.gate import new_blueprint, only_admins
 from console.pages.notices import give_notice
-from console.setting_fields import Field, SettingsPage, Typed, read_form, show_all, sort_problems
+from console.setting_fields import Field, FieldError, SettingsPage, Typed, read_form, show_all, sort_problems
 from console.setting_tables import PAGES, PRIORITIES, UNITS, sla_of, work_queues
 from console.setting_trials import MAX_DECISIONS, TRIED_DAYS
 from console.setting_words import choice_word
 from console.visitors import speech
+from routing.settings_check import SettingProblem
 from store.tenant_settings import TenantSettings
 
 blueprint = new_blueprint("settings_form", path="/settings")
@@ -35,9 +37,16 @@ _TRIED = frozenset({"thresholds"})
 
 @blueprint.get("/<name>")
 def show(name: str) -> str:
-    """One form."""
+    """One form. ?escalate= tries a threshold on the last month, also for those who change nothing."""
     stands = read_settings()
-    return _page(_find_page(name), stands)
+    page = _find_page(name)
+    if page.name not in _TRIED or not request.args.get("escalate"):
+        return _page(page, stands)
+    try:
+        patch = {"thresholds": {"escalate": read_number(request.args["escalate"])}}
+    except FieldError as error:
+        return _page(page, stands, attempt=Attempt(problems=[SettingProblem("thresholds.escalate", str(error))]))
+    return _page(page, stands, attempt=try_out(patch))
 
 
 @blueprint.get("/sla/<queue>")
@@ -123,9 +132,11 @@ def _given(path: str) -> list[str]:
 
 
 def _inherited(path: str, config: TenantConfig) -> str:
-    """What holds where a target says nothing: of a queue's own those of all, of those ours."""
+    """What holds where a field is empty: for a queue's target that of all, for those ours, for a weekday that it is closed."""
+    if path.startswith("hours.weekdays.") and config.hours.weekdays:
+        return speech().text("closed")
     *_, priority, key = path.split(".")
-    if priority not in PRIORITIES:
+    if not path.startswith("sla.") or priority not in PRIORITIES:
         return ""
     sla = config.sla if path.startswith("sla.queue.") else Sla(enabled=config.sla.enabled, defaults=config.sla.defaults)
     value = getattr(sla.target_of("", next(one for one in PRIORITIES if one == priority)), key)
@@ -161,7 +172,9 @@ def _page(
             for one in page.fields
             if one.kind in {"choice", "checks"}
         },
-        inherited={one.path: _inherited(one.path, config) for one in page.fields if one.path.startswith("sla.")},
+        inherited={one.path: _inherited(one.path, config) for one in page.fields},
+        industry_topics=sorted(load_industry(config.industry).all_topics().items()) if page.name == "reading" else [],
+        industry=config.industry,
         units=UNITS,
         undo=find_undo(),
         can_try=page.name in _TRIED,
