@@ -88,12 +88,9 @@ def leading_sentence(heat_map: HeatMap, query: InsightQuery) -> str | None:
     when = _when(query)
     row = heat_map.leading
     if row is None:
-        text = (
-            "No message %(when)s is negative."
-            if not heat_map.whole.negatives
-            else "No negative message %(when)s has a topic."
-        )
-        return speech().text(text) % {"when": when}
+        if heat_map.whole.negatives:
+            return speech().text("No negative message %(when)s has a topic.") % {"when": when}
+        return speech().text("No message %(when)s is negative.") % {"when": when}
     return speech().text("%(share)s of the negative messages %(when)s are about %(topic)s: %(count)s of %(all)s.") % {
         "share": speech().percent(row.negatives / heat_map.whole.negatives),
         "when": when,
