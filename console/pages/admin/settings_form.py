@@ -22,7 +22,16 @@ from console.pages.admin.changing import (
 )
 from console.pages.admin.gate import new_blueprint, only_admins
 from console.pages.notices import give_notice
-from console.setting_fields import Field, FieldError, SettingsPage, Typed, read_form, show_all, sort_problems
+from console.setting_fields import (
+    Field,
+    FieldError,
+    SettingsPage,
+    Typed,
+    read_form,
+    read_number,
+    show_all,
+    sort_problems,
+)
 from console.setting_tables import PAGES, PRIORITIES, UNITS, sla_of, work_queues
 from console.setting_trials import MAX_DECISIONS, TRIED_DAYS
 from console.setting_words import choice_word
