@@ -257,33 +257,31 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_words_in_any_field_of_a_rule_are_refused_or_shown_as_words(admin, database, acme, text):
     fields = fields_of(send(admin, NEW, do="read", **LATE).text)
-    for name in (
-        *fields,
-        "when.topics",
-        "when.weekdays",
-        "then.actions",
-        "when.signals",
-        "before",
-        "seen",
-        "days",
-        "do",
+    boxes = ("when.topics", "when.weekdays", "then.actions", "when.signals")
+    everywhere = dict.fromkeys((*fields, *boxes), text) | {"csrf_token": fields["csrf_token"]}
+    for given in (
+        everywhere,
+        {"name": text},
+        {"when.tier": text},
+        {"because": text},
+        {"before": text, "seen": text, "days": text},
     ):
-        if name == "csrf_token":
-            continue
-        answer = admin.post(NEW, data={**fields, "do": "try", name: text})
-        assert answer.status_code in {200, 409, 422}, (name, answer.status_code)
+        answer = admin.post(NEW, data={**fields, "do": "try", **given})
+        # Some 4,096 characters in every field are more than a body may hold.
+        assert answer.status_code in {200, 409, 413, 422}, (given, answer.status_code)
         assert "<script>alert" not in answer.text
+    assert admin.post(NEW, data={**fields, "do": text}).status_code == 200
     answer = admin.post(
-        "/admin/rules", data={**fields, "rule": [text] * 300, "known": text, "dry": text, "do": f"up:{text}"}
+        "/admin/rules", data={**fields, "rule": [text] * 300, "known": text, "dry": text, "do": f"up:{text[:40]}"}
     )
-    assert answer.status_code == 200
+    assert answer.status_code in {200, 413}
     assert version(database, acme) == 1
 
 
 def test_a_body_of_more_than_64_kib_is_refused_and_one_of_60_is_read(admin, database, acme):
     fields = fields_of(send(admin, NEW, do="read", **LATE).text)
-    assert admin.post(NEW, data={**fields, "because": "w" * 60_000}).status_code == 422
-    assert admin.post(NEW, data={**fields, "because": "w" * 70_000}).status_code == 413
+    assert admin.post(NEW, data={**fields, "do": "save", "because": "w" * 60_000}).status_code == 422
+    assert admin.post(NEW, data={**fields, "do": "save", "because": "w" * 70_000}).status_code == 413
     assert version(database, acme) == 1
 
 
