@@ -11,8 +11,8 @@ from store.db import Connection
 from worker.simulator import Trial, try_settings
 
 TRIED_DAYS = (7, 30, 90)
-# Some three seconds of work, during which other pages go on.
-MAX_DECISIONS = 30_000
+# Some two seconds of work, during which other pages go on.
+MAX_DECISIONS = 20_000
 MAX_AT_ONCE = 2
 _WAIT_S = 15.0
 _turns = threading.BoundedSemaphore(MAX_AT_ONCE)

@@ -15,8 +15,8 @@ from store.past_decisions import find_nth_newest_decision, iterate_past_decision
 
 # An answer to a message from before the history may still matter to the first decisions in it.
 _ANSWERS_BEFORE = timedelta(days=7)
-# So many decisions take some ten milliseconds.
-_BREATH = 100
+# So many decisions take a few milliseconds.
+_BREATH = 25
 
 
 @dataclass(frozen=True)

@@ -144,8 +144,8 @@ def _inherited(path: str, config: TenantConfig) -> str:
     """What holds where a field is empty: for a queue's target that of all, for those ours, for a weekday that it is closed."""
     if path.startswith("hours.weekdays.") and config.hours.weekdays:
         return speech().text("closed")
-    *_, priority, key = path.split(".")
-    if not path.startswith("sla.") or priority not in PRIORITIES:
+    *_, priority, key = path.split(".") if path.startswith("sla.") else ("", "")
+    if priority not in PRIORITIES:
         return ""
     sla = config.sla if path.startswith("sla.queue.") else Sla(enabled=config.sla.enabled, defaults=config.sla.defaults)
     value = getattr(sla.target_of("", next(one for one in PRIORITIES if one == priority)), key)
