@@ -10,7 +10,8 @@ from routing.simulation import HumanAnswer, PastDecision
 from routing.simulation_report import Verdict
 from store.db import Connection
 
-_ROWS_AT_ONCE = 1000
+# As quick as a thousand, and never in the way of other pages for long.
+_ROWS_AT_ONCE = 100
 
 
 def iterate_past_decisions(conn: Connection, tenant_id: int, *, since: datetime) -> Iterator[PastDecision]:
