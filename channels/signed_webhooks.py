@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 from datetime import datetime
 
 from channels.guarded_http import Answer
@@ -13,17 +14,32 @@ _PREFIX = "whsec_"
 _PASSING = {408, 409, 425, 429}
 
 
-def signed_headers(body: bytes, *, webhook_id: str, secret: str, at: datetime) -> dict[str, str]:
-    """webhook_id: stays the same at every try, so that the receiver knows a repetition. at: the time of this try."""
+def new_secret() -> str:
+    """A secret of 32 random bytes, as the standard writes it."""
+    return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def signed_headers(
+    body: bytes, *, webhook_id: str, secret: str, at: datetime, old_secret: str | None = None
+) -> dict[str, str]:
+    """webhook_id: stays the same at every try, so that the receiver knows a repetition. at: the time of this try.
+
+    old_secret: signs too, while receivers change over to the new one.
+    """
     timestamp = str(int(at.timestamp()))
     signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
-    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    signatures = [_signature(signed, one) for one in (secret, old_secret) if one is not None]
     return {
         "Content-Type": "application/json",
         "webhook-id": webhook_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-signature": " ".join(signatures),
     }
+
+
+def _signature(signed: bytes, secret: str) -> str:
+    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def _key(secret: str) -> bytes:

@@ -43,6 +43,7 @@ COMMANDS = {
     "reroute": ("cli.reroute", "settle open conversations by the settings of now, after a look at what moves"),
     "replay": ("cli.replay", "make stored decisions again from what is stored with them, and show what differs"),
     "alert": ("cli.alert", "list, show, acknowledge and snooze alerts; send a test to their targets"),
+    "webhook": ("cli.webhook", "programs that are told of events: add, test, what became of each event, tell again"),
     "sla": ("cli.sla", "clocks that run now, kept and missed targets, and time to answer before and after"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }

@@ -32,6 +32,7 @@ from console.pages.admin import settings_actions as admin_settings_actions
 from console.pages.admin import settings_form as admin_settings_form
 from console.pages.admin import settings_history as admin_settings_history
 from console.pages.admin import sweeps as admin_sweeps
+from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
 from console.visitors import SESSION_KEY, let_in, settle_language, to_sign_in
 from store.db import Database, StoreError
@@ -47,6 +48,7 @@ _PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, 
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
     admin_rules, admin_settings_actions, admin_settings_form, admin_settings_history,
+    admin_webhooks,
 )  # fmt: skip
 
 
@@ -125,9 +127,9 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         app.register_blueprint(page.blueprint)
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
-    # For what is set in the console: addresses and secrets of actions.
-    app.extensions["allow_private_urls"] = settings.allow_private_urls
+    # For what is set in the console: addresses and secrets.
     app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
+    app.extensions["allow_private_urls"] = settings.allow_private_urls
 
     def index() -> AnyResponse:
         return redirect(url_for("inbox.show"))

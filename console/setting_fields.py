@@ -16,6 +16,9 @@ _CONTROL = frozenset(chr(code) for code in (*range(9), 11, 12, *range(14, 32), 1
 # A key that is not there and one that is empty say the same.
 _BOTH_NOTHING = ((None, ""), ("", None))
 
+# Instead of a pattern: beside the field stands what is taken.
+_PLAINLY = "is not of the form that is taken here"
+
 Choices = tuple[str, ...] | Callable[[TenantConfig], Iterable[str]]
 
 
@@ -231,5 +234,6 @@ def sort_problems(
             continue
         rest = one.path.removeprefix(at).strip(".")
         where = f"line {int(rest) + 1} " if rest.isdecimal() else f"{rest} " if rest and len(rest) <= 60 else ""
-        by_field.setdefault(at, []).append(f"{where}{one.told}")
+        told = _PLAINLY if one.told.startswith("String should match pattern") else one.told
+        by_field.setdefault(at, []).append(f"{where}{told}")
     return by_field, others

@@ -38,6 +38,7 @@ KINDS: Mapping[str, AlertKind] = {
     "token_dead": AlertKind("critical", None, "A channel account's token is dead"),
     "token_expiring": AlertKind("warning", None, "A channel account's token expires soon"),
     "crm_paused": AlertKind("critical", None, "The CRM gets nothing until its connection is repaired"),
+    "webhook_paused": AlertKind("critical", None, "A webhook is not told of events any more"),
     "sends_blocked": AlertKind("critical", None, "Sending is blocked for a channel account"),
 }
 DIGEST_LINES = 10

@@ -13,7 +13,7 @@ _INTRO = f"""# The API
 
 <!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
 
-For agents' programs: work queues, conversations, actions, agents, alerts, decisions, settings and the CRM of one tenant. `earshot up` serves it at the console's
+For agents' programs: work queues, conversations, actions, agents, alerts, decisions, settings, the CRM and webhooks of one tenant. `earshot up` serves it at the console's
 address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
 
 ## Keys
@@ -33,6 +33,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | auditor | read |
 | agent | also work on what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence |
 | supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, set skills, queues and capacity, and change [settings](settings.md) |
+| admin | also say which programs are told of events ([webhooks](webhooks.md)) |
 
 ## Endpoints
 
@@ -45,7 +46,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
   401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
   something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
-  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
+  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
 - **Keys that are none** (unknown, revoked): {PER_PREFIX} calls a minute that begin alike, and {PER_ADDRESS} from one address (of IPv6 its /64),
   are answered 401; what comes after is 429 with `Retry-After`, whatever key it holds. Behind proxies of your own set `TRUSTED_PROXIES` to
   their number, or all callers count as one. With Redis away nothing is counted.

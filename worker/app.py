@@ -19,6 +19,7 @@ ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
 WATCH_CLOCKS_EVERY_S = 5.0
 RING_SWEEPS_EVERY_S = 2.0
+RING_WEBHOOKS_EVERY_S = 1.0
 MEASURE_EVERY_S = 10.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
@@ -109,6 +110,16 @@ app.conf.update(
             "task": "earshot.notify",
             "schedule": 5.0,
             "options": {"queue": "maintenance", "expires": 60},
+        },
+        "ring_webhooks": {
+            "task": "earshot.ring_webhooks",
+            "schedule": RING_WEBHOOKS_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
+        },
+        "keep_webhooks": {
+            "task": "earshot.keep_webhooks",
+            "schedule": 300.0,
+            "options": {"queue": "maintenance", "expires": 300},
         },
         "watch_clocks": {
             "task": "earshot.watch_clocks",

@@ -32,6 +32,9 @@ CRM_OLDEST_SECONDS = Gauge(
 CRM_PAUSED = Gauge("earshot_crm_paused_connections", "Connections that wait for an administrator")
 
 ACTIONS = Counter("earshot_actions_total", "What became of actions that were carried out", ["kind", "outcome"])
+WEBHOOK_TRIES = Counter(
+    "earshot_webhook_tries_total", "Events sent to tenants' programs, one for each try", ["outcome"]
+)
 ACTIONS_OPEN = Gauge(
     "earshot_open_actions", "Actions that are not over: pending, awaiting_approval, sending, uncertain", ["state"]
 )

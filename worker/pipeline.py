@@ -56,6 +56,13 @@ def ring_crm(*, tenant_id: int) -> None:
     app.signature("earshot.flush_crm", kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()
 
 
+def ring_webhooks(*, tenant_id: int, subscription_id: str) -> None:
+    """Ask a worker to tell one subscription what is due."""
+    app.signature(
+        "earshot.serve_webhooks", kwargs={"tenant_id": tenant_id, "subscription_id": subscription_id}, queue="webhooks"
+    ).apply_async()
+
+
 def ring_sweep(*, tenant_id: int, sweep_id: str) -> None:
     """Ask a worker for one turn of work on a sweep."""
     app.signature(

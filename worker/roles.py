@@ -11,12 +11,12 @@ class RoleSpec:
     concurrency: int
 
 
-# Short database-only stages; the stage that waits for the model; replies and upkeep; CRMs, of which one that hangs must
+# Short database-only stages; the stage that waits for the model; replies, webhooks and upkeep; CRMs, of which one that hangs must
 # hold up neither a reply nor another tenant's CRM.
 ROLES = {
     "stages": RoleSpec(queues=("minimize", "persist", "route", "crm_sync"), concurrency=6),
     "analyze": RoleSpec(queues=("analyze", "sweep"), concurrency=100),
-    "delivery": RoleSpec(queues=("actions", "maintenance"), concurrency=16),
+    "delivery": RoleSpec(queues=("actions", "webhooks", "maintenance"), concurrency=24),
     "crm": RoleSpec(queues=("crm_flush",), concurrency=32),
 }
 

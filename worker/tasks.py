@@ -29,13 +29,14 @@ from worker import (
     sweeps,
     trend_watch,
     watchdog,
+    webhook_turns,
 )
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import LAST_UPKEEP, STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action, ring_sweep
+from worker.pipeline import ring_action, ring_sweep, ring_webhooks
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -261,6 +262,35 @@ def count_answer_times(**_: Any) -> None:
 def notify_people(**_: Any) -> None:
     """Send alerts where tenants want them."""
     _quietly(lambda: notify.notify(deps(), now=datetime.now(UTC)), name="notify")
+
+
+@app.task(name="earshot.ring_webhooks", queue="maintenance")
+def ring_due_webhooks(**_: Any) -> None:
+    """Have workers tell tenants' programs what is due."""
+
+    def ring() -> None:
+        for tenant_id, subscription_id in webhook_turns.take_due_subscriptions(deps()):
+            ring_webhooks(tenant_id=tenant_id, subscription_id=subscription_id)
+
+    try:
+        _quietly(ring, name="ring_webhooks")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+
+
+@app.task(name="earshot.serve_webhooks", queue="webhooks")
+def serve_webhooks(*, tenant_id: int, subscription_id: str, **_: Any) -> None:
+    """Tell one subscription what is due."""
+    _quietly(
+        lambda: webhook_turns.serve_subscription(deps(), tenant_id=tenant_id, subscription_id=subscription_id),
+        name="serve_webhooks",
+    )
+
+
+@app.task(name="earshot.keep_webhooks", queue="maintenance")
+def keep_webhooks(**_: Any) -> None:
+    """Give up webhooks that are too old, forget those that are long over."""
+    _quietly(lambda: webhook_turns.keep_deliveries(deps()), name="keep_webhooks")
 
 
 @app.task(name="earshot.watch_clocks", queue="maintenance")

@@ -16,10 +16,12 @@ from console.api import (
     problems,
     queues,
     settings,
+    webhooks,
 )
 from console.api.callers import admit
 from console.api.failed_keys import FailedKeys
 from console.api.paths import PREFIX, SECURITY_SCHEMES
+from console.api.webhook_document import with_webhooks
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -34,6 +36,7 @@ BLUEPRINTS = (
     crm.blueprint,
     decisions.blueprint,
     settings.blueprint,
+    webhooks.blueprint,
 )
 
 
@@ -44,7 +47,7 @@ def new_application() -> OpenAPI:
         info=Info(
             title="Earshot",
             version="1",
-            description="Work queues, conversations, actions, agents, alerts, settings and the CRM.",
+            description="Work queues, conversations, actions, agents, alerts, settings, the CRM and webhooks.",
         ),
         security_schemes=SECURITY_SCHEMES,
         doc_ui=False,
@@ -69,7 +72,7 @@ def add_api(app: OpenAPI, database: Database, *, failed_keys: FailedKeys, truste
 
     @app.get(DOCUMENT, doc_ui=False)
     def document() -> Response:
-        return jsonify(app.api_doc)
+        return jsonify(with_webhooks(app.api_doc))
 
     app.register_error_handler(problems.Problem, lambda problem: problem.response())
     app.register_error_handler(StoreError, problems.from_store)

@@ -19,7 +19,7 @@ from store.users import find_api_key
 _READERS = frozenset[Role]({"agent", "supervisor", "admin", "auditor"})
 _WORKERS = frozenset[Role]({"agent", "supervisor", "admin"})
 LEADERS = frozenset[Role]({"supervisor", "admin"})
-_LOOKERS = frozenset[Role]({"supervisor", "admin", "auditor"})
+_OVERSEERS = frozenset[Role]({"supervisor", "admin", "auditor"})
 _ADMINS = frozenset[Role]({"admin"})
 
 # Every route of the API with the roles that may call it. One that is not here is refused to all.
@@ -52,12 +52,22 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "crm.link": _WORKERS,
     "crm.unlink": LEADERS,
     "decisions.read_one": _READERS,
-    "settings.read": _LOOKERS,
+    "settings.read": _OVERSEERS,
     "settings.change": LEADERS,
     "settings.simulate": LEADERS,
-    "settings.list_all": _LOOKERS,
+    "settings.list_all": _OVERSEERS,
     "settings.restore": LEADERS,
     "settings.put_secret": _ADMINS,
+    "webhooks.list_all": _OVERSEERS,
+    "webhooks.add": _ADMINS,
+    "webhooks.read_one": _OVERSEERS,
+    "webhooks.change": _ADMINS,
+    "webhooks.remove": _ADMINS,
+    "webhooks.rotate": _ADMINS,
+    "webhooks.test": _ADMINS,
+    "webhooks.list_events": _OVERSEERS,
+    "webhooks.replay_all": _ADMINS,
+    "webhooks.replay_one": _ADMINS,
 }
 
 

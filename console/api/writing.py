@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from flask import Response, current_app, jsonify, request
@@ -35,9 +35,12 @@ def _hash_of_request() -> bytes:
     return hashlib.sha256(b"\x00".join(parts)).digest()
 
 
-def do_once(work: Callable[[Connection], BaseModel], *, is_system: bool = False) -> Response:
+def do_once(
+    work: Callable[[Connection], BaseModel], *, shown_once: Sequence[str] = (), is_system: bool = False
+) -> Response:
     """Do the work in one transaction and answer with what it returns; with a known Idempotency-Key answer as before.
 
+    shown_once: fields of the answer that are not kept, such as a secret: null when it is answered again.
     is_system: the transaction may also change what stands in no tenant's own rows, such as the tenant's settings.
     Raises: Problem when the key was used for another request.
     """
@@ -56,7 +59,8 @@ def do_once(work: Callable[[Connection], BaseModel], *, is_system: bool = False)
                 return answer(known.answer, replayed=True)
         done = work(conn).model_dump(mode="json")
         if key is not None:
-            finish_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, status=200, answer=done)
+            kept = {**done, **dict.fromkeys(shown_once)}
+            finish_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, status=200, answer=kept)
     return answer(done)
 
 

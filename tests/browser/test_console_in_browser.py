@@ -127,6 +127,7 @@ def paths(stack):
     return [
         ("/sign-in", False), ("/inbox", True), ("/inbox?queue=senior&priority=P1", True), ("/inbox?state=snoozed", True),
         (f"/conversations/{ada}", True), (f"/conversations/{ada}/sent/{message}", True), ("/nowhere", True), ("/no-such-page", True),
+        ("/admin/webhooks", True),
         *((path, True) for path in hostile),
     ]  # fmt: skip
 

@@ -4,15 +4,19 @@ from uuid import uuid4
 
 import pytest
 
+from config.webhook_subscriptions import read_subscription
 from console.api.application import DOCUMENT
 from console.app import create_app
 from store.users import create_api_key
+from store.webhook_deliveries import add_test
+from store.webhook_subscriptions import add_subscription
 from tests.api_page import routes
 from tests.integration.workplace import NOW, add_action, add_agent, add_conversation
 
-CALLERS = ("none", "agent", "auditor", "supervisor", "stranger")
+CALLERS = ("none", "agent", "auditor", "supervisor", "admin", "stranger")
 IDS = ("own", "other", "random", "malformed")
 DEED = "/api/v1/conversations/<conversation_id>"
+WEBHOOK = "/api/v1/webhooks/<webhook_id>"
 # By route: the body it takes, and who may call it at all. What has no id stands with None.
 ROUTES = {
     ("GET", DOCUMENT): (None, "public", None),
@@ -44,12 +48,22 @@ ROUTES = {
     ("PUT", "/api/v1/customers/<customer_id>/crm/link"): ({"record_id": "77"}, "workers", "customer"),
     ("DELETE", "/api/v1/customers/<customer_id>/crm/link"): (None, "leaders", "customer"),
     ("GET", "/api/v1/decisions/<decision_id>"): (None, "readers", "decision"),
-    ("GET", "/api/v1/settings"): (None, "lookers", None),
+    ("GET", "/api/v1/settings"): (None, "overseers", None),
     ("PATCH", "/api/v1/settings"): ({"version": 1, "changes": {}}, "leaders", None),
     ("POST", "/api/v1/settings/simulate"): ({"changes": {}}, "leaders", None),
-    ("GET", "/api/v1/settings/versions"): (None, "lookers", None),
+    ("GET", "/api/v1/settings/versions"): (None, "overseers", None),
     ("POST", "/api/v1/settings/versions/<version>/restore"): ({"version": 1}, "leaders", None),
     ("PUT", "/api/v1/settings/actions/webhook/secret"): ({"secret": "x" * 24}, "admins", None),
+    ("GET", "/api/v1/webhooks"): (None, "overseers", None),
+    ("POST", "/api/v1/webhooks"): ({"url": "https://hooks.example.com/in", "kinds": ["alert.raised"]}, "admins", None),
+    ("GET", WEBHOOK): (None, "overseers", "webhook"),
+    ("PATCH", WEBHOOK): ({"description": "renamed"}, "admins", "webhook"),
+    ("DELETE", WEBHOOK): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/rotate-secret"): (None, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/test"): (None, "admins", "webhook"),
+    ("GET", f"{WEBHOOK}/deliveries"): (None, "overseers", "webhook"),
+    ("POST", f"{WEBHOOK}/replay"): ({"since": "2026-01-01T00:00:00Z"}, "admins", "webhook"),
+    ("POST", f"{WEBHOOK}/deliveries/<delivery_id>/replay"): (None, "admins", "webhook"),
 }
 
 
@@ -58,7 +72,7 @@ def test_every_route_stands_in_the_matrix():
 
 
 @pytest.fixture
-def world(settings, database, owner, tenant_ids):
+def world(settings, database, owner, tenant_ids, keyring):
     """Two tenants with one of everything each; keys by caller."""
     ids, keys = (
         {
@@ -69,6 +83,8 @@ def world(settings, database, owner, tenant_ids):
                 "action": str(uuid4()),
                 "agent": "987654",
                 "customer": str(uuid4()),
+                "webhook": str(uuid4()),
+                "delivery": str(uuid4()),
             }
         },
         {},
@@ -98,6 +114,7 @@ def world(settings, database, owner, tenant_ids):
             "customer": owner.execute(
                 "SELECT customer_id::text FROM conversation WHERE id = %s", (conversation,)
             ).fetchone()[0],
+            **_webhook(database, owner, tenant_id, keyring=keyring),
         }
         owner.execute(
             "INSERT INTO tenant_version (tenant_id, version, config, changed, changed_in) "
@@ -125,9 +142,22 @@ def world(settings, database, owner, tenant_ids):
         app.test_client(),
         ids,
         {"none": None, "stranger": keys["stranger"]}
-        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor")},
+        | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor", "admin")},
     )
     app.extensions["database"].close()
+
+
+def _webhook(database, owner, tenant_id, *, keyring):
+    wanted = read_subscription(
+        url="https://hooks.example.com/in",
+        kinds=["alert.over"],
+        description="",
+        include_text=False,
+        allow_private=False,
+    )
+    with database.tenant_transaction(tenant_id) as conn:
+        webhook, _ = add_subscription(conn, tenant_id, wanted, keyring=keyring, by=None)
+        return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
 
 
 def _expected(caller, which, *, rights, kind):
@@ -137,11 +167,11 @@ def _expected(caller, which, *, rights, kind):
     if caller == "none":
         return 401
     role = "admin" if caller == "stranger" else caller
-    if role == "auditor" and rights not in {"readers", "lookers"}:
+    if role == "agent" and rights == "overseers" or role != "admin" and rights == "admins":
         return 403
-    if role == "agent" and rights in {"leaders", "lookers", "admins"}:
+    if role == "auditor" and rights not in {"readers", "overseers"}:
         return 403
-    if role == "supervisor" and rights == "admins":
+    if role == "agent" and rights == "leaders":
         return 403
     if kind is None:
         return 200
@@ -164,7 +194,16 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             if caller == "stranger" and body and "email" in body:
                 given = {"email": "theirs@example.com"}
             filled = path.replace("<queue>", "support").replace("<version>", "1")
-            for name in ("conversation_id", "alert_id", "decision_id", "action_id", "user_id", "customer_id"):
+            filled = filled.replace("<delivery_id>", ids[which]["delivery"])
+            for name in (
+                "conversation_id",
+                "alert_id",
+                "decision_id",
+                "action_id",
+                "user_id",
+                "customer_id",
+                "webhook_id",
+            ):
                 filled = filled.replace(f"<{name}>", ids[which][kind] if kind else "")
             owner.execute(
                 "UPDATE conversation SET assignee_id = NULL, state = 'open', queue = 'support', snoozed_until = NULL"
@@ -187,7 +226,7 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 assert not any(one in answer.text for name, one in ids[theirs].items() if name != "agent")
     assert got == expected
     assert NOW and owner.execute("SELECT count(*) FROM conversation_access").fetchone()[0] - before == (
-        4 if (method, path) == ("GET", DEED) else 0
+        5 if (method, path) == ("GET", DEED) else 0
     )
     # Nothing of a conversation was ever recorded in another tenant than its own.
     assert owner.execute(

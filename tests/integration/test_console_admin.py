@@ -32,6 +32,7 @@ PAGES = (
     "/settings/reading",
     "/settings/history",
     "/rules",
+    "/webhooks",
 )
 RICH = (
     ACME
