@@ -45,6 +45,7 @@ bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost
 	@$(BIN)/python -m benchmarks.decide
 	@$(BIN)/python -m benchmarks.simulate
+	@$(BIN)/python -m benchmarks.console
 
 check: lint types layers ## Style, types, layers, dependencies, migrations
 

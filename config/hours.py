@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -97,8 +97,14 @@ def parse_holiday(text: str) -> Holiday:
     return Holiday(first, last, yearly)
 
 
+@cache
+def _zone_names() -> frozenset[str]:
+    # Reads a thousand files each time; a tenant's settings are read with every page and every message.
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zone_names():
         raise ValueError('is no time zone of the IANA list; write one like "Europe/Berlin" or "UTC"')
     return name
 

@@ -59,6 +59,8 @@ class Settings(BaseModel):
     """Where people open the console; alerts link to it when it is set."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies of ours stand before the console: the address of a call is what the outermost of them saw."""
+    api_calls_per_min: int = Field(default=600, ge=0)
+    """How often each key may call the API in a minute; 0: as often as it likes. Not counted while Redis is away."""
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

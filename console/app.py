@@ -14,12 +14,23 @@ from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
-from console.api.paths import PREFIX
+from console.api.key_calls import KeyCalls
 from console.api.problems import from_bug, from_http, from_store
+from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.kept_forms import keep_form
 from console.live_pages import LivePages
-from console.pages import conversation, inbox, insight_figures, insight_files, insights, live, reply, sign_in
+from console.pages import (
+    api_reference,
+    conversation,
+    inbox,
+    insight_figures,
+    insight_files,
+    insights,
+    live,
+    reply,
+    sign_in,
+)
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import crm as admin_crm
 from console.pages.admin import dead_letters as admin_dead_letters
@@ -34,6 +45,10 @@ from console.pages.admin import settings_history as admin_settings_history
 from console.pages.admin import sweeps as admin_sweeps
 from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
+from console.queue_counts import QueueCounts
+from console.script_gate import ScriptGate
+from console.static_files import add_static_files
+from console.timing import add_timing
 from console.visitors import SESSION_KEY, let_in, settle_language, to_sign_in
 from store.db import Database, StoreError
 from store.secrets import Keyring
@@ -44,7 +59,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files)
+_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference)
 _ADMIN_PAGES = (
     admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
     admin_rules, admin_settings_actions, admin_settings_form, admin_settings_history,
@@ -61,15 +76,26 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     # Its threads must end before gevent does.
     atexit.register(database.close)
     app = new_application()
+    # What is said first is done last: the time is taken around all the rest.
+    add_timing(app)
+    add_compression(app)
+    add_static_files(app)
     secret = settings.earshot_keys.get_secret_value().encode()
     redis_url = settings.redis_url.get_secret_value()
     add_api(
         app,
         database,
         failed_keys=FailedKeys(redis_url, secret=secret),
+        key_calls=KeyCalls(redis_url, per_min=settings.api_calls_per_min, secret=secret),
         trusted_proxies=settings.trusted_proxies,
     )
-    app.extensions["live_pages"] = LivePages(database)
+    # A connection of its own: what changed is told in time also while people's pages use all the others.
+    url = settings.database_url.get_secret_value()
+    live_pages = LivePages(lambda: Database(url, pool_size=1))
+    atexit.register(live_pages.close)
+    app.extensions["live_pages"] = live_pages
+    app.extensions["script_gate"] = ScriptGate()
+    app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
     _add_pages(app, settings)
@@ -102,13 +128,12 @@ def _add_pages(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
     add_to_templates(app)
 
     @app.before_request
     def only_our_forms() -> AnyResponse | None:
-        if request.method != "POST" or request.path.startswith(f"{PREFIX}/"):
+        if request.method != "POST" or request.path.startswith("/api/"):
             return None
         if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody

@@ -42,6 +42,10 @@ class Speech:
         """By the language's own marks."""
         return format_decimal(value, locale=self.language)
 
+    def number_up_to(self, value: int, most: int) -> str:
+        """The number; "999+" for what was not counted any further than `most`."""
+        return f"{self.number(most)}+" if value > most else self.number(value)
+
     def percent(self, share: float) -> str:
         """0.42 as "42%"."""
         return str(format_percent(share, locale=self.language))

@@ -4,7 +4,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from store.live_changes import LiveChange, find_position, list_changes
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 0.15
+LOOK_EVERY_S = 0.1
 RETRY_S = 2.0
 # More at once than anybody reads: the pages look at everything anew.
 MOST_CHANGES = 500
@@ -44,10 +44,11 @@ class OpenPage:
 
 
 class LivePages:
-    """All pages of this process. The reader lives as long as a page is open, and holds no connection between two looks."""
+    """All pages of this process. The reader and its connection live as long as a page is open."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, connect: Callable[[], Database]) -> None:
+        self._connect = connect
+        self._database: Database | None = None
         self._lock = threading.Lock()
         self._pages: set[OpenPage] = set()
         self._position: str | None = None
@@ -59,10 +60,7 @@ class LivePages:
         page = OpenPage(tenant_id)
         with self._lock:
             if not self._reads:
-                with self._database.system_transaction() as conn:
-                    self._position = find_position(conn)
-                self._reads = True
-                threading.Thread(target=self._read, name="live-pages", daemon=True).start()
+                self._begin()
             self._pages.add(page)
         LIVE_PAGES.inc()
         try:
@@ -72,22 +70,40 @@ class LivePages:
             with self._lock:
                 self._pages.discard(page)
 
-    def _read(self) -> None:
+    def close(self) -> None:
+        """Give the connection back."""
+        database, self._database = self._database, None
+        if database:
+            database.close()
+
+    def _begin(self) -> None:
+        database = self._database = self._connect()
+        try:
+            with database.system_transaction() as conn:
+                self._position = find_position(conn)
+        except StoreError:
+            self.close()
+            raise
+        self._reads = True
+        threading.Thread(target=self._read, args=(database,), name="live-pages", daemon=True).start()
+
+    def _read(self, database: Database) -> None:
         while True:
             time.sleep(LOOK_EVERY_S)
             with self._lock:
                 if not self._pages:
-                    self._reads = False
-                    return
+                    self._reads, self._database = False, None
+                    break
             try:
-                self._look()
+                self._look(database)
             except StoreError as error:
                 log.warning("live_changes_not_read", code=error.code)
                 self._position = None
                 time.sleep(RETRY_S)
+        database.close()
 
-    def _look(self) -> None:
-        with self._database.system_transaction() as conn:
+    def _look(self, database: Database) -> None:
+        with database.system_transaction() as conn:
             if self._position is None:
                 self._position, changes = find_position(conn), None
             else:

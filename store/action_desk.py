@@ -48,7 +48,7 @@ def list_actions(
         WHERE tenant_id = %(tenant_id)s AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s::uuid)
           AND (%(states)s::text[] = '{}' OR state = ANY(%(states)s))
           AND (NOT %(unapproved_only)s OR state = 'pending' AND needs_approval AND approved_at IS NULL)
-        ORDER BY id DESC
+        ORDER BY action.id DESC
         LIMIT %(limit)s
         """,
         {

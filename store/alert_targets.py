@@ -1,6 +1,7 @@
 """Where a tenant's alerts go: the URL encrypted, as it holds a token."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -58,3 +59,39 @@ def list_targets(conn: Connection, tenant_ids: list[int]) -> list[StoredTarget]:
         (tenant_ids,),
     ).fetchall()
     return [StoredTarget(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """A target as people see it, without its address. min_severity, kinds, quiet_hours: as the tenant's file says; None: not said.
+
+    waiting, failed: deliveries of the last 30 days. sent_at: when something last left for it.
+    """
+
+    name: str
+    service: str
+    config: dict[str, Any]
+    sent_at: datetime | None
+    waiting: int
+    failed: int
+    last_error: str | None
+
+
+def list_target_states(conn: Connection, tenant_id: int) -> list[TargetState]:
+    """The tenant's targets by name."""
+    rows = conn.execute(
+        """
+        SELECT t.name, t.service, t.config, t.sent_at, d.waiting, d.failed, d.last_error
+        FROM alert_target AS t
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE state = 'pending') AS waiting, count(*) FILTER (WHERE state = 'failed') AS failed,
+                   (array_agg(error_code ORDER BY id DESC) FILTER (WHERE error_code IS NOT NULL))[1] AS last_error
+            FROM alert_delivery
+            WHERE tenant_id = t.tenant_id AND target_id = t.id AND id >= uuid_floor(now() - interval '30 days')
+        ) AS d
+        WHERE t.tenant_id = %s
+        ORDER BY t.name
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [TargetState(*row) for row in rows]

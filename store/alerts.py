@@ -168,7 +168,7 @@ def list_alerts(
         WHERE tenant_id = %s AND (%s::text IS NULL OR kind = %s)
           AND (%s OR (resolved_at IS NULL AND acknowledged_at IS NULL AND coalesce(snoozed_until, '-infinity') <= now()))
           AND (%s::uuid IS NULL OR id < %s::uuid)
-        ORDER BY id DESC
+        ORDER BY alert.id DESC
         LIMIT %s
         """,
         (tenant_id, kind, kind, include_closed, before_id, before_id, limit),

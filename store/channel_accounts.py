@@ -131,3 +131,39 @@ def list_accounts(conn: Connection, tenant_id: int) -> list[ListedAccount]:
         (tenant_id,),
     ).fetchall()
     return [ListedAccount(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class AccountHealth:
+    """How an account is, as its channel says. usual_gap_s: how long it is usually silent, None while that is not known."""
+
+    kind: str
+    account_id: str
+    login: str | None
+    reply_url: str | None = field(repr=False)
+    mark_read: bool
+    max_per_s: int
+    blocked_because: str | None
+    blocked_at: datetime | None
+    token_state: str | None
+    token_since: datetime | None
+    token_expires_at: datetime | None
+    subscribed: bool | None
+    error_code: str | None
+    last_webhook_at: datetime | None
+    usual_gap_s: float | None
+
+
+def list_account_health(conn: Connection, tenant_id: int) -> list[AccountHealth]:
+    """The tenant's accounts by channel and id, without anything secret."""
+    rows = conn.execute(
+        """
+        SELECT a.kind, a.account_id, a.login, a.reply_url, a.mark_read, a.max_per_s, a.sends_blocked_because, a.sends_blocked_at,
+               h.token_state, h.token_since, h.token_expires_at, h.subscribed, h.error_code, h.last_webhook_at, h.usual_gap_s
+        FROM channel_account AS a LEFT JOIN channel_health AS h ON h.channel_account_id = a.id
+        WHERE a.tenant_id = %s
+        ORDER BY a.kind, a.account_id
+        """,
+        (tenant_id,),
+    ).fetchall()
+    return [AccountHealth(*row) for row in rows]

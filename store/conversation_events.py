@@ -7,6 +7,9 @@ from typing import Literal
 from store.db import Connection
 from store.sla_clocks import note_change
 
+# Of a conversation that has gone on for years, nobody reads more.
+MOST_EVENTS = 100
+
 EventKind = Literal[
     "claimed", "assigned", "transferred", "unassigned", "snoozed", "woken", "resolved", "reopened", "returned"
 ]
@@ -84,17 +87,18 @@ class ConversationEvent:
 
 
 def list_conversation_events(conn: Connection, conversation_id: str) -> list[ConversationEvent]:
-    """All events of a conversation, oldest first."""
+    """The MOST_EVENTS newest of a conversation, oldest first."""
     rows = conn.execute(
         """
         SELECT kind, by_user_id, by_key_id, by_rule, assignee_id, queue, until, at
         FROM conversation_event
         WHERE conversation_id = %s
-        ORDER BY id
+        ORDER BY id DESC
+        LIMIT %s
         """,
-        (conversation_id,),
+        (conversation_id, MOST_EVENTS),
     ).fetchall()
-    return [ConversationEvent(*row) for row in rows]
+    return [ConversationEvent(*row) for row in reversed(rows)]
 
 
 def add_access(conn: Connection, tenant_id: int, conversation_id: str, *, actor: Actor, messages: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, LiteralString
 
 from store.db import Connection
 
@@ -90,10 +90,97 @@ class Filters:
     ids: Sequence[str] | None = None
 
 
+_COLUMNS: LiteralString = """
+    SELECT c.id::text, c.state, c.queue, c.priority, c.channel, c.assignee_id, u.email, c.assigned_at, c.skill_wanted,
+           CASE WHEN c.snoozed_until > now() THEN c.snoozed_until END,
+           coalesce(c.waiting_since, c.last_inbound_at, c.created_at),
+           c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at), c.last_inbound_at,
+           c.resolved_at, c.reopened, c.version
+    FROM conversation AS c LEFT JOIN app_user AS u ON u.id = c.assignee_id
+    WHERE c.tenant_id = %(tenant_id)s
+"""
+# The index conversation_order is in this order.
+_ORDER: LiteralString = """
+    ORDER BY coalesce(c.priority, 'P9'), coalesce(c.waiting_since, c.last_inbound_at, c.created_at), c.id
+    LIMIT %(limit)s
+"""
+_AFTER: LiteralString = """
+    AND (coalesce(c.priority, 'P9'), coalesce(c.waiting_since, c.last_inbound_at, c.created_at), c.id)
+        > (%(after_priority)s::text, %(after_since)s::timestamptz, %(after_id)s::uuid)
+"""
+_TAGGED: LiteralString = """
+    AND c.id IN (SELECT t.conversation_id FROM conversation_tag AS t WHERE t.tenant_id = %(tenant_id)s AND t.tag = %(tag)s)
+"""
+_STATES: dict[str | None, LiteralString] = {
+    None: "",
+    "open": " AND c.state = 'open' AND coalesce(c.snoozed_until <= now(), true)",
+    "snoozed": " AND c.state = 'open' AND c.snoozed_until > now()",
+    "resolved": " AND c.state = 'resolved'",
+}
+_EITHER_STATE: tuple[LiteralString, ...] = (" AND c.state = 'open'", " AND c.state = 'resolved'")
+
+
 def list_conversations(
     conn: Connection, tenant_id: int, filters: Filters, *, after: tuple[str, datetime, str] | None, limit: int
 ) -> list[ListedConversation]:
     """Conversations by priority, then the longest waiting, from behind `after`. New ones never move those that are still to come."""
+    if filters.state is None and filters.ids is None:
+        # The index holds the order by state: two short lists are put together instead of sorting all there ever were.
+        both = [
+            one
+            for condition in _EITHER_STATE
+            for one in _list_in_state(conn, tenant_id, filters, condition=condition, after=after, limit=limit)
+        ]
+        return sorted(both, key=lambda one: one.place)[:limit]
+    return _list_in_state(conn, tenant_id, filters, condition=_STATES[filters.state], after=after, limit=limit)
+
+
+def _list_in_state(
+    conn: Connection,
+    tenant_id: int,
+    filters: Filters,
+    *,
+    condition: LiteralString,
+    after: tuple[str, datetime, str] | None,
+    limit: int,
+) -> list[ListedConversation]:
+    # Only what is asked for stands in the query: of conditions that might be there, no index can be chosen.
+    query = _COLUMNS + condition
+    if filters.ids is not None:
+        query += " AND c.id = ANY(%(ids)s::uuid[])"
+    if filters.queue is not None:
+        query += " AND c.queue = %(queue)s"
+    if filters.priority is not None:
+        # As the index has it.
+        query += " AND coalesce(c.priority, 'P9') = %(priority)s"
+    if filters.assignee_id is not None:
+        query += " AND c.assignee_id = %(assignee_id)s" if filters.assignee_id else " AND c.assignee_id IS NULL"
+    if filters.tag is not None:
+        query += _TAGGED
+    if after is not None:
+        query += _AFTER
+    rows = conn.execute(
+        query + _ORDER,
+        {
+            "tenant_id": tenant_id,
+            "queue": filters.queue,
+            "priority": filters.priority,
+            "assignee_id": filters.assignee_id,
+            "tag": filters.tag,
+            "ids": None if filters.ids is None else list(filters.ids),
+            "after_priority": after[0] if after else None,
+            "after_since": after[1] if after else None,
+            "after_id": after[2] if after else None,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [ListedConversation(*row) for row in rows]
+
+
+def list_customer_conversations(
+    conn: Connection, tenant_id: int, customer_id: str, *, before_id: str | None, limit: int
+) -> list[ListedConversation]:
+    """A customer's conversations in every state, the one that began last first. before_id: the page before ended there."""
     rows = conn.execute(
         """
         SELECT c.id::text, c.state, c.queue, c.priority, c.channel, c.assignee_id, u.email, c.assigned_at, c.skill_wanted,
@@ -102,41 +189,11 @@ def list_conversations(
                c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at), c.last_inbound_at,
                c.resolved_at, c.reopened, c.version
         FROM conversation AS c LEFT JOIN app_user AS u ON u.id = c.assignee_id
-        WHERE c.tenant_id = %(tenant_id)s
-          AND (%(ids)s::uuid[] IS NULL OR c.id = ANY(%(ids)s::uuid[]))
-          AND (%(queue)s::text IS NULL OR c.queue = %(queue)s)
-          AND (%(priority)s::text IS NULL OR c.priority = %(priority)s)
-          AND (%(assignee_id)s::bigint IS NULL OR coalesce(c.assignee_id, 0) = %(assignee_id)s)
-          AND (
-              %(tag)s::text IS NULL
-              OR EXISTS (SELECT FROM conversation_tag AS t WHERE t.conversation_id = c.id AND t.tag = %(tag)s)
-          )
-          AND CASE %(state)s::text
-              WHEN 'open' THEN c.state = 'open' AND coalesce(c.snoozed_until <= now(), true)
-              WHEN 'snoozed' THEN c.state = 'open' AND c.snoozed_until > now()
-              WHEN 'resolved' THEN c.state = 'resolved'
-              ELSE true
-          END
-          AND (
-              %(after_id)s::uuid IS NULL
-              OR (coalesce(c.priority, 'P9'), coalesce(c.waiting_since, c.last_inbound_at, c.created_at), c.id)
-                 > (%(after_priority)s::text, %(after_since)s::timestamptz, %(after_id)s::uuid)
-          )
-        ORDER BY coalesce(c.priority, 'P9'), coalesce(c.waiting_since, c.last_inbound_at, c.created_at), c.id
+        WHERE c.tenant_id = %(tenant_id)s AND c.customer_id = %(customer_id)s
+          AND (%(before_id)s::uuid IS NULL OR c.id < %(before_id)s::uuid)
+        ORDER BY c.id DESC
         LIMIT %(limit)s
         """,
-        {
-            "tenant_id": tenant_id,
-            "queue": filters.queue,
-            "priority": filters.priority,
-            "assignee_id": filters.assignee_id,
-            "state": filters.state,
-            "tag": filters.tag,
-            "ids": None if filters.ids is None else list(filters.ids),
-            "after_priority": after[0] if after else None,
-            "after_since": after[1] if after else None,
-            "after_id": after[2] if after else None,
-            "limit": limit,
-        },
+        {"tenant_id": tenant_id, "customer_id": customer_id, "before_id": before_id, "limit": limit},
     ).fetchall()
     return [ListedConversation(*row) for row in rows]

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from store.db import Connection
 
+# Of a conversation that has gone on for years, nobody reads more.
+MOST_ACTIONS = 100
+
 
 @dataclass(frozen=True)
 class ReadMessage:
@@ -79,6 +82,21 @@ def has_message(conn: Connection, tenant_id: int, conversation_id: str, *, messa
 
 
 @dataclass(frozen=True)
+class MessagePlace:
+    """Where a message stands. conversation_id: None for one that belongs to no conversation."""
+
+    conversation_id: str | None
+
+
+def find_place(conn: Connection, tenant_id: int, message_id: str) -> MessagePlace | None:
+    """None when the tenant has no such message."""
+    row = conn.execute(
+        "SELECT conversation_id::text FROM message WHERE tenant_id = %s AND id = %s", (tenant_id, message_id)
+    ).fetchone()
+    return MessagePlace(row[0]) if row else None
+
+
+@dataclass(frozen=True)
 class ConversationAction:
     """An automation of a conversation."""
 
@@ -92,17 +110,18 @@ class ConversationAction:
 
 
 def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id: str) -> list[ConversationAction]:
-    """All of a conversation, oldest first."""
+    """The MOST_ACTIONS newest of a conversation, oldest first."""
     rows = conn.execute(
         """
         SELECT id::text, message_id::text, kind, state, error_code, created_at, settled_at
         FROM action
         WHERE tenant_id = %s AND conversation_id = %s
-        ORDER BY id
+        ORDER BY action.id DESC
+        LIMIT %s
         """,
-        (tenant_id, conversation_id),
+        (tenant_id, conversation_id, MOST_ACTIONS),
     ).fetchall()
-    return [ConversationAction(*row) for row in rows]
+    return [ConversationAction(*row) for row in reversed(rows)]
 
 
 def find_conversation_id(conn: Connection, tenant_id: int, message_id: str) -> str | None:

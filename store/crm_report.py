@@ -158,7 +158,7 @@ def list_writes(
         FROM crm_write
         WHERE tenant_id = %(tenant)s AND (%(customer)s::uuid IS NULL OR customer_id = %(customer)s)
           AND (%(before)s::timestamptz IS NULL OR (written_at, id) < (%(before)s, %(before_id)s::uuid))
-        ORDER BY written_at DESC, id DESC
+        ORDER BY written_at DESC, crm_write.id DESC
         LIMIT %(limit)s
         """,
         {

@@ -161,7 +161,7 @@ def iterate_decisions(
             FROM routing_decision
             WHERE tenant_id = %s AND (%s::uuid IS NULL OR message_id = %s::uuid)
               AND (%s::timestamptz IS NULL OR created_at >= %s)
-            ORDER BY id
+            ORDER BY routing_decision.id
             """,
             (tenant_id, message_id, message_id, since, since),
         )

@@ -49,7 +49,7 @@ def search_ledger(
           AND (%(until)s::timestamptz IS NULL
                OR created_at < %(until)s AND id < uuid_floor(%(until)s::timestamptz + interval '1 hour'))
           AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s)
-        ORDER BY id DESC
+        ORDER BY egress.id DESC
         LIMIT %(limit)s
         """,
         {

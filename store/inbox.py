@@ -60,3 +60,38 @@ def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]
         {"tenant": tenant_id, "ids": list(conversation_ids), "chars": SNIPPET_CHARS},
     ).fetchall()
     return {row[0]: InboxLine(*row) for row in rows}
+
+
+@dataclass(frozen=True)
+class InboxCounts:
+    """Open conversations that are not snoozed. mine: the person's. waiting: their customer waits for a person."""
+
+    open: int
+    mine: int
+    unassigned: int
+    waiting: int
+    urgent: int
+    snoozed: int
+
+
+def count_inbox(conn: Connection, tenant_id: int, *, user_id: int | None) -> InboxCounts:
+    """Of this moment. user_id: whose are "mine"; None: nobody's are. urgent: of priority P1 and waiting."""
+    row = conn.execute(
+        """
+        SELECT count(*) FILTER (WHERE NOT is_snoozed),
+               count(*) FILTER (WHERE NOT is_snoozed AND assignee_id = %s),
+               count(*) FILTER (WHERE NOT is_snoozed AND assignee_id IS NULL),
+               count(*) FILTER (WHERE NOT is_snoozed AND waits),
+               count(*) FILTER (WHERE NOT is_snoozed AND waits AND priority = 'P1'),
+               count(*) FILTER (WHERE is_snoozed)
+        FROM (
+            SELECT priority, assignee_id, coalesce(snoozed_until > now(), false) AS is_snoozed,
+                   awaits_answer(waiting_since, last_human_answer_at) AS waits
+            FROM conversation
+            WHERE tenant_id = %s AND state = 'open' AND queue IS NOT NULL
+        ) AS one
+        """,
+        (user_id, tenant_id),
+    ).fetchone()
+    assert row is not None
+    return InboxCounts(*row)

@@ -61,6 +61,17 @@ def list_changes(conn: Connection, *, position: str, limit: int) -> Look:
     return Look(str(row[0]), changes if len(changes) <= limit else None)
 
 
+def find_newest_change(conn: Connection, tenant_id: int) -> str | None:
+    """A mark of the tenant's newest change: while it stays the same nothing has happened, but for what is committed out of turn.
+
+    None: nothing has happened for so long that nobody remembers.
+    """
+    row = conn.execute(
+        "SELECT xact::text FROM live_change WHERE tenant_id = %s ORDER BY live_change.xact DESC LIMIT 1", (tenant_id,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def forget_changes(conn: Connection) -> int:
     """Drop what every reader has seen by now; returns how many rows went. Needs the system scope."""
     return conn.execute("DELETE FROM live_change WHERE at < now() - make_interval(secs => %s)", (KEPT_S,)).rowcount

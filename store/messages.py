@@ -153,7 +153,7 @@ def list_turns_around(
         FROM message
         WHERE conversation_id = %s AND ((sent_at, id) < (%s, %s) OR (%s AND id <> %s)) AND text IS NOT NULL
           AND state <> 'erased' AND joined_to IS DISTINCT FROM %s
-        ORDER BY sent_at DESC, id DESC
+        ORDER BY sent_at DESC, message.id DESC
         LIMIT %s
         """,
         (conversation_id, sent_at, message_id, until_now, message_id, message_id, limit),

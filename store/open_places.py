@@ -25,7 +25,7 @@ def list_open_places(conn: Connection, tenant_id: int, *, after_id: str | None, 
         FROM conversation
         WHERE tenant_id = %s AND state = 'open' AND routed_message_id IS NOT NULL AND priority IS NOT NULL
           AND (%s::uuid IS NULL OR id > %s::uuid)
-        ORDER BY id
+        ORDER BY conversation.id
         LIMIT %s
         """,
         (tenant_id, after_id, after_id, limit),

@@ -50,7 +50,7 @@ def find_newest_message(conn: Connection, tenant_id: int, conversation_id: str) 
         SELECT id::text
         FROM message
         WHERE tenant_id = %s AND conversation_id = %s AND direction = 'inbound' AND text IS NOT NULL AND state <> 'erased'
-        ORDER BY sent_at DESC, id DESC
+        ORDER BY sent_at DESC, message.id DESC
         LIMIT 1
         """,
         (tenant_id, conversation_id),

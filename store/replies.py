@@ -141,7 +141,9 @@ def list_replies(conn: Connection, tenant_id: int, conversation_id: str) -> list
             LIMIT %(limit)s
         ) AS a
         LEFT JOIN app_user AS u ON u.id = a.written_by
-        LEFT JOIN message AS m ON m.conversation_id = a.conversation_id AND m.action_id = a.id AND m.sent_at >= a.created_at - interval '1 day'
+        -- Ids carry the time of receipt: a message that says what left is not older than that it was written.
+        LEFT JOIN message AS m ON m.action_id = a.id AND m.conversation_id = a.conversation_id
+            AND m.id >= uuid_floor(a.created_at - interval '1 day')
         ORDER BY a.id
         """,
         {"tenant": tenant_id, "id": conversation_id, "limit": MOST_SHOWN},

@@ -388,18 +388,30 @@ def list_dead(conn: Connection, *, limit: int = 1000) -> list[DeadRun]:
 
 
 def list_dead_of(
-    conn: Connection, tenant_id: int, *, message_id: str | None = None, limit: int = 1000
+    conn: Connection,
+    tenant_id: int,
+    *,
+    message_id: str | None = None,
+    after: tuple[datetime, str] | None = None,
+    limit: int = 1000,
 ) -> list[DeadRun]:
-    """One tenant's parked runs, oldest first; of one message or of all."""
+    """One tenant's parked runs, oldest first; of one message or of all. after: (time, run) at which the page before ended."""
     rows = conn.execute(
         """
         SELECT tenant_id, message_id::text, id::text, kind, error_code, created_at
         FROM run
         WHERE tenant_id = %(tenant)s AND state = 'dead' AND (%(message)s::uuid IS NULL OR message_id = %(message)s)
-        ORDER BY created_at
+          AND (%(after_id)s::uuid IS NULL OR (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
+        ORDER BY created_at, id
         LIMIT %(limit)s
         """,
-        {"tenant": tenant_id, "message": message_id, "limit": limit},
+        {
+            "tenant": tenant_id,
+            "message": message_id,
+            "after_at": after[0] if after else None,
+            "after_id": after[1] if after else None,
+            "limit": limit,
+        },
     ).fetchall()
     return [DeadRun(*row) for row in rows]
 

@@ -19,25 +19,27 @@ def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customer
     """
     rows = conn.execute(
         """
-        SELECT id::text, customer_id::text
-        FROM (
-            SELECT id, customer_id, sent_at,
-                   dense_rank() OVER (ORDER BY high_value DESC, crm_value DESC NULLS LAST, messages DESC, customer_id) AS place
-            FROM (
-                SELECT m.id, m.customer_id, m.sent_at, u.high_value, u.crm_value,
-                       count(*) OVER (PARTITION BY m.customer_id) AS messages
-                FROM message AS m JOIN customer AS u ON u.id = m.customer_id
-                WHERE m.tenant_id = %s
-                  -- A message is stored after it is sent: ids are a bound that an index knows.
-                  AND m.id > uuid_floor(now() - make_interval(days => %s + 1))
-                  AND m.sent_at > now() - make_interval(days => %s)
-                  AND m.direction = 'inbound' AND m.state IN ('done', 'unanalyzed') AND NOT m.is_history
-                  AND m.joined_to IS NULL AND m.minimized_text IS NOT NULL AND m.conversation_id IS NOT NULL
-                  AND btrim(m.text) <> ''
-            ) AS candidate
-        ) AS ranked
-        WHERE place <= %s
-        ORDER BY place, sent_at, id
+        WITH candidate AS MATERIALIZED (
+            SELECT m.id, m.customer_id, m.sent_at
+            FROM message AS m
+            WHERE m.tenant_id = %s
+              -- A message is stored after it is sent: ids are a bound that an index knows.
+              AND m.id > uuid_floor(now() - make_interval(days => %s + 1))
+              AND m.sent_at > now() - make_interval(days => %s)
+              AND m.direction = 'inbound' AND m.state IN ('done', 'unanalyzed') AND NOT m.is_history
+              AND m.joined_to IS NULL AND m.minimized_text IS NOT NULL AND m.conversation_id IS NOT NULL
+              AND btrim(m.text) <> ''
+        ), chosen AS (
+            SELECT w.customer_id,
+                   row_number() OVER (ORDER BY u.high_value DESC, u.crm_value DESC NULLS LAST, w.messages DESC, w.customer_id) AS place
+            FROM (SELECT customer_id, count(*) AS messages FROM candidate GROUP BY customer_id) AS w
+            JOIN customer AS u ON u.id = w.customer_id
+            ORDER BY place
+            LIMIT %s
+        )
+        SELECT c.id::text, c.customer_id::text
+        FROM candidate AS c JOIN chosen AS w ON w.customer_id = c.customer_id
+        ORDER BY w.place, c.sent_at, c.id
         """,
         (tenant_id, days, days, max_customers),
     ).fetchall()
@@ -82,10 +84,9 @@ def read_ledger(conn: Connection, tenant_id: int, *, model: str) -> LedgerFigure
         """
         WITH newest AS (
             SELECT input_tokens, output_tokens, cached_tokens, coalesce(cache_write_tokens, 0) AS written, prompt_hash,
-                   length(minimized_text) AS chars, latency_ms, purpose
+                   length(minimized_text) AS chars, latency_ms, purpose, strpos(minimized_text, '[erased]') > 0 AS is_erased
             FROM egress
             WHERE tenant_id = %s AND model = %s AND outcome = 'answered' AND purpose IN ('live', 'sweep')
-              AND strpos(minimized_text, '[erased]') = 0
             ORDER BY id DESC
             LIMIT %s
         )
@@ -93,6 +94,8 @@ def read_ledger(conn: Connection, tenant_id: int, *, model: str) -> LedgerFigure
                (percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE purpose = 'live'))::float,
                (avg((cached_tokens > 0)::integer) FILTER (WHERE purpose = 'sweep'))::float
         FROM newest
+        -- Not in the query within: Postgres takes such calls for rare, and then reads the whole ledger.
+        WHERE NOT is_erased
         """,
         (tenant_id, model, LEDGER_CALLS),
     ).fetchone()

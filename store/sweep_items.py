@@ -35,7 +35,7 @@ def list_waiting(conn: Connection, sweep_id: str, *, limit: int) -> list[tuple[s
         SELECT id::text, message_id::text
         FROM sweep_item
         WHERE sweep_id = %s AND state = 'waiting'
-        ORDER BY id
+        ORDER BY sweep_item.id
         LIMIT %s
         """,
         (sweep_id, limit),

@@ -45,8 +45,9 @@ def list_judged_twice(conn: Connection, sweep_id: str) -> list[JudgedTwice]:
                ),
                i.sent_hash, new.score
         FROM sweep_item AS i
-        JOIN message_analysis AS old ON old.id = i.before_analysis_id
-        JOIN message_analysis AS new ON new.id = i.analysis_id
+        -- OFFSET 0: one look-up an item instead of reading every month's analyses to join them.
+        CROSS JOIN LATERAL (SELECT * FROM message_analysis WHERE id = i.before_analysis_id OFFSET 0) AS old
+        CROSS JOIN LATERAL (SELECT * FROM message_analysis WHERE id = i.analysis_id OFFSET 0) AS new
         WHERE i.sweep_id = %s AND i.state = 'done'
         ORDER BY i.id
         """,

@@ -164,7 +164,7 @@ def list_sweeps(conn: Connection, tenant_id: int) -> list[Sweep]:
                created_at, finished_at, labels_at
         FROM sweep
         WHERE tenant_id = %s
-        ORDER BY id DESC
+        ORDER BY sweep.id DESC
         """,
         (tenant_id,),
     ).fetchall()

@@ -2,19 +2,23 @@
 
 from flask_openapi3.openapi import OpenAPI
 
-from console.api.application import DOCUMENT, add_api, new_application
+from config.settings import Settings
+from console.api.application import add_api, new_application
 from console.api.callers import ACTS_FOR, MAY_CALL
 from console.api.failed_keys import PER_ADDRESS, PER_PREFIX
+from console.api.paths import DOCS, DOCUMENT
 from console.api.writing import IDEMPOTENCY_KEY
 from store.api_writes import KEPT_FOR_H
 
+PER_MIN = Settings.model_fields["api_calls_per_min"].default
 COMMAND = ".venv/bin/python -m tests.api_page > docs/api.md"
 _INTRO = f"""# The API
 
 <!-- Written from console/api/; a test compares. Fresh page: {COMMAND} -->
 
-For agents' programs: work queues, conversations, actions, agents, alerts, decisions, settings, the CRM and webhooks of one tenant. `earshot up` serves it at the console's
-address (`console_url` in `stack.json`). The whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`.
+Everything in the console, as JSON, of one tenant. `earshot up` serves it at the console's address (`console_url` in `stack.json`). The
+whole description, with every field, is OpenAPI 3.1 at `{DOCUMENT}`, and a page to read at `{DOCS}`; both need no key and nothing from
+elsewhere. Which call gives what a page shows: [The console and the API](console-and-api.md).
 
 ## Keys
 
@@ -31,7 +35,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | role | may |
 |---|---|
 | auditor | read |
-| agent | also work on what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence |
+| agent | also work on and answer what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence; not what the administration shows |
 | supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, set skills, queues and capacity, and change [settings](settings.md) |
 | admin | also say which programs are told of events ([webhooks](webhooks.md)) |
 
@@ -46,7 +50,10 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
   401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
   something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
-  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`) · 413 over 64 KiB · 422 a field is wrong · 429 too many keys that are none · 503 try again.
+  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`) · 413 over 64 KiB · 415 not JSON · 422 a field is wrong ·
+  429 too many calls · 503 try again. Addresses and methods that there are none of are 404 and 405 in the same form.
+- **Calls a minute**: each key may make {PER_MIN} (`API_CALLS_PER_MIN`; 0 for no limit); `RateLimit` says how many are left and when the
+  minute is over, and what comes after them is 429 (`too_many_calls`) with `Retry-After`. With Redis away nothing is counted.
 - **Keys that are none** (unknown, revoked): {PER_PREFIX} calls a minute that begin alike, and {PER_ADDRESS} from one address (of IPv6 its /64),
   are answered 401; what comes after is 429 with `Retry-After`, whatever key it holds. Behind proxies of your own set `TRUSTED_PROXIES` to
   their number, or all callers count as one. With Redis away nothing is counted.
@@ -54,16 +61,19 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
   (`Idempotency-Replayed: true`); with another call it is refused with 422. A write that was refused may be tried again under its name.
 - **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
   conversation since.
-- **Pages**: `next_cursor` fetches the next one; conversations that arrive meanwhile never move those that are still to come.
-- **Reading words** (`GET /conversations/{{{{id}}}}`) is recorded: by which key, for whom, when. Lists hold no customer text. Nothing may be
-  cached.
+- **Order and pages**: conversations stand by priority, then the one whose customer has waited longest; everything else by time, as each call
+  says. `next_cursor` fetches the next page: it holds the place of the last row, so rows that arrive, change or go meanwhile never move those
+  that are still to come. One whose priority or waiting time changes meanwhile may be seen twice, or be on a page that was read already.
+- **Reading words** is recorded: by which key, for whom, when (`GET /conversations/{{{{id}}}}` and its replies, `GET /messages/{{{{id}}}}/…`,
+  `GET /egress/{{{{id}}}}`). Lists hold no customer text but `GET /inbox` and `GET /insights/messages`, which show how messages begin, as the
+  pages do. Nothing may be cached.
 """
 
 
 def described() -> OpenAPI:
     """The application, for its description only."""
     app = new_application()
-    add_api(app, None, failed_keys=None, trusted_proxies=0)  # pyright: ignore[reportArgumentType] -- nobody calls it
+    add_api(app, None, failed_keys=None, key_calls=None, trusted_proxies=0)  # pyright: ignore[reportArgumentType] -- nobody calls it
     return app
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from console.badges import clock_badge
 from routing.alerts import sentence
 from routing.rules import explain
 from store.agents import AgentRow, find_colleague
@@ -14,6 +15,7 @@ from store.conversation_lists import ListedConversation
 from store.conversation_page import ConversationAction
 from store.db import Connection
 from store.decisions import ReadDecision
+from store.inbox import InboxLine
 from store.work_items import WorkItem
 
 
@@ -197,6 +199,22 @@ class DecisionAnswer(BaseModel):
         return cls(**known, sentence=explain(decision.as_decision()))
 
 
+class ClockAnswer(BaseModel):
+    """The promise that is due first. state: overdue, soon (past its warning), running, paused or met."""
+
+    state: str
+    kind: str
+    due_at: datetime
+
+    @classmethod
+    def of(cls, line: InboxLine, *, now: datetime) -> Self | None:
+        """None where nothing was promised."""
+        badge = clock_badge(
+            kind=line.clock_kind, state=line.clock_state, due_at=line.clock_due_at, warn_at=line.clock_warn_at, now=now
+        )
+        return cls(state=badge.state, kind=badge.kind, due_at=badge.at) if badge else None
+
+
 class ConversationAnswer(BaseModel):
     """A conversation with all that an agent needs. customer_id: whose it is, for /customers. messages: the newest ones in the order of the channel's time, oldest first;
     earlier_cursor fetches those before them.
@@ -204,6 +222,7 @@ class ConversationAnswer(BaseModel):
 
     conversation: Work
     customer_id: str
+    clock: ClockAnswer | None
     tags: list[str]
     decision: DecisionAnswer | None
     messages: list[MessageAnswer]

@@ -7,6 +7,7 @@ from flask import g, request
 
 from console.api.client_address import client_address
 from console.api.failed_keys import FailedKeys
+from console.api.key_calls import KeyCalls
 from console.api.problems import Problem
 from console.deeds import ACTS_FOR, Doer
 from console.metrics import API_REFUSED
@@ -68,6 +69,38 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "webhooks.list_events": _OVERSEERS,
     "webhooks.replay_all": _ADMINS,
     "webhooks.replay_one": _ADMINS,
+    "alerts.read_one": _READERS,
+    "agent_inbox.list_rows": _READERS,
+    "agent_inbox.count": _READERS,
+    "agent_inbox.change_many": _WORKERS,
+    "customers.read_one": _READERS,
+    "customers.list_conversations": _READERS,
+    "messages.list_analyses": _READERS,
+    "messages.list_sent": _READERS,
+    "replies.read_desk": _READERS,
+    "replies.send": _WORKERS,
+    "replies.cancel": _WORKERS,
+    "replies.settle": _WORKERS,
+    "insight_reports.read_map": _READERS,
+    "insight_reports.list_messages": _READERS,
+    "insight_reports.read_answer_times": _READERS,
+    "insight_reports.ask": _READERS,
+    "insight_reports.read_load": _READERS,
+    "insight_reports.read_surveys": _READERS,
+    "insight_reports.read_accuracy": _READERS,
+    "insight_reports.read_cost": _READERS,
+    "sla.list_open": _READERS,
+    "sla.list_by_week": _READERS,
+    "overview.read_me": _READERS,
+    "overview.read_all": _OVERSEERS,
+    "channels.list_channels": _OVERSEERS,
+    "channels.list_targets": _OVERSEERS,
+    "dead_letters.list_all": _OVERSEERS,
+    "dead_letters.replay": LEADERS,
+    "dead_letters.replay_all": LEADERS,
+    "privacy.read_facts": _OVERSEERS,
+    "privacy.list_calls": _OVERSEERS,
+    "privacy.read_call": _OVERSEERS,
 }
 
 
@@ -148,9 +181,15 @@ def authenticate(database: Database, *, failed_keys: FailedKeys, trusted_proxies
     return Caller(key.tenant_id, key.id, role, user_id)
 
 
-def admit(database: Database, *, failed_keys: FailedKeys, trusted_proxies: int) -> None:
+def admit(database: Database, *, failed_keys: FailedKeys, key_calls: KeyCalls, trusted_proxies: int) -> None:
     """Let the request at hand through or not. Raises: Problem, StoreError."""
     g.caller = found = authenticate(database, failed_keys=failed_keys, trusted_proxies=trusted_proxies)
+    g.allowance = allowance = key_calls.count(request.headers["Authorization"].partition(" ")[2].strip())
+    if allowance is not None and allowance.left < 0:
+        fix = f"the key may call {allowance.limit} times a minute: try again in {allowance.resets_in_s} seconds"
+        problem = _refuse(429, "too_many_calls", reason="too_many_calls", fix=fix, field="Authorization")
+        problem.retry_after_s = allowance.resets_in_s
+        raise problem
     if found.role not in MAY_CALL.get(request.endpoint or "", frozenset[Role]()):
         API_REFUSED.labels("role").inc()
         raise Problem(403, "role_may_not", fix=f"the role {found.role} may not do this; ask a supervisor or admin")

@@ -1,9 +1,12 @@
 """/conversations, to read: lists, and one with its words."""
 
+from datetime import UTC, datetime
+
 import structlog
 from flask import Response
 
 from console.api.answers import (
+    ClockAnswer,
     ConversationAnswer,
     DecisionAnswer,
     EventAnswer,
@@ -29,6 +32,7 @@ from store.conversation_page import (
     list_conversation_messages,
 )
 from store.decisions import find_placing_decision
+from store.inbox import read_lines
 from store.internal_actions import list_tags
 from store.work_items import get_work_item
 
@@ -41,7 +45,7 @@ blueprint = new_blueprint("conversations", __name__)
 def list_all(query: ConversationQuery) -> Response:
     """By priority, then the longest waiting. No customer text. What is added meanwhile never moves what is still to come."""
     who = caller()
-    filters = Filters(query.queue, query.priority, _assignee(query.assignee, who), query.state, query.tag)
+    filters = Filters(query.queue, query.priority, assignee_id(query.assignee, who), query.state, query.tag)
     after = read_place(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
         if query.queue:
@@ -53,7 +57,8 @@ def list_all(query: ConversationQuery) -> Response:
     return answer(body.model_dump(mode="json"))
 
 
-def _assignee(given: str | None, who: Caller) -> int | None:
+def assignee_id(given: str | None, who: Caller) -> int | None:
+    """The user whom a filter names; 0 for nobody. Raises: Problem."""
     if given == "me":
         return who.person()
     return 0 if given == "none" else int(given) if given else None
@@ -76,9 +81,11 @@ def read_one(path: ConversationPath, query: MessagesQuery) -> Response:
         )
         shown = messages[-query.limit :]
         decision = find_placing_decision(conn, who.tenant_id, conversation_id)
+        line = read_lines(conn, who.tenant_id, [conversation_id])[conversation_id]
         body = ConversationAnswer(
             conversation=Work.of_item(conn, who.tenant_id, item),
             customer_id=get_customer_id(conn, who.tenant_id, conversation_id),
+            clock=ClockAnswer.of(line, now=datetime.now(UTC)),
             tags=list_tags(conn, conversation_id),
             decision=DecisionAnswer.of(decision) if decision else None,
             messages=[_message(one) for one in shown],

@@ -8,6 +8,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 PREFIX = "/api/v1"
+# Both are public: they say nothing about anybody.
+DOCUMENT = f"{PREFIX}/openapi.json"
+DOCS = f"{PREFIX}/docs"
 SECURITY: list[dict[str, list[Any]]] = [{"api_key": []}]
 SECURITY_SCHEMES: dict[str, Any] = {
     "api_key": {"type": "http", "scheme": "bearer", "description": "earshot apikey create"}
@@ -35,8 +38,10 @@ PROBLEMS: dict[str | int | HTTPStatus, Any] = {
         ("403", "the role may not do this, or not to somebody else's conversation"),
         ("404", "the tenant has no such thing"),
         ("409", "somebody was faster; the answer says who and when"),
+        ("413", "the body is over 64 KiB"),
+        ("415", "the body is not application/json"),
         ("422", "a field is wrong; the answer names it and the fix"),
-        ("429", "too many calls with keys that are none; Retry-After says how many seconds to wait"),
+        ("429", "too many calls of this key, or with keys that are none; Retry-After says how many seconds to wait"),
         ("503", "try again"),
     )
 }

@@ -22,6 +22,7 @@ _TITLES = {
     413: ("body_too_large", "send at most 64 KiB"),
     415: ("unsupported_media_type", "send Content-Type: application/json"),
 }
+_KEPT_HEADERS = frozenset({"Allow", "Retry-After"})
 
 
 class Problem(Exception):
@@ -71,7 +72,10 @@ def from_http(error: HTTPException) -> Response:
         return error.response
     status = error.code or 500
     code, fix = _TITLES.get(status, ("refused", "see /api/v1/openapi.json"))
-    return Problem(status, code, fix=fix).response()
+    response = Problem(status, code, fix=fix).response()
+    # Which methods an address has, and when to come back, stand in headers.
+    response.headers.extend({name: value for name, value in error.get_headers() if name in _KEPT_HEADERS})
+    return response
 
 
 def from_store(error: StoreError) -> Response:

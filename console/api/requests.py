@@ -65,6 +65,25 @@ class DecisionPath(BaseModel):
     decision_id: UUID
 
 
+class MessagePath(BaseModel):
+    """Which message."""
+
+    message_id: UUID
+
+
+class ReplyPath(BaseModel):
+    """Which answer of ours in which conversation."""
+
+    conversation_id: UUID
+    reply_id: UUID
+
+
+class EgressPath(BaseModel):
+    """Which call that left."""
+
+    egress_id: UUID
+
+
 class CustomerPath(BaseModel):
     """Which customer."""
 

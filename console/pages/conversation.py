@@ -28,7 +28,7 @@ from store.agents import list_agents
 from store.conversation_events import add_access, list_conversation_events
 from store.conversation_page import ReadMessage, has_message, list_conversation_actions, list_conversation_messages
 from store.corrections import CorrectionError
-from store.customer_card import read_card
+from store.customer_card import MOST_COUNTED, read_card
 from store.db import Connection
 from store.decisions import find_placing_decision
 from store.history import PastAnalysis, list_egress, list_history
@@ -100,6 +100,7 @@ def render(key: str, *, draft: str | None = None) -> str:
         now=now,
         draft=draft,
         once=secrets.token_urlsafe(12),
+        most_counted=MOST_COUNTED,
         most_chars=INSTAGRAM_BYTES if item.channel == "instagram" else MAX_CHARS,
     )
 
@@ -225,6 +226,8 @@ def change(conversation_id: object) -> Response:
             )
         give_notice("done", deed=deed)
     except Problem as problem:
+        if problem.code == "not_found":
+            abort(404)
         give_notice("refused", code=problem.code)
     return _back(key)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
@@ -17,8 +17,9 @@ from console.api.tenant_queues import list_purposes
 from console.badges import clock_badge
 from console.deeds import Doer
 from console.pages.notices import give_notice
+from console.queue_counts import QueueCounts
 from console.visitors import Visitor, database, let_in, visitor
-from store.conversation_lists import Filters, ListedConversation, QueueCount, count_queues, list_conversations
+from store.conversation_lists import Filters, ListedConversation, QueueCount, list_conversations
 from store.inbox import InboxLine, read_lines
 from store.tenants import get_tenant_config
 
@@ -41,7 +42,7 @@ def read_page(*, ids: Sequence[str] | None = None) -> dict[str, Any]:
     who, now = visitor(), datetime.now(UTC)
     query = read_query()
     with database().tenant_transaction(who.tenant_id) as conn:
-        counts = count_queues(conn, who.tenant_id)
+        counts = queue_counts().read(conn, who.tenant_id)
         purposes = list_purposes(get_tenant_config(conn, who.tenant_id))
         assignee_id = _assignee(query.assignee, who)
         filters = Filters(query.queue, query.priority, assignee_id, query.state or "open", query.tag, ids)
@@ -61,6 +62,11 @@ def read_page(*, ids: Sequence[str] | None = None) -> dict[str, Any]:
         "is_later_page": query.cursor is not None,
         "now": now,
     }
+
+
+def queue_counts() -> QueueCounts:
+    """The application's last counts."""
+    return cast("QueueCounts", current_app.extensions["queue_counts"])
 
 
 def read_query() -> ConversationQuery:

@@ -10,9 +10,18 @@ from flask import Blueprint, Response, abort, request, stream_with_context
 from console.csv_lines import Value, csv_chunks
 from console.heat_map import ALL_TOPICS, NO_TOPIC, draw_days, draw_heat_map
 from console.insight_query import InsightQuery
-from console.pages.insight_figures import accuracy_of, corrected_lines, queue_loads, split_of, survey_lines
-from console.pages.insights import asked, current_time, fitting, list_page, trend_lines
-from console.visitors import Visitor, database, let_in, visitor
+from console.insight_reading import (
+    accuracy_of,
+    corrected_lines,
+    fitting,
+    list_page,
+    queue_loads,
+    split_of,
+    survey_lines,
+    trend_lines,
+)
+from console.pages.insights import asked, current_time
+from console.visitors import Visitor, database, let_in, speech, visitor
 from store.agents import list_agents
 from store.alerts import list_alerts
 from store.answer_time_reports import find_report
@@ -72,7 +81,7 @@ def _trends(conn: Connection, what: Asked) -> Iterable[Row]:
 
 
 def _claim(conn: Connection, what: Asked) -> dict[str, Any] | None:
-    split_at = split_of(request.args.get("since", ""), now=what.now)
+    split_at = split_of(request.args.get("since", ""), now=what.now, zone=speech().zone)
     report = find_report(conn, what.tenant_id, split_at=split_at)
     return report.figures if report else None
 
@@ -133,7 +142,7 @@ def _team(conn: Connection, what: Asked) -> Iterable[Row]:
 
 
 def _surveys(conn: Connection, what: Asked) -> Iterable[Row]:
-    for line in survey_lines(conn, what.tenant_id, what.query, now=what.now):
+    for line in survey_lines(conn, what.tenant_id, what.query, zone=speech().zone, now=what.now):
         one = line.figures
         score = one.nps or one.csat
         value = one.nps.value if one.nps else one.csat.share if one.csat else None
@@ -155,13 +164,13 @@ def _surveys(conn: Connection, what: Asked) -> Iterable[Row]:
 
 
 def _scores(conn: Connection, what: Asked) -> Iterable[Row]:
-    for line in survey_lines(conn, what.tenant_id, what.query, now=what.now):
+    for line in survey_lines(conn, what.tenant_id, what.query, zone=speech().zone, now=what.now):
         for score, answers in line.figures.distribution.items():
             yield line.figures.survey, line.part, score, answers
 
 
 def _accuracy(conn: Connection, what: Asked) -> Iterable[Row]:
-    found = accuracy_of(conn, what.tenant_id, what.query)
+    found = accuracy_of(conn, what.tenant_id, what.query, zone=speech().zone)
     lines = [(name, "all", getattr(found, name)) for name in ("sentiment", "intent", "topics")]
     lines += [("sentiment", language, one) for language, one in found.by_language.items()]
     lines += [("sentiment", f"confidence {row.band}", row.right) for row in found.calibration]

@@ -1,5 +1,7 @@
 """/events and the pieces of pages that a script fetches when something changed."""
 
+import secrets
+import socket
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -7,20 +9,24 @@ from queue import Empty
 from typing import Any, cast
 from uuid import UUID
 
-from flask import Blueprint, Response, abort, current_app, render_template, request, session
+from flask import Blueprint, Response, abort, current_app, g, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.live_pages import RELOAD, LivePages
 from console.pages import conversation, inbox
+from console.script_gate import ScriptGate
 from console.visitors import SESSION_KEY, database, let_in, visitor
 from store.db import Database, StoreError
 from store.web_sessions import find_session
 
 blueprint = Blueprint("live", __name__)
-PING_S = 15.0
+PING_S = 10.0
 # How soon a stream ends after its person was signed out.
 CHECK_S = 60.0
-RETRY_MS = 3000
+# When a page whose stream broke comes back: not all of them at once.
+RETRY_MS, RETRY_SPREAD_MS = 2000, 4000
+# A browser that is gone, or takes nothing in, for so long loses its stream.
+SILENCE_MS = 30_000
 MOST_IDS = 100
 
 
@@ -30,11 +36,26 @@ def let_script_in() -> AnyResponse | tuple[str, int] | None:
 
     tenant: the one that its page was made for.
     """
+    if not _gate().enter():
+        return "", 503
+    g.is_through_gate = True
     if let_in(by_person=False) is not None:
         return "", 401
     if request.args.get("tenant", "") != str(visitor().tenant_id):
         return "", 409
     return None
+
+
+@blueprint.teardown_request
+def leave_gate(error: BaseException | None) -> None:
+    """The request is done; a stream that it began goes on without it."""
+    del error
+    if g.pop("is_through_gate", False):
+        _gate().leave()
+
+
+def _gate() -> ScriptGate:
+    return cast("ScriptGate", current_app.extensions["script_gate"])
 
 
 @blueprint.get("/events")
@@ -48,16 +69,25 @@ def events() -> Response:
     stream = _stream(pages, database(), tenant_id=visitor().tenant_id, token=session[SESSION_KEY])
     answer = Response(stream, content_type="text/event-stream; charset=utf-8")
     answer.headers["X-Accel-Buffering"] = "no"
+    _end_in_silence(request.environ.get("gunicorn.socket"))
     return answer
+
+
+def _end_in_silence(connection: Any) -> None:
+    # Without it the kernel tries for a quarter of an hour to reach a laptop that was closed. Linux only.
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and isinstance(connection, socket.socket):
+        connection.setsockopt(socket.IPPROTO_TCP, option, SILENCE_MS)
 
 
 def _stream(pages: LivePages, store: Database, *, tenant_id: int, token: str) -> Generator[str]:
     with pages.open_page(tenant_id) as page:
-        yield f"retry: {RETRY_MS}\nevent: hello\ndata: {{}}\n\n"
-        checked = time.monotonic()
+        yield f"retry: {RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)}\nevent: hello\ndata: {{}}\n\n"
+        # Hundreds of pages that came at once shall not ping, and not be looked up, in step for ever.
+        checked = time.monotonic() - _part_of(CHECK_S)
         while True:
             try:
-                news = page.waiting.get(timeout=PING_S)
+                news = page.waiting.get(timeout=PING_S - _part_of(PING_S / 2))
             except Empty:
                 yield ": ping\n\n"
             else:
@@ -67,6 +97,10 @@ def _stream(pages: LivePages, store: Database, *, tenant_id: int, token: str) ->
                 if not _is_in(store, token, tenant_id):
                     yield "event: over\ndata: {}\n\n"
                     return
+
+
+def _part_of(length_s: float) -> float:
+    return length_s * secrets.randbelow(1000) / 1000
 
 
 def _is_in(store: Database, token: str, tenant_id: int) -> bool:

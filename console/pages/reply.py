@@ -51,6 +51,8 @@ def send(conversation_id: object) -> Response | tuple[str, int]:
 def rule(conversation_id: object) -> Response:
     """Call off an answer that still waits, or say whether one arrived that nobody knows of."""
     who, key = visitor(), str(conversation_id)
+    if who.place.role == "auditor":
+        abort(403)
     action_id, verdict = request.form.get("reply", ""), request.form.get("verdict", "")
     with database().tenant_transaction(who.tenant_id) as conn:
         item = lock_work_item(conn, who.tenant_id, key)

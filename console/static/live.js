@@ -39,8 +39,11 @@
   if (!live) return;
 
   // --- pieces of this page
-  const PAUSE_MS = 1000, POLL_MS = 10000, STALE_MS = 60000, MOST_IDS = 100, TRIES = 2;
+  const PAUSE_MS = 150, POLL_MS = 10000, STALE_MS = 60000, MOST_IDS = 100, TRIES = 2;
   const holdsFocus = (element) => element.contains(document.activeElement);
+  // Each answer shows the form's token under another mask; that alone is no change.
+  const differ = (one, other) => bare(one) !== bare(other);
+  const bare = (element) => element.innerHTML.replace(/(name="csrf_token" value=")[^"]*/g, "$1");
   const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
   const inSight = (element) => {
     const box = element.getBoundingClientRect();
@@ -90,14 +93,14 @@
       }
       shown.forEach((item, index) => {
         const link = item.querySelector("a"), after = now[index].querySelector("a");
-        if (link.innerHTML !== after.innerHTML) link.innerHTML = after.innerHTML;
+        if (differ(link, after)) link.innerHTML = after.innerHTML;
       });
     },
     change(row, now) {
       row.classList.remove("gone");
       for (const name of [".row-link", ".row-end"]) {
         const before = row.querySelector(name), after = now.querySelector(name);
-        if (before.innerHTML !== after.innerHTML) before.innerHTML = after.innerHTML;
+        if (differ(before, after)) before.innerHTML = after.innerHTML;
       }
     },
     leave(row) {
@@ -137,7 +140,7 @@
         const before = part(item.id);
         if (before) {
           item.classList.toggle("chosen", before.classList.contains("chosen"));
-          if (before.innerHTML !== item.innerHTML && !holdsFocus(before)) before.innerHTML = item.innerHTML;
+          if (differ(before, item) && !holdsFocus(before)) before.innerHTML = item.innerHTML;
           last = before;
         } else {
           if (last) last.after(item);

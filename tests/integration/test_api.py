@@ -318,12 +318,21 @@ def test_a_body_that_is_no_json_or_too_large_is_refused(app, boss, owner, acme):
     client, path = app.test_client(), f"{API}/conversations/{one}/resolve"
     head = {"Authorization": f"Bearer {boss}"}
     refused = client.post(path, data="state=resolved", headers=head)
+    assert (refused.status_code, refused.json["code"]) == (415, "unsupported_media_type")
+    refused = client.post(path, data="{", headers=head, content_type="application/json")
     assert (refused.status_code, refused.json["code"]) == (422, "not_json")
+    deep = {"version": 1}
+    for _ in range(17):
+        deep = {"x": deep}
+    assert client.post(path, json=deep, headers=head).json["code"] == "not_json"
     large = client.post(path, data=b"x" * 70_000, headers=head, content_type="application/json")
     assert (large.status_code, large.json["code"]) == (413, "body_too_large")
     assert field(owner, one, "state") == "open"
     assert client.get(f"{API}/nothing/{uuid4()}").json["code"] == "not_found"
-    assert client.delete(path, headers=head).json["code"] == "method_not_allowed"
+    assert client.post("/api/v2/nothing").json["code"] == "not_found"
+    refused = client.delete(path, headers=head)
+    assert refused.json["code"] == "method_not_allowed" and "POST" in refused.headers["Allow"]
+    assert refused.content_type == "application/problem+json"
 
 
 def test_the_document_describes_the_api_and_pages_keep_their_headers(app):

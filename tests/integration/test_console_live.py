@@ -8,6 +8,7 @@ import pytest
 from console.app import create_app
 from console.live_pages import MOST_WAITING, RELOAD, LivePages
 from console.visitors import SESSION_KEY
+from store.db import Database
 from store.live_changes import KEPT_S, find_position, forget_changes, list_changes
 from store.web_sessions import begin_session, end_session
 from tests.integration.passes import run_all
@@ -182,8 +183,8 @@ def test_old_changes_go(owner, database, acme):
         assert forget_changes(conn) == 1
 
 
-def test_a_page_that_does_not_keep_up_is_told_to_look_at_everything(database, acme, owner):
-    pages = LivePages(database)
+def test_a_page_that_does_not_keep_up_is_told_to_look_at_everything(app_url, acme, owner):
+    pages = LivePages(lambda: Database(app_url, pool_size=1))
     with pages.open_page(acme) as page:
         for number in range(MOST_WAITING + 1):
             page.tell(str(number))
@@ -193,10 +194,10 @@ def test_a_page_that_does_not_keep_up_is_told_to_look_at_everything(database, ac
         assert json.loads(page.waiting.get(timeout=2)) == [[one, ["work"]]]
 
 
-def test_one_reader_serves_all_pages_and_ends_with_the_last(database, acme, owner):
+def test_one_reader_serves_all_pages_and_ends_with_the_last(app_url, acme, owner):
     import threading
 
-    pages = LivePages(database)
+    pages = LivePages(lambda: Database(app_url, pool_size=1))
     before = threading.active_count()
     with pages.open_page(acme) as first, pages.open_page(acme) as second:
         assert [thread.name for thread in threading.enumerate()].count("live-pages") == 1
@@ -206,6 +207,8 @@ def test_one_reader_serves_all_pages_and_ends_with_the_last(database, acme, owne
         if thread.name == "live-pages":
             thread.join(5)
     assert threading.active_count() <= before
+    # Its connection went with it.
+    assert owner.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone() == (1,)
     with pages.open_page(acme) as again:
         add_conversation(owner, acme)
         assert again.waiting.get(timeout=2)

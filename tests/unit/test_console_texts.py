@@ -26,7 +26,7 @@ from tests.missing_texts import (
 )
 
 # Names, the same in every language.
-NAMES = {"Earshot", "CRM"}
+NAMES = {"Earshot", "CRM", "API"}
 TEMPLATES = sorted((CONSOLE / "templates").rglob("*.html"))
 
 

@@ -3,12 +3,12 @@
 from flask import abort, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from console.dead_letters import replay as put_back
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
 from console.visitors import database, visitor
-from store.db import Connection
 from store.messages import has_message
-from store.runs import RunRef, list_dead_of, replay_dead
+from store.runs import list_dead_of
 
 blueprint = new_blueprint("dead_letters", path="/dead-letters")
 SHOWN = 200
@@ -28,11 +28,6 @@ def show() -> str:
     )
 
 
-def _replay(conn: Connection, tenant_id: int, *, message_id: str | None) -> int:
-    parked = list_dead_of(conn, tenant_id, message_id=message_id)
-    return sum(replay_dead(conn, RunRef(tenant_id, one.message_id, one.run_id)) for one in parked)
-
-
 @blueprint.post("/<uuid:message_id>")
 def replay(message_id: object) -> Response:
     """Put a message back to work; one that is at work already stays there."""
@@ -40,7 +35,7 @@ def replay(message_id: object) -> Response:
     with database().tenant_transaction(who.tenant_id) as conn:
         if not has_message(conn, who.tenant_id, str(message_id)):
             abort(404)
-        replayed = _replay(conn, who.tenant_id, message_id=str(message_id))
+        replayed = put_back(conn, who.tenant_id, message_id=str(message_id), by=who.actor)
     give_notice("replayed" if replayed else "not_parked")
     return redirect(url_for("admin_dead_letters.show"))
 
@@ -50,6 +45,6 @@ def replay_all() -> Response:
     """Put all of them back to work."""
     who = visitor()
     with database().tenant_transaction(who.tenant_id) as conn:
-        replayed = _replay(conn, who.tenant_id, message_id=None)
+        replayed = put_back(conn, who.tenant_id, message_id=None, by=who.actor)
     give_notice("replayed" if replayed else "not_parked")
     return redirect(url_for("admin_dead_letters.show"))

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, abort, render_template, request, stream_with_context
 
 from console.pages.admin.gate import new_blueprint, read_day, read_id
+from console.privacy_facts import tell_facts
 from console.visitors import database, speech, visitor
 from store.conversation_events import add_access
 from store.egress_ledger import LedgerRow, find_entry, search_ledger
@@ -71,6 +72,7 @@ def show() -> str:
     return render_template(
         "admin/privacy.html",
         tenant=tenant,
+        facts=tell_facts(speech().text, batches=tenant.sweep.batches),
         rows=found[:ROWS],
         more=found[ROWS - 1].id if len(found) > ROWS else None,
         kept=kept,

@@ -1,0 +1,264 @@
+"""Every page of the console for every kind of visitor and every kind of id: nobody sees or changes what isn't theirs."""
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from console.app import create_app
+from console.forged_forms import KEY
+from console.visitors import SESSION_KEY
+from store.web_sessions import begin_session
+from tests.integration.two_tenants import MALFORMED, RANDOM, ROLES, fill, fill_path, marks, stand_as_before
+from tests.integration.workplace import add_agent
+
+VISITORS = ("none", *ROLES, "stranger")
+IDS = ("own", "other", "random", "malformed")
+MAY = {
+    "public": {"none", *ROLES},
+    "all": set(ROLES),
+    "workers": {"agent", "supervisor", "admin"},
+    "overseers": {"supervisor", "admin", "auditor"},
+    "leaders": {"supervisor", "admin"},
+    "admins": {"admin"},
+}
+_periods = itertools.count(100_000)
+
+
+@dataclass(frozen=True)
+class Page:
+    """rights: who may. takes_id: the path names something of a tenant. sends: what the form or the address names, "@kind" for an id of
+    that kind. done: the status when it works. malformed: when such an id is none, where that is an error. signed_out: for who is not signed in; None: led to the form.
+    """
+
+    rights: str
+    takes_id: bool = False
+    sends: dict = field(default_factory=dict)
+    done: int = 200
+    signed_out: int | None = None
+    malformed: int | None = None
+
+
+def form(rights, *, takes_id=False, done=302, signed_out=None, **sends):
+    return Page(rights, takes_id, sends, done, signed_out)
+
+
+def page(rights, *, takes_id=False, signed_out=None, **sends):
+    return Page(rights, takes_id, sends, 200, signed_out)
+
+
+TALK = "/conversations/<uuid:conversation_id>"
+PAGES = {
+    ("GET", "/"): Page("public", done=302),
+    ("GET", "/healthz"): page("public"),
+    ("GET", "/metrics"): page("public"),
+    ("GET", "/sign-in"): page("public"),
+    ("GET", "/nowhere"): Page("public", done=403),
+    ("POST", "/sign-in"): form("public", email="nobody-knows@example.com", password="wrong", done=401),
+    ("POST", "/sign-out"): form("all"),
+    ("POST", "/look"): form("all", theme="dark"),
+    ("POST", "/tenant"): form("all", tenant_id="@tenant"),
+    ("GET", "/inbox"): page("all", tag="x"),
+    ("POST", "/inbox"): form("all", deed="claim", conversation="@conversation"),
+    ("GET", "/inbox/rows"): Page("all", sends={"ids": "@conversation", "tenant": "@here"}, signed_out=401, malformed=422),
+    ("GET", "/events"): page("all", signed_out=401, tenant="@here"),
+    ("GET", TALK): page("all", takes_id=True, message="@message"),
+    ("GET", f"{TALK}/messages"): page("all", takes_id=True, signed_out=401, tenant="@here"),
+    ("GET", f"{TALK}/sent/<uuid:message_id>"): page("all", takes_id=True),
+    ("POST", f"{TALK}/do"): form("all", takes_id=True, deed="snooze"),
+    ("POST", f"{TALK}/correct"): form("workers", takes_id=True, message="@message", field="sentiment", value="positive"),
+    ("POST", f"{TALK}/reanalyze"): form("leaders", takes_id=True, message="@message"),
+    ("POST", f"{TALK}/reply"): form("workers", takes_id=True, text="We are looking.", once="x"),
+    ("POST", f"{TALK}/reply/rule"): form("workers", takes_id=True, reply="@reply", verdict="cancel"),
+    ("GET", "/insights"): page("all"),
+    ("GET", "/insights/messages"): page("all"),
+    ("GET", "/insights/answers"): page("all"),
+    ("POST", "/insights/answers"): form("all", since=(datetime.now(UTC) - timedelta(days=2)).date().isoformat()),
+    ("GET", "/insights/load"): page("all"),
+    ("GET", "/insights/surveys"): page("all"),
+    ("GET", "/insights/accuracy"): page("all"),
+    ("GET", "/insights/cost"): page("all"),
+    ("GET", "/insights/files/<name>.csv"): page("all"),
+    ("GET", "/admin"): page("overseers"),
+    ("GET", "/admin/alerts"): page("overseers", state="all"),
+    ("POST", "/admin/alerts/<uuid:alert_id>"): form("leaders", takes_id=True, deed="acknowledge"),
+    ("POST", "/admin/alerts/actions/<uuid:action_id>"): form("leaders", takes_id=True, deed="approve"),
+    ("GET", "/admin/crm"): page("overseers", customer="@customer"),
+    ("POST", "/admin/crm/customers/<uuid:customer_id>/record"): form("leaders", takes_id=True, other="77"),
+    ("GET", "/admin/dead-letters"): page("overseers"),
+    ("POST", "/admin/dead-letters"): form("leaders"),
+    ("POST", "/admin/dead-letters/<uuid:message_id>"): form("leaders", takes_id=True),
+    ("GET", "/admin/people"): page("overseers"),
+    ("POST", "/admin/people/keys"): form("admins", name="@new", role="agent", done=200),
+    ("POST", "/admin/people/keys/<int:key_id>/revoke"): form("admins", takes_id=True),
+    ("GET", "/admin/privacy"): page("overseers", message="@message"),
+    ("GET", "/admin/privacy/ledger.csv"): page("overseers", message="@message"),
+    ("GET", "/admin/privacy/ledger/<uuid:egress_id>"): page("overseers", takes_id=True),
+    ("GET", "/admin/settings"): page("overseers"),
+    ("GET", "/admin/sweeps"): page("overseers"),
+    ("GET", "/admin/sweeps/plan"): page("overseers"),
+    ("GET", "/admin/sweeps/<uuid:sweep_id>"): page("overseers", takes_id=True),
+    ("POST", "/admin/sweeps"): form("leaders", period="@period"),
+    ("POST", "/admin/sweeps/<uuid:sweep_id>"): form("leaders", takes_id=True, deed="cancel"),
+}  # fmt: skip
+# Refused with a notice on the next page instead of a status: what nobody may do there is done by nobody all the same.
+TOLD_ON_THE_NEXT_PAGE = {("POST", "/inbox"), ("POST", f"{TALK}/do")}
+
+
+@pytest.fixture
+def app(settings, monkeypatch):
+    monkeypatch.setattr("console.replies.ring_action", lambda **_: None)
+    app = create_app({}, settings=settings)
+    yield app
+    app.extensions["database"].close()
+
+
+def test_every_page_stands_in_the_table(app):
+    walked = {
+        (method, str(rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if not str(rule).startswith(("/api/", "/static/"))
+    }
+    assert walked == set(PAGES)
+
+
+class World:
+    """Two tenants with one of everything each, and people of every role in the first."""
+
+    def __init__(self, app, database, owner, tenant_ids):
+        self.app, self.database, self.owner, self.tenants = app, database, owner, tenant_ids
+        self.ids = {
+            "own": {**fill(owner, tenant_ids["acme"], "acme"), "tenant": str(tenant_ids["acme"])},
+            "other": {**fill(owner, tenant_ids["other"], "other"), "tenant": str(tenant_ids["other"])},
+            "random": {**RANDOM, "tenant": "987654"},
+            "malformed": {**MALFORMED, "tenant": "1;DROP"},
+        }
+        self.people = {role: add_agent(owner, tenant_ids["acme"], role=role) for role in ROLES}
+        self.people["stranger"] = add_agent(owner, tenant_ids["other"], role="admin", email="stranger@example.com")
+        tables = owner.execute(
+            """
+            SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+            WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace
+            """
+        ).fetchall()
+        # Open pages are told of what the test itself sets back.
+        names = sorted(name for (name,) in tables if name != "live_change")
+        self._all_rows = " UNION ALL ".join(
+            f"SELECT '{name}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} AS t WHERE tenant_id = %(id)s"
+            for name in names
+        )
+
+    def fingerprint(self, slug):
+        """Of all rows of a tenant, by table."""
+        return dict(self.owner.execute(self._all_rows, {"id": self.tenants[slug]}).fetchall())
+
+    def enter(self, who):
+        client = self.app.test_client()
+        with client.session_transaction() as session:
+            session[KEY] = "token"
+            if who != "none":
+                with self.database.system_transaction() as conn:
+                    session[SESSION_KEY] = begin_session(conn, self.people[who])
+        return client
+
+    def ask(self, client, method, path, asked, *, who, which):
+        """Returns (status, text). Streams are not waited for."""
+        ids, fixed = self.ids[which], {
+            "@here": str(self.tenants["other" if who == "stranger" else "acme"]),
+            "@new": f"key {next(_periods)}",
+            "@period": f"manual-2026-11-25T{next(_periods)}.000001",
+        }  # fmt: skip
+        sends = {
+            name: fixed.get(value) or (ids[value[1:]] if value.startswith("@") else value)
+            for name, value in asked.sends.items()
+        }
+        filled = fill_path(path, ids).replace("<name>", "topics")
+        stand_as_before(self.owner)
+        if method == "POST":
+            answer = client.post(filled, data={"csrf_token": "token", **sends})
+        else:
+            answer = client.get(filled, query_string=sends)
+        text = "" if answer.mimetype == "text/event-stream" else answer.text
+        answer.close()
+        return answer.status_code, text
+
+
+@pytest.fixture
+def world(app, database, owner, tenant_ids):
+    return World(app, database, owner, tenant_ids)
+
+
+def expected(who, which, route):
+    """The status; several: any of them."""
+    method, _ = route
+    asked = PAGES[route]
+    if who == "none" and asked.rights != "public":
+        return {asked.signed_out or 302, *_lost(which, asked, method)}
+    if which == "malformed" and asked.takes_id:
+        return {404}
+    role = "admin" if who == "stranger" else who
+    if role not in MAY[asked.rights]:
+        return {403}
+    theirs = "other" if who == "stranger" else "own"
+    if asked.takes_id and which != theirs:
+        return {404}
+    return {asked.malformed if which == "malformed" and asked.malformed else asked.done}
+
+
+def _lost(which, asked, method):
+    """A path that fits no page is none for anybody."""
+    return {404} if which == "malformed" and asked.takes_id and method == "GET" else set()
+
+
+def _check(world, route):
+    """What is wrong with a page, by visitor and id."""
+    asked, wrong = PAGES[route], {}
+    for who in VISITORS:
+        mine, theirs, slug = ("other", "own", "acme") if who == "stranger" else ("own", "other", "other")
+        role = "admin" if who == "stranger" else who
+        client = world.enter(who)
+        stand_as_before(world.owner)
+        before = {one: world.fingerprint(one) for one in ("acme", "other")} if route[0] == "POST" else {}
+        for which in IDS if asked.takes_id or any(one.startswith("@") for one in asked.sends.values()) else ("own",):
+            status, text = world.ask(client, *route, asked, who=who, which=which)
+            if status not in expected(who, which, route):
+                wrong[who, which] = status
+            leaks = [f"{slug}@example.com", *marks(slug)]
+            leaks += [one for kind, one in world.ids[theirs].items() if kind not in {"agent", "key", "tenant"}]
+            if which != theirs:  # an address that names an id may stand in the page
+                wrong.update({(who, which, leak): "leaked" for leak in leaks if leak in text})
+            else:
+                wrong.update({(who, which, leak): "leaked" for leak in leaks[:6] if leak in text})
+            if (who, which) == (role, mine) and route == ("GET", TALK) and who in ROLES:
+                assert all(one in text for one in marks("acme")[:2]), "the walk sees what is there"
+        stand_as_before(world.owner)
+        for one in before:
+            has_no_business = one == slug or role not in MAY[asked.rights]
+            if has_no_business or (role == "auditor" and route in TOLD_ON_THE_NEXT_PAGE):
+                changed = {name for name, digest in world.fingerprint(one).items() if before[one][name] != digest}
+                if changed:
+                    wrong[who, one] = sorted(changed)
+    return wrong
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_each_visitor_sees_and_changes_what_is_theirs_and_nothing_else(world, method):
+    wrong = {route: found for route in PAGES if route[0] == method and (found := _check(world, route))}
+    assert wrong == {}
+
+
+def test_no_form_of_any_page_works_without_its_token(world):
+    clients = {who: world.enter(who) for who in ("none", "admin")}
+    before = world.fingerprint("acme")
+    got = {
+        (who, path): client.post(fill_path(path, world.ids["own"]), data=PAGES[method, path].sends).status_code
+        for who, client in clients.items()
+        for method, path in PAGES
+        if method == "POST"
+    }
+    assert {status for (who, _), status in got.items() if who == "admin"} == {400}
+    without = {path for (who, path), status in got.items() if who == "none" and status != 302}
+    assert without == {"/sign-in", "/sign-out", "/look"} and {got["none", path] for path in without} == {400}
+    assert world.fingerprint("acme") == before
