@@ -96,6 +96,25 @@ PAGES = {
     ("GET", "/admin/privacy/ledger.csv"): page("overseers", message="@message"),
     ("GET", "/admin/privacy/ledger/<uuid:egress_id>"): page("overseers", takes_id=True),
     ("GET", "/admin/settings"): page("overseers"),
+    ("GET", "/admin/settings/<name>"): page("overseers"),
+    ("POST", "/admin/settings/<name>"): form("leaders", do="try", done=200),
+    ("GET", "/admin/settings/sla/<queue>"): page("overseers"),
+    # Nothing was seen before: another version stands.
+    ("POST", "/admin/settings/sla/<queue>"): form("leaders", done=409),
+    ("GET", "/admin/settings/actions"): page("overseers"),
+    ("GET", "/admin/settings/actions/<kind>"): page("overseers"),
+    ("POST", "/admin/settings/actions/<kind>"): form("admins", done=422),
+    ("GET", "/admin/settings/history"): page("overseers"),
+    ("POST", "/admin/settings/history/<int:version>/restore"): form("leaders"),
+    ("GET", "/admin/rules"): page("overseers"),
+    ("POST", "/admin/rules"): form("leaders", done=200),
+    ("GET", "/admin/rules/new-rule"): page("leaders"),
+    ("POST", "/admin/rules/new-rule"): form("leaders", done=200),
+    ("POST", "/admin/rules/read-back"): form("leaders", done=200),
+    # A rule that neither tenant has.
+    ("GET", "/admin/rules/<name>"): Page("overseers", done=404),
+    ("POST", "/admin/rules/<name>"): form("leaders", done=200),
+    ("GET", "/admin/rules/message/<uuid:message_id>"): Page("overseers", takes_id=True, done=302),
     ("GET", "/admin/sweeps"): page("overseers"),
     ("GET", "/admin/sweeps/plan"): page("overseers"),
     ("GET", "/admin/sweeps/<uuid:sweep_id>"): page("overseers", takes_id=True),
@@ -174,7 +193,7 @@ class World:
             name: fixed.get(value) or (ids[value[1:]] if value.startswith("@") else value)
             for name, value in asked.sends.items()
         }
-        filled = fill_path(path, ids).replace("<name>", "topics")
+        filled = fill_path(path, ids).replace("settings/<name>", "settings/thresholds").replace("<name>", "topics")
         stand_as_before(self.owner)
         if method == "POST":
             answer = client.post(filled, data={"csrf_token": "token", **sends})

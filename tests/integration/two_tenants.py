@@ -177,4 +177,7 @@ def fill_path(path, ids):
     for name, kind in named.items():
         for converter in ("", "uuid:", "int:"):
             path = path.replace(f"<{converter}{name}>", ids[kind])
-    return path.replace("<queue>", "support").replace("<version>", "1")
+    fixed = {"<queue>": "support", "<version>": "1", "<int:version>": "1", "<kind>": "webhook"}
+    for name, value in fixed.items():
+        path = path.replace(name, value)
+    return path
