@@ -72,11 +72,12 @@ def check_reachable(url: str, *, allow_private: bool) -> None:
     if allow_private or url.partition("://")[0] not in ANY_HOST:
         return
     hosts = [str(getattr(service, name, None) or "") for name in ("host", "smtp_host")]
-    if any(_is_surely_private(host) for host in hosts):
+    if any(is_surely_private(host) for host in hosts):
         raise AlertSendError("private_address", permanent=True)
 
 
-def _is_surely_private(host: str) -> bool:
+def is_surely_private(host: str) -> bool:
+    """Whether this host is written as an inner address, or as a name that is never public."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True

@@ -5,9 +5,11 @@ import argparse
 from cli.connect import find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
+from console.api.scopes import SCOPES
+from store.audit_log import COMMAND_LINE, note_deed
 from store.db import Connection
 from store.tenants import find_tenant_id
-from store.users import create_api_key, find_member, revoke_api_key
+from store.users import create_api_key, find_key_tenant, find_member, revoke_api_key
 
 ROLES = ("agent", "supervisor", "admin", "auditor")
 
@@ -22,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--user", metavar="EMAIL", help="the person whose key it is: it acts as them, with the smaller role"
     )
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=list(SCOPES),
+        help="narrow the key to this; again for more (default: all that the role allows)",
+    )
     revoke = actions.add_parser("revoke", help="end a key at once")
     revoke.add_argument("id", type=int)
     for action in (create, revoke):
@@ -32,9 +40,12 @@ def run(options: argparse.Namespace) -> int:
     """Create or revoke."""
     with find_installation(options.data).system_transaction() as conn:
         if options.action == "revoke":
+            tenant_id = find_key_tenant(conn, options.id)
             if not revoke_api_key(conn, options.id):
                 message = f"there is no live key {options.id}"
                 raise CommandError(message)
+            subject = str(options.id)
+            note_deed(conn, tenant_id, by=None, deed="key_revoked", subject=subject, details=COMMAND_LINE)
             print(f"key {options.id} is revoked")
             return 0
         tenant_id = find_tenant_id(conn, options.tenant)
@@ -42,7 +53,16 @@ def run(options: argparse.Namespace) -> int:
             message = f"there is no tenant {options.tenant!r}; see earshot tenant list"
             raise CommandError(message)
         user_id = _person(conn, options.user, tenant_id=tenant_id, slug=options.tenant) if options.user else None
-        key_id, key = create_api_key(conn, tenant_id=tenant_id, name=options.name, role=options.role, user_id=user_id)
+        key_id, key = create_api_key(
+            conn,
+            tenant_id=tenant_id,
+            name=options.name,
+            role=options.role,
+            user_id=user_id,
+            scopes=options.scope or None,
+        )
+        details = {"role": options.role, "scopes": options.scope or None, "user_id": user_id, **COMMAND_LINE}
+        note_deed(conn, tenant_id, by=None, deed="key_made", subject=str(key_id), details=details)
     print(f"key {key_id} (shown this once): {key}")
     return 0
 

@@ -6,6 +6,7 @@ from cli.connect import find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
+from store.audit_log import COMMAND_LINE, note_deed
 from store.db import act_for_tenant
 from store.runs import RunRef, list_dead, replay_dead
 
@@ -37,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
             raise CommandError(message)
         for run in chosen:
             act_for_tenant(conn, run.tenant_id)
-            replay_dead(conn, RunRef(run.tenant_id, run.message_id, run.run_id))
+            if replay_dead(conn, RunRef(run.tenant_id, run.message_id, run.run_id)):
+                details = {"runs": 1, **COMMAND_LINE}
+                deed, message_id = "dead_letters_replayed", run.message_id
+                note_deed(conn, run.tenant_id, by=None, deed=deed, subject=message_id, details=details)
     print(f"{len(chosen)} replayed")
     return 0

@@ -9,6 +9,8 @@ from analysis.examples import ChosenExample
 from cli.errors import CommandError
 from cli.output import print_rows
 from cli.workbench import MAY_PUBLISH, Workbench, add_tenant_argument, open_workbench
+from store.audit_log import note_deed
+from store.conversation_events import Actor
 from store.examples import find_snapshot, list_snapshots
 from worker.examples import Proposal, preview, publish, roll_back
 
@@ -127,6 +129,9 @@ def _publish(bench: Workbench, options: argparse.Namespace) -> int:
 def _roll_back(bench: Workbench, options: argparse.Namespace) -> int:
     by = bench.person(options.by, may=MAY_PUBLISH)
     version = roll_back(bench.deps, bench.tenant_id, by=by, to=options.to, note=options.note)
+    actor, subject, details = Actor(user_id=by), f"version:{version}", {"to": options.to}
+    with bench.transaction() as conn:
+        note_deed(conn, bench.tenant_id, by=actor, deed="examples_rolled_back", subject=subject, details=details)
     print(f"version {version} is in the prompt")
     return 0
 

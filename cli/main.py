@@ -19,7 +19,7 @@ COMMANDS = {
     "migrate": ("cli.migrate", "create or update roles and schema"),
     "tenant": ("cli.tenant", "apply, list and check tenant files"),
     "rules": ("cli.rules", "list routing rules, check those of a file, explain a decision"),
-    "user": ("cli.user", "add and list users"),
+    "user": ("cli.user", "add and list users, let somebody choose a new password"),
     "agent": ("cli.agent", "who answers customers: skills, queues, capacity, presence"),
     "apikey": ("cli.apikey", "create and revoke API keys"),
     "reanalyze": ("cli.reanalyze", "have messages or a conversation judged again; the old labels stay in the history"),
@@ -33,6 +33,7 @@ COMMANDS = {
     "correction": ("cli.correction", "correct a message's label, undo it, list corrections"),
     "examples": ("cli.examples", "preview, publish and roll back the examples in a tenant's prompt"),
     "audit": ("cli.audit", "pick random messages for people to judge, and judge them"),
+    "audit-log": ("cli.audit_log", "who did what, and who read what customers wrote"),
     "accuracy": ("cli.accuracy", "how often the model is right for a tenant"),
     "action": (
         "cli.action",

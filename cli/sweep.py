@@ -13,6 +13,7 @@ from cli.connect import find_installation
 from cli.errors import CommandError
 from cli.main import add_data_argument
 from cli.output import print_rows
+from store.audit_log import COMMAND_LINE, note_deed
 from store.db import Connection, act_for_tenant
 from store.sweeps import (
     SETTLED,
@@ -162,12 +163,18 @@ def _run(options: argparse.Namespace) -> int:
             raise CommandError(message)
         period = f"manual-{datetime.now(UTC):%Y-%m-%dT%H%M%S.%f}"
         sweep_id = start_sweep(conn, tenant_id, plan, period=period)
+        if sweep_id is not None:
+            _note(conn, tenant_id, "sweep_started", sweep_id, messages=len(plan.chosen))
     if options.json:
         print(json.dumps({"sweep": period, "id": sweep_id, **_plan_row(plan)}))
     else:
         _print_plan(plan, as_json=False)
         print(f"started: {period}; see earshot sweep status --tenant {options.tenant}")
     return 0
+
+
+def _note(conn: Connection, tenant_id: int, deed: str, sweep_id: str, **details: object) -> None:
+    note_deed(conn, tenant_id, by=None, deed=deed, subject=f"sweep:{sweep_id}", details={**details, **COMMAND_LINE})
 
 
 def _plan_row(plan: SweepPlan) -> dict[str, Any]:
@@ -258,6 +265,7 @@ def _pause(options: argparse.Namespace) -> int:
         if not pause_sweep(conn, sweep.id, reason="by_hand"):
             message = f"{sweep.period} is {sweep.state}"
             raise CommandError(message)
+        _note(conn, tenant_id, "sweep_paused", sweep.id)
     print(f"{sweep.period}: paused; what the provider has already is still read and paid")
     return 0
 
@@ -274,6 +282,7 @@ def _resume(options: argparse.Namespace) -> int:
         if not resume_sweep(conn, sweep.id, budget_microusd=budget):
             message = f"{sweep.period} is {sweep.state}"
             raise CommandError(message)
+        _note(conn, tenant_id, "sweep_resumed", sweep.id)
     print(f"{sweep.period}: goes on")
     return 0
 
@@ -284,6 +293,7 @@ def _cancel(options: argparse.Namespace) -> int:
         if not cancel_sweep(conn, sweep.id, reason="by_hand"):
             message = f"{sweep.period} is {sweep.state}"
             raise CommandError(message)
+        _note(conn, tenant_id, "sweep_cancelled", sweep.id)
     print(f"{sweep.period}: cancelled")
     return 0
 
@@ -302,6 +312,7 @@ def _approve(options: argparse.Namespace) -> int:
             raise CommandError(message)
         customers = len(list_judged_customers(conn, sweep.id))
         approve_sweep(conn, sweep.id)
+        _note(conn, tenant_id, "sweep_approved", sweep.id)
     print(f"{sweep.period}: approved; the labels of {customers} customers are written anew")
     return 0
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 SECRET_FILE_SUFFIX = "_FILE"  # noqa: S105 -- a suffix, no secret
 
@@ -15,6 +15,10 @@ class SettingsError(Exception):
 
 def _split_urls(value: object) -> object:
     return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _split_words(value: object) -> object:
+    return tuple(word.strip().lower() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
 BaseUrl = Annotated[str, BeforeValidator(_split_urls), Field(pattern=r"^https?://[^\s/]+$")]
@@ -57,16 +61,42 @@ class Settings(BaseModel):
     """Let a tenant's own URLs (generic channel, alerts) lead into this network, and be http: for development and closed networks."""
     console_url: BaseUrl | None = None
     """Where people open the console; alerts link to it when it is set."""
+    receiver_url: BaseUrl | None = None
+    """Where the channels reach the receiver from outside, such as https://hooks.acme.example; shown to people who connect a channel."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies of ours stand before the console: the address of a call is what the outermost of them saw."""
     api_calls_per_min: int = Field(default=600, ge=0)
     """How often each key may call the API in a minute; 0: as often as it likes. Not counted while Redis is away."""
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """People may sign in through this OpenID provider, whose own settings stand below it; needs the extra `oidc`."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str | None = Field(default=None, max_length=60)
+    """What the button says; unset: the provider's host."""
+    oidc_allowed_domains: Annotated[tuple[str, ...], BeforeValidator(_split_words)] = ()
+    """Only e-mail addresses of these, separated by commas; none: of all."""
+    oidc_default_tenant: str | None = None
+    """Whoever comes from there and has no account gets one with oidc_default_role in the tenant of this slug; unset: nobody does."""
+    oidc_default_role: Literal["agent", "supervisor", "auditor"] | None = None
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves /metrics; 0 switches it off."""
+
+    @model_validator(mode="after")
+    def _has_whole_provider(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            message = "OIDC_ISSUER also needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET"
+            raise ValueError(message)
+        if (self.oidc_default_tenant is None) != (self.oidc_default_role is None):
+            message = "OIDC_DEFAULT_TENANT and OIDC_DEFAULT_ROLE go together"
+            raise ValueError(message)
+        if self.oidc_default_tenant and not self.oidc_allowed_domains:
+            message = "OIDC_DEFAULT_TENANT also needs OIDC_ALLOWED_DOMAINS, or everybody whom the provider knows could come in"
+            raise ValueError(message)
+        return self
 
 
 def _read_secret_file(name: str, path: str) -> str:
@@ -107,7 +137,7 @@ def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{str(item['loc'][0]).upper()}: "
+            (f"{str(item['loc'][0]).upper()}: " if item["loc"] else "")
             + ("is not set (or set <NAME>_FILE to a file that holds it)" if item["type"] == "missing" else item["msg"])
             for item in error.errors(include_input=False, include_url=False)
         )

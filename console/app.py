@@ -20,6 +20,7 @@ from console.compression import add_compression
 from console.forged_forms import refuse_forged
 from console.kept_forms import keep_form
 from console.live_pages import LivePages
+from console.oidc import new_provider
 from console.pages import (
     api_reference,
     conversation,
@@ -28,12 +29,22 @@ from console.pages import (
     insight_files,
     insights,
     live,
+    me,
+    oidc,
     reply,
     sign_in,
+    welcome,
 )
+from console.pages.admin import alert_targets as admin_alert_targets
 from console.pages.admin import alerts as admin_alerts
+from console.pages.admin import audit_log as admin_audit_log
+from console.pages.admin import channel_checks as admin_channel_checks
+from console.pages.admin import channels as admin_channels
 from console.pages.admin import crm as admin_crm
+from console.pages.admin import crm_connection as admin_crm_connection
 from console.pages.admin import dead_letters as admin_dead_letters
+from console.pages.admin import errands as admin_errands
+from console.pages.admin import keys as admin_keys
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
@@ -42,7 +53,10 @@ from console.pages.admin import settings as admin_settings
 from console.pages.admin import settings_actions as admin_settings_actions
 from console.pages.admin import settings_form as admin_settings_form
 from console.pages.admin import settings_history as admin_settings_history
+from console.pages.admin import start as admin_start
+from console.pages.admin import start_settings as admin_start_settings
 from console.pages.admin import sweeps as admin_sweeps
+from console.pages.admin import tenants as admin_tenants
 from console.pages.admin import webhooks as admin_webhooks
 from console.pages.rendering import add_to_templates, problem_page
 from console.queue_counts import QueueCounts
@@ -59,16 +73,20 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_PAGES = (sign_in, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference)
+_PAGES = (
+    sign_in, welcome, oidc, me, inbox, conversation, reply, live, insights, insight_figures, insight_files, api_reference,
+)  # fmt: skip
+# Where a form may come from somebody who is not signed in.
+_OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
-    admin_overview, admin_crm, admin_people, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_settings,
-    admin_rules, admin_settings_actions, admin_settings_form, admin_settings_history,
-    admin_webhooks,
+    admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
+    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_dead_letters, admin_alerts, admin_alert_targets,
+    admin_webhooks, admin_settings, admin_rules, admin_settings_actions, admin_settings_form, admin_settings_history, admin_errands,
 )  # fmt: skip
 
 
 def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings | None = None) -> Flask:
-    """The console's application. Raises: SettingsError."""
+    """The console's application. Raises: SettingsError, also when sign-in by a provider is set up and its extra is not installed."""
     environ = os.environ if environ is None else environ
     settings = settings or load_settings(environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
@@ -98,6 +116,9 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     app.extensions["queue_counts"] = QueueCounts()
     app.extensions["trusted_proxies"] = settings.trusted_proxies
     app.extensions["failed_sign_ins"] = FailedKeys(redis_url, secret=b"sign-in " + secret)
+    app.extensions["settings"] = settings
+    app.extensions["console_url"] = settings.console_url
+    app.extensions["oidc"] = new_provider(settings)
     _add_pages(app, settings)
 
     @app.get("/healthz", doc_ui=False)
@@ -135,7 +156,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
     def only_our_forms() -> AnyResponse | None:
         if request.method != "POST" or request.path.startswith("/api/"):
             return None
-        if SESSION_KEY not in session and request.blueprint != sign_in.blueprint.name:
+        if SESSION_KEY not in session and request.blueprint not in _OPEN:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody
         try:
             refuse_forged()
@@ -150,6 +171,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     for page in (*_PAGES, *_ADMIN_PAGES):
         app.register_blueprint(page.blueprint)
+    app.extensions["settings"] = settings
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
     # For what is set in the console: addresses and secrets.

@@ -76,12 +76,20 @@ def let_in(*, by_person: bool = True) -> Response | None:
             return to_sign_in()
         place = person.place
         if place is None:
-            return redirect(url_for("sign_in.nowhere"))
+            # Somebody has to make the first tenant, and only an operator can.
+            return redirect(url_for("admin_tenants.form" if person.is_operator else "sign_in.nowhere"))
         act_for_tenant(conn, place.tenant_id)
         zone = get_tenant_config(conn, place.tenant_id).hours.time_zone
     g.visitor = Visitor(person, place)
     settle_language(zone)
     return None
+
+
+def is_ours(address: str) -> bool:
+    """A path of ours; two slashes, of either kind, lead away, and browsers drop what is unprintable between them."""
+    parts = urlsplit(address)
+    is_path = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
+    return is_path and address.isprintable() and "\\" not in address
 
 
 def to_sign_in() -> Response:

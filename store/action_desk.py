@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from store.audit_log import came_from, note_deed
 from store.conversation_events import Actor
 from store.db import Connection
 from store.outbound import note_replies
@@ -78,7 +79,7 @@ def find_action(conn: Connection, tenant_id: int, action_id: str) -> ListedActio
 
 def approve_action(conn: Connection, tenant_id: int, action_id: str, *, actor: Actor = AT_THE_MACHINE) -> bool:
     """A person agrees: it leaves within seconds, if nothing else stands in its way. False when it does not wait for that."""
-    return (
+    done = (
         conn.execute(
             """
             UPDATE action
@@ -89,11 +90,14 @@ def approve_action(conn: Connection, tenant_id: int, action_id: str, *, actor: A
         ).rowcount
         == 1
     )
+    if done:
+        _note(conn, tenant_id, action_id, deed="action_approved", actor=actor)
+    return done
 
 
 def cancel_action(conn: Connection, tenant_id: int, action_id: str, *, actor: Actor = AT_THE_MACHINE) -> bool:
     """A person calls it off before it leaves; False when it is not pending any more."""
-    return (
+    done = (
         conn.execute(
             """
             UPDATE action
@@ -104,6 +108,9 @@ def cancel_action(conn: Connection, tenant_id: int, action_id: str, *, actor: Ac
         ).rowcount
         == 1
     )
+    if done:
+        _note(conn, tenant_id, action_id, deed="action_rejected", actor=actor)
+    return done
 
 
 def settle_uncertain(
@@ -129,10 +136,18 @@ def settle_uncertain(
     )
     if settled and became == "sent":
         note_replies(conn, [action_id])
+    if settled:
+        _note(conn, tenant_id, action_id, deed="action_settled", actor=actor, became=became)
     return settled
 
 
-def replay_webhook(conn: Connection, tenant_id: int, action_id: str) -> bool:
+def _note(conn: Connection, tenant_id: int, action_id: str, *, deed: str, actor: Actor, **details: object) -> None:
+    row = conn.execute("SELECT kind FROM action WHERE id = %s AND tenant_id = %s", (action_id, tenant_id)).fetchone()
+    known = {"kind": row[0] if row else None, **details, **came_from(actor)}
+    note_deed(conn, tenant_id, by=actor, deed=deed, subject=action_id, details=known)
+
+
+def replay_webhook(conn: Connection, tenant_id: int, action_id: str, *, actor: Actor = AT_THE_MACHINE) -> bool:
     """Tell a webhook again that was given up; False when there is none. Its id stays, so that the far side knows it.
 
     Messages to customers are never replayed: nobody can prove that the first one did not arrive.
@@ -151,6 +166,7 @@ def replay_webhook(conn: Connection, tenant_id: int, action_id: str) -> bool:
     if replayed:
         # Should it fail once more, people are told once more.
         conn.execute("DELETE FROM alert WHERE tenant_id = %s AND key = 'send_failed:' || %s", (tenant_id, action_id))
+        _note(conn, tenant_id, action_id, deed="webhook_replayed", actor=actor)
     return replayed
 
 

@@ -7,6 +7,14 @@ from psycopg.types.json import Jsonb
 from store.conversation_events import Actor
 from store.db import Connection
 
+# What details hold when somebody did it at the machine itself.
+COMMAND_LINE: Mapping[str, object] = {"from": "command_line"}
+
+
+def came_from(actor: Actor) -> Mapping[str, object]:
+    """COMMAND_LINE for somebody who is neither a known person nor a key."""
+    return COMMAND_LINE if actor.user_id is None and actor.key_id is None else {}
+
 
 def note_deed(
     conn: Connection,

@@ -153,6 +153,16 @@ def store_inspection(conn: Connection, account: WatchedAccount, state: AccountSt
         )
 
 
+def note_inspection(conn: Connection, tenant_id: int, *, kind: str, account_id: str, state: AccountState) -> None:
+    """As store_inspection, for an account that a person had looked at. Needs the system scope."""
+    row = conn.execute(
+        "SELECT id FROM channel_account WHERE tenant_id = %s AND kind = %s AND account_id = %s",
+        (tenant_id, kind, account_id),
+    ).fetchone()
+    if row is not None:
+        store_inspection(conn, WatchedAccount(row[0], tenant_id, kind, account_id), state)
+
+
 def take_due_refreshes(conn: Connection, *, limit: int) -> list[WatchedAccount]:
     """Instagram Login accounts whose token is to be refreshed; each comes again in some hours unless that is done.
 

@@ -14,13 +14,6 @@ def put_channel(conn: Connection, tenant_id: int, channel: ChannelConfig, *, key
 
     Raises: StoreError, permanent, when another tenant has the account.
     """
-    owner = conn.execute(
-        "SELECT tenant_id FROM channel_account WHERE kind = %s AND account_id = %s",
-        (channel.kind, channel.account_id),
-    ).fetchone()
-    if owner and owner[0] != tenant_id:
-        message = f"the {channel.kind} account {channel.account_id} already belongs to another tenant"
-        raise StoreError(message, permanent=True)
     app_secrets = json.dumps([secret.get_secret_value() for secret in channel.app_secret])
 
     def seal(value: str, column: str) -> bytes:
@@ -46,6 +39,8 @@ def put_channel(conn: Connection, tenant_id: int, channel: ChannelConfig, *, key
             END,
             applied_token_hash = EXCLUDED.applied_token_hash, reply_url = EXCLUDED.reply_url,
             mark_read = EXCLUDED.mark_read, max_per_s = EXCLUDED.max_per_s, sends_blocked_because = NULL
+        -- Of two tenants who connect one account at once, the second must not overwrite the first one's.
+        WHERE a.tenant_id = EXCLUDED.tenant_id
         RETURNING id, access_token = %s
         """,
         (
@@ -65,7 +60,9 @@ def put_channel(conn: Connection, tenant_id: int, channel: ChannelConfig, *, key
             access_token,
         ),
     ).fetchone()
-    assert row is not None
+    if row is None:
+        message = f"the {channel.kind} account {channel.account_id} already belongs to another tenant"
+        raise StoreError(message, permanent=True)
     watch_account(conn, tenant_id, row[0], has_new_token=row[1])
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from store.audit_log import came_from, note_deed
 from store.conversation_events import Actor
 from store.crm_links import find_link, leave_card, link_customer
 from store.crm_searches import search_again, stop_searching
@@ -69,6 +70,8 @@ def _note(conn: Connection, tenant_id: int, *, customer_id: str, record_id: str 
         "INSERT INTO crm_pick (tenant_id, customer_id, record_id, by_user_id, by_key_id) VALUES (%s, %s, %s, %s, %s)",
         (tenant_id, customer_id, record_id, actor.user_id, actor.key_id),
     )
+    deed = "crm_record_picked" if record_id is not None else "crm_record_unlinked"
+    note_deed(conn, tenant_id, by=actor, deed=deed, subject=customer_id, details=came_from(actor))
 
 
 def list_picks(conn: Connection, customer_id: str, *, limit: int) -> list[Pick]:

@@ -143,3 +143,8 @@ class Database:
 def act_for_tenant(conn: Connection, tenant_id: int) -> None:
     """Let the transaction at hand act for `tenant_id`: for the receiver, whose one transaction may serve several tenants."""
     conn.execute("SELECT set_config('earshot.tenant', %s, true)", (str(int(tenant_id)),))
+
+
+def act_for_system(conn: Connection) -> None:
+    """Let a tenant's transaction at hand see and write also what only the system may: settings, accounts, people, connections."""
+    conn.execute("SELECT set_config('earshot.scope', 'system', true)")

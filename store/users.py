@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +47,25 @@ def grant_role(conn: Connection, *, email: str, tenant_id: int, role: str) -> No
     if not added:
         message = "there is no user with this e-mail"
         raise StoreError(message, permanent=True)
+    # Whoever was invited or switched off has the role in force now.
+    conn.execute(
+        """
+        DELETE FROM absent_member AS m
+        USING app_user AS u
+        WHERE m.user_id = u.id AND m.tenant_id = %s AND u.email = lower(%s)
+        """,
+        (tenant_id, email),
+    )
+    # A link that another tenant made must not give away an account that now opens this one too.
+    conn.execute(
+        """
+        DELETE FROM one_time_link AS l
+        USING app_user AS u
+        WHERE l.user_id = u.id AND u.email = lower(%s) AND (l.purpose = 'join' AND l.tenant_id = %s
+          OR l.purpose = 'password' AND l.tenant_id <> %s)
+        """,
+        (email, tenant_id, tenant_id),
+    )
 
 
 def list_users(conn: Connection) -> list[UserRow]:
@@ -70,16 +90,27 @@ def _hash_key(key: str) -> bytes:
 
 
 def create_api_key(
-    conn: Connection, *, tenant_id: int, name: str, role: str, user_id: int | None = None
+    conn: Connection,
+    *,
+    tenant_id: int,
+    name: str,
+    role: str,
+    user_id: int | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> tuple[int, str]:
     """Make a key; returns its id and the key itself, which is not stored and can't be shown again.
 
-    user_id: the person whose key it is; it acts as that person as long as they have a role in the tenant.
+    user_id: the person whose key it is; it acts as that person as long as they have a role in the tenant. scopes: what it may do
+    of what its role allows; None: all of it.
     """
     key = API_KEY_PREFIX + secrets.token_urlsafe(32)
     row = conn.execute(
-        "INSERT INTO api_key (tenant_id, name, role, key_hash, user_id) VALUES (%s, %s, %s, %s, %s) RETURNING id",
-        (tenant_id, name, role, _hash_key(key), user_id),
+        """
+        INSERT INTO api_key (tenant_id, name, role, key_hash, user_id, scopes)
+        VALUES (%s, %s, %s, %s, %s, %s)
+        RETURNING id
+        """,
+        (tenant_id, name, role, _hash_key(key), user_id, list(scopes) if scopes is not None else None),
     ).fetchone()
     assert row is not None
     return row[0], key
@@ -87,13 +118,17 @@ def create_api_key(
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A live key. user_id, user_role: the person it acts as, and their role in the tenant; None when it acts as itself."""
+    """A live key. user_id, user_role: the person it acts as, and their role in the tenant; None when it acts as itself.
+
+    scopes: see create_api_key.
+    """
 
     id: int
     tenant_id: int
     role: str
     user_id: int | None
     user_role: str | None
+    scopes: list[str] | None
 
 
 def find_api_key(conn: Connection, key: str) -> ApiKey | None:
@@ -103,7 +138,7 @@ def find_api_key(conn: Connection, key: str) -> ApiKey | None:
     """
     row = conn.execute(
         """
-        SELECT k.id, k.tenant_id, k.role, k.user_id, m.role
+        SELECT k.id, k.tenant_id, k.role, k.user_id, m.role, k.scopes
         FROM api_key AS k
         LEFT JOIN app_user AS u ON u.id = k.user_id AND u.disabled_at IS NULL
         LEFT JOIN membership AS m ON m.tenant_id = k.tenant_id AND m.user_id = u.id
@@ -112,6 +147,12 @@ def find_api_key(conn: Connection, key: str) -> ApiKey | None:
         (_hash_key(key),),
     ).fetchone()
     return ApiKey(*row) if row else None
+
+
+def find_key_tenant(conn: Connection, key_id: int) -> int | None:
+    """Whose key it is; None when there is none with this id. Needs the system scope."""
+    row = conn.execute("SELECT tenant_id FROM api_key WHERE id = %s", (key_id,)).fetchone()
+    return row[0] if row else None
 
 
 def revoke_api_key(conn: Connection, key_id: int, *, tenant_id: int | None = None) -> bool:
@@ -142,13 +183,14 @@ class ListedKey:
     email: str | None
     created_at: datetime
     revoked_at: datetime | None
+    scopes: list[str] | None
 
 
 def list_api_keys(conn: Connection, tenant_id: int) -> list[ListedKey]:
     """The tenant's keys: live ones first, then newest first."""
     rows = conn.execute(
         """
-        SELECT k.id, k.name, k.role, u.email, k.created_at, k.revoked_at
+        SELECT k.id, k.name, k.role, u.email, k.created_at, k.revoked_at, k.scopes
         FROM api_key AS k LEFT JOIN app_user AS u ON u.id = k.user_id
         WHERE k.tenant_id = %s
         ORDER BY k.revoked_at IS NOT NULL, k.id DESC

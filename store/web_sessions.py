@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from store.db import Connection
@@ -12,6 +13,7 @@ REST_H = 12
 AGE_H = 7 * 24
 # How exactly `seen_at` is known: a row is not written with every click.
 SEEN_EVERY_S = 60
+MAX_AGENT_CHARS = 300
 
 Role = Literal["agent", "supervisor", "admin", "auditor"]
 
@@ -21,26 +23,17 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-@dataclass(frozen=True)
-class Account:
-    """A person who may sign in, with the hash of their password."""
+def begin_session(conn: Connection, user_id: int, *, user_agent: str = "") -> str:
+    """Sign a person in; returns the token for their browser, which is not stored. Needs the system scope.
 
-    user_id: int
-    password_hash: str
-
-
-def find_account(conn: Connection, email: str) -> Account | None:
-    """None when nobody has this e-mail, or the person is switched off. Needs the system scope."""
-    row = conn.execute(
-        "SELECT id, password_hash FROM app_user WHERE email = lower(%s) AND disabled_at IS NULL", (email,)
-    ).fetchone()
-    return Account(*row) if row else None
-
-
-def begin_session(conn: Connection, user_id: int) -> str:
-    """Sign a person in; returns the token for their browser, which is not stored. Needs the system scope."""
+    user_agent: what the browser says of itself, so that the person knows their sessions apart.
+    """
     token = secrets.token_urlsafe(32)
-    conn.execute("INSERT INTO web_session (token_hash, user_id) VALUES (%s, %s)", (_hash(token), user_id))
+    told = "".join(letter for letter in user_agent if letter.isprintable())[:MAX_AGENT_CHARS]
+    conn.execute(
+        "INSERT INTO web_session (token_hash, user_id, user_agent) VALUES (%s, %s, %s)",
+        (_hash(token), user_id, told),
+    )
     conn.execute(
         "DELETE FROM web_session WHERE seen_at < now() - make_interval(hours => %s) OR created_at < now() - make_interval(hours => %s)",
         (REST_H, AGE_H),
@@ -48,9 +41,65 @@ def begin_session(conn: Connection, user_id: int) -> str:
     return token
 
 
-def end_session(conn: Connection, token: str) -> None:
-    """Sign out. Needs the system scope."""
-    conn.execute("DELETE FROM web_session WHERE token_hash = %s", (_hash(token),))
+def end_session(conn: Connection, token: str) -> int | None:
+    """Sign out; returns who that was, None when it was over before. Needs the system scope."""
+    row = conn.execute(
+        "DELETE FROM web_session WHERE token_hash = %s RETURNING user_id",
+        (_hash(token),),
+    ).fetchone()
+    return row[0] if row else None
+
+
+@dataclass(frozen=True)
+class ListedSession:
+    """A live session as its person sees it. is_this: the one that asks."""
+
+    id: str
+    user_agent: str
+    created_at: datetime
+    seen_at: datetime
+    is_this: bool
+
+
+def list_sessions(
+    conn: Connection, user_id: int, *, token: str | None = None, tenant_id: int | None = None
+) -> list[ListedSession]:
+    """A person's live sessions, last seen first. tenant_id: only those at work there, or at no tenant yet. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT id::text, user_agent, created_at, seen_at, token_hash = %(token)s
+        FROM web_session
+        WHERE user_id = %(user_id)s
+          AND seen_at > now() - make_interval(hours => %(rest)s) AND created_at > now() - make_interval(hours => %(age)s)
+          AND (%(tenant_id)s::bigint IS NULL OR coalesce(tenant_id, %(tenant_id)s) = %(tenant_id)s)
+        ORDER BY seen_at DESC, id
+        """,
+        {"token": _hash(token or ""), "user_id": user_id, "rest": REST_H, "age": AGE_H, "tenant_id": tenant_id},
+    ).fetchall()
+    return [ListedSession(*row) for row in rows]
+
+
+def end_sessions(
+    conn: Connection,
+    user_id: int,
+    *,
+    session_id: str | None = None,
+    but: str | None = None,
+    tenant_id: int | None = None,
+) -> int:
+    """End a person's sessions, or one of them; returns how many. Needs the system scope.
+
+    but: the token of the one that stays. tenant_id: only those at work there, or at no tenant yet.
+    """
+    return conn.execute(
+        """
+        DELETE FROM web_session
+        WHERE user_id = %(user_id)s AND token_hash <> %(but)s
+          AND (%(session_id)s::uuid IS NULL OR id = %(session_id)s)
+          AND (%(tenant_id)s::bigint IS NULL OR coalesce(tenant_id, %(tenant_id)s) = %(tenant_id)s)
+        """,
+        {"user_id": user_id, "but": _hash(but or ""), "session_id": session_id, "tenant_id": tenant_id},
+    ).rowcount
 
 
 @dataclass(frozen=True)
@@ -69,6 +118,8 @@ class SignedIn:
 
     user_id: int
     email: str
+    display_name: str
+    uses_letters: bool
     is_operator: bool
     tenant_id: int | None
     places: tuple[Place, ...]
@@ -84,7 +135,8 @@ def find_session(conn: Connection, token: str, *, by_person: bool = True) -> Sig
     """The session of this token, None when it is over. by_person: False leaves it as old as it is. Needs the system scope."""
     row = conn.execute(
         """
-        SELECT u.id, u.email, u.is_operator, s.tenant_id, s.seen_at < now() - make_interval(secs => %s)
+        SELECT u.id, u.email, u.display_name, u.uses_letters, u.is_operator, s.tenant_id,
+               s.seen_at < now() - make_interval(secs => %s)
         FROM web_session AS s JOIN app_user AS u ON u.id = s.user_id
         WHERE s.token_hash = %s AND u.disabled_at IS NULL
           AND s.seen_at > now() - make_interval(hours => %s) AND s.created_at > now() - make_interval(hours => %s)
@@ -93,7 +145,7 @@ def find_session(conn: Connection, token: str, *, by_person: bool = True) -> Sig
     ).fetchone()
     if row is None:
         return None
-    user_id, email, is_operator, tenant_id, is_stale = row
+    user_id, email, display_name, uses_letters, is_operator, tenant_id, is_stale = row
     if is_stale and by_person:
         conn.execute("UPDATE web_session SET seen_at = now() WHERE token_hash = %s", (_hash(token),))
     places = conn.execute(
@@ -105,7 +157,8 @@ def find_session(conn: Connection, token: str, *, by_person: bool = True) -> Sig
         """,
         (user_id, is_operator),
     ).fetchall()
-    return SignedIn(user_id, email, is_operator, tenant_id, tuple(Place(*place) for place in places))
+    found = tuple(Place(*place) for place in places)
+    return SignedIn(user_id, email, display_name, uses_letters, is_operator, tenant_id, found)
 
 
 def choose_tenant(conn: Connection, token: str, *, tenant_id: int) -> None:

@@ -7,6 +7,7 @@ from console.api.application import add_api, new_application
 from console.api.callers import ACTS_FOR, MAY_CALL
 from console.api.failed_keys import PER_ADDRESS, PER_PREFIX
 from console.api.paths import DOCS, DOCUMENT
+from console.api.scopes import SCOPE_OF, SCOPES
 from console.api.writing import IDEMPOTENCY_KEY
 from store.api_writes import KEPT_FOR_H
 
@@ -38,19 +39,31 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 | agent | also work on and answer what is theirs or nobody's, pick a customer's CRM record where none is linked, and set their own presence; not what the administration shows |
 | supervisor, admin | also work on everybody's, assign, rule on actions, correct CRM records, set skills, queues and capacity, and change [settings](settings.md) |
 | admin | also say which programs are told of events ([webhooks](webhooks.md)) |
+| supervisor, admin, auditor | also read the audit log |
+| admin | also invite and change people, make and revoke keys |
+
+## Scopes
+
+A key may be narrowed (`earshot apikey create --scope read --scope work`, or with the boxes at /admin/people): it then may do only what both
+its role and its scopes allow, and anything else is answered with 403 `scope_missing`. A key without scopes has all that its role allows.
+
+| scope | lets a program |
+|---|---|
+{{scopes}}
 
 ## Endpoints
 
-| call | does | roles |
-|---|---|---|
+| call | does | scope | roles |
+|---|---|---|---|
 {{endpoints}}
 
 ## What all calls share
 
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
-  401 no valid key · 403 the role may not (`role_may_not`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
+  401 no valid key · 403 the role may not (`role_may_not`), the key is too narrow (`scope_missing`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
   something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
-  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`) · 413 over 64 KiB · 415 not JSON · 422 a field is wrong ·
+  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`; `already_here`, `own_role`, `last_admin`,
+  `belongs_elsewhere`, `switched_off` why a person stays as they are; `name_taken` that a live key has the name) · 413 over 64 KiB · 415 not JSON · 422 a field is wrong ·
   429 too many calls · 503 try again. Addresses and methods that there are none of are 404 and 405 in the same form.
 - **Calls a minute**: each key may make {PER_MIN} (`API_CALLS_PER_MIN`; 0 for no limit); `RateLimit` says how many are left and when the
   minute is over, and what comes after them is 429 (`too_many_calls`) with `Retry-After`. With Redis away nothing is counted.
@@ -59,6 +72,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
   their number, or all callers count as one. With Redis away nothing is counted.
 - **{IDEMPOTENCY_KEY}** on writes: within {KEPT_FOR_H} hours the same name with the same call is done once and answered the same
   (`Idempotency-Replayed: true`); with another call it is refused with 422. A write that was refused may be tried again under its name.
+  New keys and one-time links are not stored: the second answer has null in their place.
 - **version**: give the one you have read, and the write is refused with 409 when a message, a colleague or a rule has changed the
   conversation since.
 - **Order and pages**: conversations stand by priority, then the one whose customer has waited longest; everything else by time, as each call
@@ -99,8 +113,11 @@ def page() -> str:
         operation = app.api_doc["paths"][shown][method.lower()]
         roles = ", ".join(role for role in ("agent", "supervisor", "admin", "auditor") if role in MAY_CALL[endpoint])
         says = f"{operation['summary']}. {operation.get('description', '').replace('<br/>', ' ')}"
-        lines.append(f"| `{method} {shown.removeprefix('/api/v1')}` | {' '.join(says.split())} | {roles} |")
-    return _INTRO.format(endpoints="\n".join(lines)).replace("{{", "{").replace("}}", "}")
+        lines.append(
+            f"| `{method} {shown.removeprefix('/api/v1')}` | {' '.join(says.split())} | {SCOPE_OF[endpoint]} | {roles} |"
+        )
+    scopes = "\n".join(f"| {name} | {does[0].lower()}{does[1:]} |" for name, does in SCOPES.items())
+    return _INTRO.format(endpoints="\n".join(lines), scopes=scopes).replace("{{", "{").replace("}}", "}")
 
 
 if __name__ == "__main__":

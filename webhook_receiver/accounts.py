@@ -30,13 +30,21 @@ class Directory:
         of_kind.sort(key=lambda account: account.account_id not in first)
         return list(dict.fromkeys(secret for account in of_kind for secret in account.app_secrets))
 
-    def verify_tokens(self, kind: str) -> list[str]:
-        """Distinct handshake tokens of a channel kind."""
-        return list(
-            dict.fromkeys(
-                account.verify_token for (account_kind, _), account in self.accounts.items() if account_kind == kind
-            )
-        )
+    def verify_tokens(self, kind: str) -> dict[str, list[str]]:
+        """The handshake tokens of a channel kind, each with the accounts that have it."""
+        tokens: dict[str, list[str]] = {}
+        for (account_kind, account_id), account in self.accounts.items():
+            if account_kind == kind:
+                tokens.setdefault(account.verify_token, []).append(account_id)
+        return tokens
+
+    def accounts_of_secret(self, kind: str, secret: str) -> list[str]:
+        """Accounts of a channel kind whose webhooks this secret signs."""
+        return [
+            account_id
+            for (account_kind, account_id), account in self.accounts.items()
+            if account_kind == kind and secret in account.app_secrets
+        ]
 
 
 class AccountDirectory:

@@ -12,6 +12,7 @@ from channels.registry import PARSERS
 from channels.signature import challenge_is_safe, verify_token_matches
 from config.logs import configure_logging
 from config.settings import Settings, load_settings
+from store.channel_sightings import Sighting
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from webhook_receiver.accounts import AccountDirectory
@@ -19,6 +20,7 @@ from webhook_receiver.activity import Activity
 from webhook_receiver.intake import Intake, NotSigned
 from webhook_receiver.metrics import REJECTED, render
 from webhook_receiver.publisher import Publisher
+from webhook_receiver.sightings import Sightings
 
 log = structlog.get_logger()
 
@@ -42,15 +44,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Its threads must end before gevent does.
     atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
-    intake, publisher = Intake(database, accounts, Activity(database)), Publisher()
+    sightings, publisher = Sightings(database), Publisher()
+    intake = Intake(database, accounts, Activity(database), sightings)
 
     app = Flask("webhook_receiver")
     app.extensions["database"] = database
+    app.extensions["sightings"] = sightings
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     @app.get("/webhooks/<kind>")
     def handshake(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return _handshake(_known(kind), accounts)
+        return _handshake(_known(kind), accounts, sightings)
 
     @app.post("/webhooks/<kind>")
     def receive(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -83,7 +87,7 @@ def _known(kind: str) -> ChannelKind:
     return kind
 
 
-def _handshake(kind: ChannelKind, accounts: AccountDirectory) -> Response:
+def _handshake(kind: ChannelKind, accounts: AccountDirectory, sightings: Sightings) -> Response:
     challenge = request.args.get("hub.challenge", "")
     if not challenge_is_safe(challenge):
         return _plain("hub.challenge is missing or not of letters, digits, - and _", 400)
@@ -93,10 +97,12 @@ def _handshake(kind: ChannelKind, accounts: AccountDirectory) -> Response:
         return _plain("the database does not answer; try again", 503)
     given = request.args.get("hub.verify_token", "")
     # All tokens are compared, so that the time says nothing about which one was close.
-    known = [verify_token_matches(given, token) for token in tokens]
-    if request.args.get("hub.mode") != "subscribe" or not any(known):
+    known = [account_ids for token, account_ids in tokens.items() if verify_token_matches(given, token)]
+    if request.args.get("hub.mode") != "subscribe" or not known:
         REJECTED.labels(kind, "handshake").inc()
+        sightings.note([Sighting(kind, None, "wrong_token")])
         return _plain("hub.mode must be subscribe and hub.verify_token one that a tenant has set", 403)
+    sightings.note(Sighting(kind, account_id, "handshake") for account_ids in known for account_id in account_ids)
     return _plain(challenge, 200)
 
 

@@ -1,5 +1,6 @@
 """One webhook from raw bytes to stored rows: check, parse, store, and only then acknowledge."""
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ from channels.body import decode_body
 from channels.clock import without_future
 from channels.registry import HINTS, PARSERS
 from channels.signature import first_matching_secret
+from store.channel_sightings import Sighting
 from store.db import Connection, Database, StoreError, act_for_tenant
 from store.edits import apply_edits, apply_reactions
 from store.erasure import erase_messages
@@ -35,6 +37,7 @@ from store.survey_answers import note_deliveries
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
+from webhook_receiver.sightings import Sightings
 
 log = structlog.get_logger()
 
@@ -44,6 +47,8 @@ MAX_SECRETS_FOR_LARGE_BODY = 32
 MESSAGES_AT_ONCE = 1000
 STORE_TRIES = 3
 TRY_AGAIN_FOR_S = 2.0
+# What people may be told of an account's id that is none of ours; anything else could be a customer's word.
+_SAYABLE_ID = re.compile(r"[0-9]{1,32}")
 
 
 class NotSigned(Exception):
@@ -79,10 +84,13 @@ class Accepted:
 class Intake:
     """Takes webhooks in. Holds no request state; one per process."""
 
-    def __init__(self, database: Database, accounts: AccountDirectory, activity: Activity) -> None:
+    def __init__(
+        self, database: Database, accounts: AccountDirectory, activity: Activity, sightings: Sightings
+    ) -> None:
         self._database = database
         self._accounts = accounts
         self._activity = activity
+        self._sightings = sightings
 
     def take(self, kind: ChannelKind, body: bytes, *, signature: str | None) -> list[StartedRun]:
         """Store what the body holds; returns the runs to start.
@@ -99,17 +107,30 @@ class Intake:
             return []
         for reason, count in parsed.dropped.items():
             DROPPED.labels(kind, reason).inc(count)
-        shares, named = _share_out(parsed, kind, secret=secret, directory=directory)
+        shares, named, unknown = _share_out(parsed, kind, secret=secret, directory=directory)
         self._activity.note((kind, account_id) for account_id in named)
+        self._note_unknown(kind, unknown, secret=secret, directory=directory)
         return [run for part in _in_parts(shares) for run in self._store(part, directory)]
 
-    @staticmethod
-    def _verify(kind: ChannelKind, body: bytes, *, signature: str | None, directory: Directory) -> str:
-        secrets = directory.app_secrets(kind, first=HINTS[kind](body))
+    def _note_unknown(self, kind: ChannelKind, unknown: set[str], *, secret: str, directory: Directory) -> None:
+        """A webhook that this secret signed was for an account that nobody has here: those who have the secret may have mistyped it."""
+        said = sorted(account_id for account_id in unknown if _SAYABLE_ID.fullmatch(account_id))[:1]
+        self._sightings.note(
+            Sighting(kind, account_id, "unknown_account", other)
+            for other in said
+            for account_id in directory.accounts_of_secret(kind, secret)
+        )
+
+    def _verify(self, kind: ChannelKind, body: bytes, *, signature: str | None, directory: Directory) -> str:
+        hints = HINTS[kind](body)
+        secrets = directory.app_secrets(kind, first=hints)
         if len(body) > LARGE_BODY_BYTES:
             secrets = secrets[:MAX_SECRETS_FOR_LARGE_BODY]
         secret = first_matching_secret(body, signature, secrets)
         if secret is None:
+            self._sightings.note(
+                Sighting(kind, account_id, "bad_signature") for account_id in hints if directory.find(kind, account_id)
+            )
             raise NotSigned
         return secret
 
@@ -207,18 +228,21 @@ Item = TypeVar("Item", bound=_OfAccount)
 
 def _share_out(
     parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory
-) -> tuple[dict[int, Accepted], set[str]]:
-    """(items by tenant, accounts they came to). An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
+) -> tuple[dict[int, Accepted], set[str], set[str]]:
+    """(items by tenant, accounts they came to, accounts that nobody has here). An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
     else one tenant could forge another's customers.
     """
     shares: dict[int, Accepted] = defaultdict(Accepted)
     named: set[str] = set()
+    unknown: set[str] = set()
 
     def share_out(items: Iterable[Item], kept: Callable[[Accepted], list[Item]]) -> None:
         for item in items:
             account = directory.find(kind, item.account_id)
             if account is None or secret not in account.app_secrets:
                 DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
+                if account is None:
+                    unknown.add(item.account_id)
             else:
                 named.add(account.account_id)
                 kept(shares[account.tenant_id]).append(item)
@@ -230,4 +254,4 @@ def _share_out(
     share_out(parsed.reactions, lambda share: share.reactions)
     share_out(parsed.identity_changes, lambda share: share.identity_changes)
     share_out(parsed.marketing_choices, lambda share: share.marketing_choices)
-    return dict(shares), named
+    return dict(shares), named, unknown

@@ -127,6 +127,11 @@ app.conf.update(
             "options": {"queue": "maintenance"},
         },
         "forget_writes": {"task": "earshot.forget_writes", "schedule": 3600.0, "options": {"queue": "maintenance"}},
+        "forget_errands": {
+            "task": "earshot.forget_errands",
+            "schedule": 900.0,
+            "options": {"queue": "maintenance", "expires": 900},
+        },
         "forget_changes": {
             "task": "earshot.forget_changes",
             "schedule": 60.0,

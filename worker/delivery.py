@@ -16,6 +16,7 @@ from channels.base import (
     Template,
 )
 from channels.clean_text import clean_text
+from channels.sample import is_sample_sender
 from config.actions import ActionConfig
 from config.surveys import consent_to
 from config.tenant import TenantConfig
@@ -106,6 +107,9 @@ def _prepare(
     """What to send and from where; None when it was settled, or put back, without sending."""
     conversation = lock_conversation(conn, action.conversation_id)
     message = get_message(conn, action.message_id)
+    if is_sample_sender(message.sender.get("identities", ())):
+        _withdraw(conn, action, reason="test_message", tenant=tenant, now=now)
+        return None
     occasion = Occasion(
         channel=conversation.channel,
         surface=message.surface,

@@ -24,6 +24,8 @@ from analysis.minimize import minimize
 from analysis.prompt import examples_text
 from config.industries import load_industry
 from config.tenant import TenantConfig
+from store.audit_log import came_from, note_deed
+from store.conversation_events import Actor
 from store.db import Connection
 from store.example_candidates import list_judged, list_uncorrected
 from store.examples import (
@@ -274,6 +276,10 @@ def publish(
             evaluation=evaluation_of(proposal.check),
             note=note,
         )
+        actor = Actor(user_id=by)
+        details = {"verdict": proposal.check.verdict, "forced": force, **came_from(actor)}
+        version_name = f"version:{proposal.version}"
+        note_deed(conn, tenant_id, by=actor, deed="examples_published", subject=version_name, details=details)
     warm_prompt(deps, tenant_id)
     return Published(proposal.version, proposal.check.sentence)
 

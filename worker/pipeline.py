@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import chain
 
+from store.errands import ErrandKind
 from store.intake import StartedRun
 from store.runs import RunRef, RunState
 from worker.app import app
@@ -67,4 +68,17 @@ def ring_sweep(*, tenant_id: int, sweep_id: str) -> None:
     """Ask a worker for one turn of work on a sweep."""
     app.signature(
         "earshot.advance_sweep", kwargs={"tenant_id": tenant_id, "sweep_id": sweep_id}, queue="sweep"
+    ).apply_async()
+
+
+# Where each kind of errand is done: readings where the model's SDK is loaded, a CRM where one that hangs holds up nobody.
+_ERRAND_QUEUES: dict[ErrandKind, str] = {"reading": "analyze", "crm": "crm_flush"}
+
+
+def ring_errand(kind: ErrandKind, *, tenant_id: int, errand_id: str) -> None:
+    """Ask a worker to do an errand now. Raises: kombu OperationalError."""
+    app.signature(
+        "earshot.run_errand",
+        kwargs={"tenant_id": tenant_id, "errand_id": errand_id},
+        queue=_ERRAND_QUEUES.get(kind, "maintenance"),
     ).apply_async()

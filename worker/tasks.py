@@ -19,6 +19,7 @@ from worker import (
     crm_watch,
     day_counting,
     delivery,
+    errands,
     fusion,
     measuring,
     notify,
@@ -369,3 +370,18 @@ def advance_sweep(*, tenant_id: int, sweep_id: str, **_: Any) -> None:
             sweeps.note_bug(deps(), tenant_id=tenant_id, sweep_id=sweep_id, name=type(error).__name__)
 
     _quietly(advance, name="advance_sweep")
+
+
+@app.task(name="earshot.run_errand", queue="maintenance")
+def run_errand(*, tenant_id: int, errand_id: str, **_: Any) -> None:
+    """Look at what a person wants looked at now."""
+    _quietly(
+        lambda: errands.run_errand(deps(), tenant_id=tenant_id, errand_id=errand_id, now=datetime.now(UTC)),
+        name="run_errand",
+    )
+
+
+@app.task(name="earshot.forget_errands", queue="maintenance")
+def forget_errands(**_: Any) -> None:
+    """Drop what people had looked at more than an hour ago."""
+    _quietly(lambda: errands.forget_old(deps()), name="forget_errands")

@@ -9,6 +9,7 @@ from console.api.client_address import client_address
 from console.api.failed_keys import FailedKeys
 from console.api.key_calls import KeyCalls
 from console.api.problems import Problem
+from console.api.scopes import SCOPE_OF
 from console.deeds import ACTS_FOR, Doer
 from console.metrics import API_REFUSED
 from routing.work_rights import Role, lesser
@@ -59,6 +60,27 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "settings.list_all": _OVERSEERS,
     "settings.restore": LEADERS,
     "settings.put_secret": _ADMINS,
+    "people.list_all": _ADMINS,
+    "people.invite_one": _ADMINS,
+    "people.change": _ADMINS,
+    "people.new_link": _ADMINS,
+    "api_keys.list_all": _ADMINS,
+    "api_keys.make": _ADMINS,
+    "api_keys.revoke": _ADMINS,
+    "audit_log.list_all": _OVERSEERS,
+    "connections.read_state": _ADMINS,
+    "connections.read_signs": _ADMINS,
+    "connections.put_channel": _ADMINS,
+    "connections.rotate": _ADMINS,
+    "connections.check_channel": _ADMINS,
+    "connections.remove_channel": _ADMINS,
+    "connections.put_crm": _ADMINS,
+    "connections.check_crm": _ADMINS,
+    "connections.remove_crm": _ADMINS,
+    "connections.put_target": _ADMINS,
+    "connections.test_target": _ADMINS,
+    "connections.remove_target": _ADMINS,
+    "connections.read_errand": _ADMINS,
     "webhooks.list_all": _OVERSEERS,
     "webhooks.add": _ADMINS,
     "webhooks.read_one": _OVERSEERS,
@@ -106,12 +128,15 @@ MAY_CALL: dict[str, frozenset[Role]] = {
 
 @dataclass(frozen=True)
 class Caller:
-    """A key at work. user_id: the person it acts for, None when it acts as itself. role: the smaller of both rights."""
+    """A key at work. user_id: the person it acts for, None when it acts as itself. role: the smaller of both rights. scopes: what the
+    key is narrowed to, None when it is not.
+    """
 
     tenant_id: int
     key_id: int
     role: Role
     user_id: int | None
+    scopes: frozenset[str] | None = None
 
     @property
     def actor(self) -> Actor:
@@ -178,7 +203,8 @@ def authenticate(database: Database, *, failed_keys: FailedKeys, trusted_proxies
             user_id, role = colleague[0], lesser(role, cast("Role", colleague[2]))
         if user_id is not None and role != "auditor":
             note_seen(conn, key.tenant_id, user_id)
-    return Caller(key.tenant_id, key.id, role, user_id)
+    scopes = frozenset(key.scopes) if key.scopes is not None else None
+    return Caller(key.tenant_id, key.id, role, user_id, scopes)
 
 
 def admit(database: Database, *, failed_keys: FailedKeys, key_calls: KeyCalls, trusted_proxies: int) -> None:
@@ -193,3 +219,8 @@ def admit(database: Database, *, failed_keys: FailedKeys, key_calls: KeyCalls, t
     if found.role not in MAY_CALL.get(request.endpoint or "", frozenset[Role]()):
         API_REFUSED.labels("role").inc()
         raise Problem(403, "role_may_not", fix=f"the role {found.role} may not do this; ask a supervisor or admin")
+    if found.scopes is not None and SCOPE_OF.get(request.endpoint or "") not in found.scopes:
+        API_REFUSED.labels("scope").inc()
+        needed = SCOPE_OF.get(request.endpoint or "")
+        fix = f"the key is narrowed to {', '.join(sorted(found.scopes))}; this takes {needed or 'a key that is not narrowed'}"
+        raise Problem(403, "scope_missing", fix=fix, scope=needed)

@@ -7,6 +7,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from console.api.callers import MAY_CALL
 from console.api.paths import PREFIX
+from console.api.scopes import SCOPE_OF
 from console.api.writing import IDEMPOTENCY_KEY
 from console.deeds import ACTS_FOR
 from routing.work_rights import Role
@@ -34,7 +35,7 @@ _ONCE: dict[str, Any] = {
 
 
 def describe(app: OpenAPI) -> dict[str, Any]:
-    """OpenAPI 3.1. x-roles: who may call a route; its operationId is the one in MAY_CALL."""
+    """OpenAPI 3.1. x-roles: who may call a route; x-scopes: what a narrowed key must have for it; its operationId is the one in MAY_CALL."""
     document: dict[str, Any] = copy.deepcopy(app.api_doc)
     endpoints = _endpoints(app)
     for path, item in document["paths"].items():
@@ -42,6 +43,8 @@ def describe(app: OpenAPI) -> dict[str, Any]:
             endpoint = endpoints[method, path]
             operation["operationId"] = endpoint.replace(".", "_")
             operation["x-roles"] = [role for role in ROLES if role in MAY_CALL[endpoint]]
+            operation["x-scopes"] = [SCOPE_OF[endpoint]]
+            operation["security"] = [{"api_key": [SCOPE_OF[endpoint]]}]
             operation["description"] = " ".join(operation.get("description", "").replace("<br/>", " ").split())
             operation.setdefault("parameters", []).append(_ACTS_FOR)
             if method in WRITES:

@@ -7,13 +7,21 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
+from console.api.scopes import SCOPES
+
 PREFIX = "/api/v1"
 # Both are public: they say nothing about anybody.
 DOCUMENT = f"{PREFIX}/openapi.json"
 DOCS = f"{PREFIX}/docs"
 SECURITY: list[dict[str, list[Any]]] = [{"api_key": []}]
 SECURITY_SCHEMES: dict[str, Any] = {
-    "api_key": {"type": "http", "scheme": "bearer", "description": "earshot apikey create"}
+    "api_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key made with earshot apikey create, or by an administrator. Each operation names the scope that a narrowed "
+        "key needs; a key without scopes may do all that its role allows. Scopes: "
+        + " ".join(f"{name}: {does}" for name, does in SCOPES.items()),
+    }
 }
 
 

@@ -14,6 +14,7 @@ from console.insight_query import InsightQuery, read_insight_query
 from console.insight_reading import fitting, list_page, trend_lines
 from console.visitors import database, let_in, speech, visitor
 from store.alerts import list_alerts
+from store.audit_log import note_deed
 from store.insight_messages import LabelledMessage
 from store.label_days import CountedMessage, get_count_state, list_choices, list_day_counts
 
@@ -91,6 +92,8 @@ def messages() -> str:
     with database().tenant_transaction(who.tenant_id) as conn:
         counted, more = list_page(conn, who.tenant_id, query, after=_after(place), limit=PAGE)
         found = fitting(conn, who.tenant_id, query, counted)
+        if found:
+            note_deed(conn, who.tenant_id, by=who.actor, deed="messages_read", details={"messages": len(found)})
     here = query.cell(query.topic, query.sentiment)
     return render_template(
         "insight_messages.html",

@@ -1,25 +1,31 @@
 """Signing in and out, and choosing tenant, language and look."""
 
 import hashlib
-from urllib.parse import urlsplit
 
-import gevent
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error
 from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from console.api.client_address import client_address
+from console.api.failed_keys import FailedKeys
 from console.languages import LANGUAGES
-from console.visitors import LANGUAGE_COOKIE, SESSION_KEY, THEME_COOKIE, THEMES, database, settle_language, visitor
-from store.web_sessions import begin_session, choose_tenant, end_session, find_account
+from console.passwords import fits
+from console.sign_in_log import note_everywhere, note_refused
+from console.visitors import (
+    LANGUAGE_COOKIE,
+    SESSION_KEY,
+    THEME_COOKIE,
+    THEMES,
+    database,
+    is_ours,
+    settle_language,
+    visitor,
+)
+from store.accounts import find_account, get_profile, set_look
+from store.conversation_events import Actor
+from store.web_sessions import begin_session, choose_tenant, end_session, find_session
 
 blueprint = Blueprint("sign_in", __name__)
 YEAR_S = 365 * 24 * 3600
-MAX_PASSWORD_CHARS = 1024
-_hasher = PasswordHasher()
-# Checked where there is no such person, so that the time says nothing about who exists.
-_NOBODY = _hasher.hash("nobody")
 
 
 @blueprint.before_request
@@ -31,7 +37,13 @@ def speak() -> None:
 @blueprint.get("/sign-in")
 def form() -> str:
     """The form; `next` is where the person wanted to go."""
-    return render_template("sign_in.html", next=request.args.get("next", ""), problem=None)
+    return page(back=request.args.get("next", ""))
+
+
+def page(*, back: str, problem: str | None = None, email: str = "") -> str:
+    """problem: a code that the template has words for."""
+    oidc = current_app.extensions.get("oidc")
+    return render_template("sign_in.html", next=back, problem=problem, email=email, oidc=oidc)
 
 
 @blueprint.post("/sign-in")
@@ -40,46 +52,48 @@ def submit() -> tuple[str, int] | Response:
     email = request.form.get("email", "").strip().lower()
     password = request.form.get("password", "")
     back = request.form.get("next", "")
+    failures, address, counted = count_for(email)
+    if failures.wait_s(address, counted):
+        return page(back=back, problem="wait"), 429
+    with database().system_transaction() as conn:
+        account = find_account(conn, email) if email.isprintable() else None
+    if not fits(account.password_hash if account else None, password) or account is None:
+        failures.note(address, counted)
+        with database().system_transaction() as conn:
+            note_refused(conn, account.user_id if account else None, how="password")
+        return page(back=back, problem="wrong", email=email), 401
+    return enter(account.user_id, how="password", back=back)
+
+
+def count_for(email: str) -> tuple[FailedKeys, str, str]:
+    """(counter, address, person): where failures are counted, and for whom."""
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
     proxies = current_app.extensions["trusted_proxies"]
     address = client_address(request.remote_addr or "", forwarded, trusted_proxies=proxies)
-    failures = current_app.extensions["failed_sign_ins"]
     # The counter goes by how a name begins: people whose addresses begin alike must not wait for each other.
     counted = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
-    if failures.wait_s(address, counted):
-        return render_template("sign_in.html", next=back, problem="wait"), 429
+    return current_app.extensions["failed_sign_ins"], address, counted
+
+
+def enter(user_id: int, *, how: str, back: str) -> Response:
+    """Let a person in whose identity is proven, with the language and look of their own."""
     with database().system_transaction() as conn:
-        account = find_account(conn, email) if email.isprintable() else None
-    if not _fits(account.password_hash if account else _NOBODY, password) or account is None:
-        failures.note(address, counted)
-        return render_template("sign_in.html", next=back, problem="wrong", email=email), 401
-    with database().system_transaction() as conn:
-        token = begin_session(conn, account.user_id)
+        token = begin_session(conn, user_id, user_agent=request.headers.get("User-Agent", ""))
+        profile = get_profile(conn, user_id)
+        note_everywhere(conn, user_id, "signed_in", by=Actor(user_id=user_id), details={"how": how})
     session.clear()  # also a new token against forged forms
     session[SESSION_KEY] = token
     session.permanent = True
-    return redirect(back if _is_ours(back) else url_for("inbox.show"))
+    answer = redirect(back if is_ours(back) else url_for("inbox.show"))
+    keep_look(answer, language=profile.language, theme=profile.theme)
+    return answer
 
 
-def _fits(password_hash: str, password: str) -> bool:
-    if not 0 < len(password) <= MAX_PASSWORD_CHARS:
-        return False
-    # A quarter of a second of work: in a thread, so that every other page goes on meanwhile.
-    return bool(gevent.get_hub().threadpool.apply(_verify, (password_hash, password)))
-
-
-def _verify(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password)
-    except Argon2Error:
-        return False
-
-
-def _is_ours(address: str) -> bool:
-    """A path of ours; two slashes, of either kind, lead away, and browsers drop what is unprintable between them."""
-    parts = urlsplit(address)
-    is_path = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
-    return is_path and address.isprintable() and "\\" not in address
+def keep_look(answer: Response, *, language: str | None, theme: str | None) -> None:
+    """In the browser, where pages read it; None leaves what is there."""
+    for name, value in ((LANGUAGE_COOKIE, language), (THEME_COOKIE, theme)):
+        if value is not None:
+            answer.set_cookie(name, value, max_age=YEAR_S, samesite="Lax", httponly=True)
 
 
 @blueprint.post("/sign-out")
@@ -88,7 +102,9 @@ def leave() -> Response:
     token = session.pop(SESSION_KEY, None)
     if isinstance(token, str):
         with database().system_transaction() as conn:
-            end_session(conn, token)
+            user_id = end_session(conn, token)
+            if user_id is not None:
+                note_everywhere(conn, user_id, "signed_out", by=Actor(user_id=user_id))
     return redirect(url_for("sign_in.form"))
 
 
@@ -100,13 +116,18 @@ def nowhere() -> tuple[str, int]:
 
 @blueprint.post("/look")
 def look() -> Response:
-    """Language and theme, kept in the browser."""
+    """Language and theme, kept in the browser and, of who is signed in, with the account."""
     answer = redirect(_back())
     language, theme = request.form.get("language"), request.form.get("theme")
-    if language is not None and language in LANGUAGES:
-        answer.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="Lax", httponly=True)
-    if theme is not None and theme in THEMES:
-        answer.set_cookie(THEME_COOKIE, theme, max_age=YEAR_S, samesite="Lax", httponly=True)
+    language = language if language in LANGUAGES else None
+    theme = theme if theme in THEMES else None
+    keep_look(answer, language=language, theme=theme)
+    token = session.get(SESSION_KEY)
+    if isinstance(token, str):
+        with database().system_transaction() as conn:
+            person = find_session(conn, token)
+            if person is not None:
+                set_look(conn, person.user_id, language=language, theme=theme)
     return answer
 
 
@@ -122,4 +143,4 @@ def change_tenant() -> Response:
 
 def _back() -> str:
     back = request.form.get("next", "")
-    return back if _is_ours(back) else url_for("inbox.show")
+    return back if is_ours(back) else url_for("inbox.show")

@@ -1,6 +1,6 @@
 // Single letters move through the list and do what a button with data-key does. They can be switched off (WCAG 2.1.4).
 "use strict";
-const letters = () => localStorage.getItem("letters") !== "off";
+const letters = () => document.documentElement.dataset.letters !== "off";
 const rows = () => [...document.querySelectorAll("[data-row]")];
 let current = -1;
 
@@ -35,6 +35,25 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Kept with the account, so that it holds on every device; here only until the server has it.
+function keepLetters(chosen) {
+  localStorage.setItem("letters", chosen);
+  document.documentElement.dataset.letters = chosen;
+  const token = document.querySelector('input[name="csrf_token"]');
+  if (!token) return;
+  const form = new URLSearchParams({ csrf_token: token.value, letters: chosen });
+  fetch("/me/letters", { method: "POST", body: form, keepalive: true, redirect: "error" })
+    .then((answer) => { if (answer.ok && localStorage.getItem("letters") === chosen) localStorage.removeItem("letters"); })
+    .catch(() => {});
+}
+
 document.addEventListener("change", (event) => {
-  if (event.target.id === "letters") localStorage.setItem("letters", event.target.checked ? "on" : "off");
+  if (event.target.id === "letters") keepLetters(event.target.checked ? "on" : "off");
+});
+if (document.documentElement.dataset.letters && localStorage.getItem("letters")) {
+  keepLetters(localStorage.getItem("letters"));
+  for (const box of document.querySelectorAll('input[name="letters"]')) box.checked = letters();
+}
+document.addEventListener("submit", (event) => {
+  if (event.target.elements.letters) localStorage.removeItem("letters");
 });

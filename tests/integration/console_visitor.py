@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import redis
 from argon2 import PasswordHasher
 
 from console.visitors import SESSION_KEY
@@ -12,6 +13,13 @@ from tests.integration.workplace import add_agent, add_person
 PASSWORD = "correct horse battery staple"
 # Cheap: what is tested is who gets in, not how long guessing takes.
 _HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+def forget_failures(broker):
+    """Nobody has failed to sign in yet: who failed in the test before must not wait in this one."""
+    with redis.Redis.from_url(broker) as client:
+        for key in list(client.scan_iter("earshot:failed_keys:*")):
+            client.delete(key)
 
 
 class _Form(HTMLParser):

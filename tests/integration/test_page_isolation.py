@@ -193,7 +193,7 @@ class World:
             name: fixed.get(value) or (ids[value[1:]] if value.startswith("@") else value)
             for name, value in asked.sends.items()
         }
-        filled = fill_path(path, ids).replace("settings/<name>", "settings/thresholds").replace("<name>", "topics")
+        filled = fill_path(path, ids)
         stand_as_before(self.owner)
         if method == "POST":
             answer = client.post(filled, data={"csrf_token": "token", **sends})

@@ -258,3 +258,42 @@ def test_metrics_name_no_tenant(client):
 def test_a_missing_key_stops_the_receiver_and_names_itself():
     with pytest.raises(Exception, match="EARSHOT_KEYS"):
         create_app(load_settings({"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x"}))
+
+
+def sightings(client, owner):
+    client.application.extensions["sightings"].flush()
+    return owner.execute(
+        "SELECT a.account_id, s.what, s.detail, s.times FROM channel_sighting AS s "
+        "JOIN channel_account AS a ON a.id = s.channel_account_id ORDER BY 1, 2"
+    ).fetchall()
+
+
+def test_a_handshake_is_noted_for_the_accounts_of_its_token_and_a_wrong_one_for_those_that_wait(client, owner):
+    asked = {"hub.mode": "subscribe", "hub.challenge": "42", "hub.verify_token": "acme-verify"}
+    assert client.get("/webhooks/whatsapp", query_string=asked).status_code == 200
+    assert sightings(client, owner) == [("111000111", "handshake", None, 1)]
+    for _ in range(2):
+        client.get("/webhooks/whatsapp", query_string={**asked, "hub.verify_token": "nobody's"})
+    assert sightings(client, owner) == [("111000111", "handshake", None, 1), ("222000222", "wrong_token", None, 2)]
+
+
+def test_refused_webhooks_are_noted_for_the_account_they_name_without_what_they_hold(client, owner):
+    message = whatsapp_message("hello")
+    post(client, whatsapp_body(message), secret="wrong")
+    post(client, whatsapp_body(message, account="555"), secret="acme-secret")
+    post(client, whatsapp_body(message, account="555"), secret="wrong")
+    assert sightings(client, owner) == [
+        ("111000111", "bad_signature", None, 1),
+        ("111000111", "unknown_account", "555", 1),
+    ]
+    post(
+        client,
+        b'{"account_id": "ada-lovelace", "messages": [{"id": "1", "from": {"id": "x"}, "text": "t"}]}',
+        kind="generic",
+    )
+    assert len(sightings(client, owner)) == 2
+
+
+def test_a_stranger_cannot_fill_the_receivers_memory_with_accounts(client, owner):
+    post(client, json.dumps([{"phone_number_id": str(number)} for number in range(5000)]).encode(), secret="wrong")
+    assert sightings(client, owner) == []

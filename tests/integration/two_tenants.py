@@ -8,10 +8,16 @@ from store.webhook_subscriptions import add_subscription
 from tests.integration.workplace import add_action, add_agent, add_clock, add_conversation
 
 KINDS = (
-    "conversation", "action", "reply", "alert", "decision", "agent", "customer", "message", "egress", "sweep", "key", "webhook", "delivery",
+    "conversation", "action", "reply", "alert", "decision", "agent", "customer", "message", "egress", "sweep", "key", "webhook", "delivery", "account", "target", "errand",
 )  # fmt: skip
 ROLES = ("agent", "supervisor", "admin", "auditor")
-RANDOM = {**{kind: str(uuid4()) for kind in KINDS}, "agent": "987654", "key": "987654"}
+RANDOM = {
+    **{kind: str(uuid4()) for kind in KINDS},
+    "agent": "987654",
+    "key": "987654",
+    "account": "999000999",
+    "target": "nobody",
+}
 MALFORMED = dict.fromkeys(KINDS, "1;DROP")
 
 
@@ -88,11 +94,21 @@ def fill(owner, tenant_id, slug):
         ).fetchone()[0]
     )
     _add_crm(owner, tenant_id, customer)
+    # The accounts of the two tenants in tests/conftest.py.
+    ids["account"] = {"acme": "111000111", "other": "222000222"}[slug]
+    ids["target"] = f"{slug}-desk"
+    owner.execute(
+        "INSERT INTO alert_target (tenant_id, name, service, url, config) VALUES (%s, %s, 'slack', '', '{}')",
+        (tenant_id, ids["target"]),
+    )
+    ids["errand"] = _one(
+        owner, "INSERT INTO errand (tenant_id, kind, input) VALUES (%s, 'crm', '{}') RETURNING id::text", (tenant_id,)
+    )
     return ids
 
 
 def add_webhook(database, tenant_id, *, keyring):
-    """A subscription and one delivery of it, by kind."""
+    """A subscription and one delivery of it, by kind; and credentials that can be opened for the CRM."""
     wanted = read_subscription(
         url="https://hooks.example.com/in",
         kinds=["alert.over"],
@@ -101,6 +117,8 @@ def add_webhook(database, tenant_id, *, keyring):
         allow_private=False,
     )
     with database.tenant_transaction(tenant_id) as conn:
+        sealed = keyring.encrypt(b'{"token": "x"}', tenant_id=tenant_id, table="crm_connection", column="credentials")
+        conn.execute("UPDATE crm_connection SET credentials = %s WHERE tenant_id = %s", (sealed, tenant_id))
         webhook, _ = add_subscription(conn, tenant_id, wanted, keyring=keyring, by=None)
         return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
 
@@ -172,12 +190,13 @@ def fill_path(path, ids):
     named = {
         "conversation_id": "conversation", "alert_id": "alert", "decision_id": "decision", "action_id": "action", "reply_id": "reply",
         "user_id": "agent", "customer_id": "customer", "message_id": "message", "egress_id": "egress", "sweep_id": "sweep",
-        "key_id": "key", "webhook_id": "webhook", "delivery_id": "delivery",
+        "key_id": "key", "webhook_id": "webhook", "delivery_id": "delivery", "account_id": "account", "errand_id": "errand",
     }  # fmt: skip
     for name, kind in named.items():
         for converter in ("", "uuid:", "int:"):
             path = path.replace(f"<{converter}{name}>", ids[kind])
-    fixed = {"<queue>": "support", "<version>": "1", "<int:version>": "1", "<kind>": "webhook"}
-    for name, value in fixed.items():
-        path = path.replace(name, value)
-    return path
+    path = path.replace("<version>", "1").replace("<int:version>", "1").replace("actions/<kind>", "actions/webhook")
+    # A rule that neither tenant has.
+    path = path.replace("settings/<name>", "settings/thresholds").replace("rules/<name>", "rules/no_such")
+    path = path.replace("<queue>", "support").replace("<kind>", "whatsapp").replace("<name>.csv", "topics.csv")
+    return path.replace("<name>", ids["target"])

@@ -5,8 +5,10 @@ from flask import render_template
 from console.pages.admin.gate import new_blueprint
 from console.visitors import database, visitor
 from store.admin_overview import read_overview
+from store.channel_sightings import list_account_states
 from store.crm_report import read_status
 from store.db import StoreError
+from store.onboarding import read_onboarding
 from store.sweeps import list_sweeps
 from store.tenants import get_tenant_config
 
@@ -21,6 +23,8 @@ def show() -> str:
         numbers = read_overview(conn, who.tenant_id)
         sweeps = list_sweeps(conn, who.tenant_id)
         tenant = get_tenant_config(conn, who.tenant_id)
+        onboarding = read_onboarding(conn, who.tenant_id)
+        accounts = list_account_states(conn, who.tenant_id)
         try:
             crm = read_status(conn, who.tenant_id)
         except StoreError as error:
@@ -28,5 +32,6 @@ def show() -> str:
                 raise
             crm = None
     return render_template(
-        "admin/overview.html", numbers=numbers, sweep=sweeps[0] if sweeps else None, tenant=tenant, crm=crm
-    )
+        "admin/overview.html", numbers=numbers, sweep=sweeps[0] if sweeps else None, tenant=tenant, crm=crm,
+        onboarding=onboarding, accounts=accounts,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from flask import Response, abort, render_template, request, stream_with_context
 from console.pages.admin.gate import new_blueprint, read_day, read_id
 from console.privacy_facts import tell_facts
 from console.visitors import database, speech, visitor
+from store.audit_log import note_deed
 from store.conversation_events import add_access
 from store.egress_ledger import LedgerRow, find_entry, search_ledger
 from store.tenants import get_tenant_config
@@ -31,6 +32,11 @@ class _Search:
     since: datetime | None
     until: datetime | None
     is_lost: bool
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether somebody looks for something, rather than at the newest."""
+        return any(one is not None for one in (self.message_id, self.since, self.until))
 
     def rows(self, *, before_id: str | None, limit: int) -> list[LedgerRow]:
         if self.is_lost:
@@ -65,6 +71,9 @@ def show() -> str:
     who, search = visitor(), _read_search()
     with database().tenant_transaction(who.tenant_id) as conn:
         tenant = get_tenant_config(conn, who.tenant_id)
+        if search.is_narrowed:
+            subject = search.message_id
+            note_deed(conn, who.tenant_id, by=who.actor, deed="egress_searched", subject=subject)
     found = search.rows(before_id=read_id(request.args.get("before")), limit=ROWS + 1)
     kept: dict[str, Any] = {
         name: value for name in ("message", "since", "until") if (value := request.args.get(name, "")[:40])
@@ -89,12 +98,16 @@ def entry(egress_id: object) -> str:
             abort(404)
         if found.conversation_id:
             add_access(conn, who.tenant_id, found.conversation_id, actor=who.actor, messages=1)
+        note_deed(conn, who.tenant_id, by=who.actor, deed="egress_read", subject=found.row.id)
     return render_template("admin/ledger_entry.html", entry=found)
 
 
 @blueprint.get("/ledger.csv")
 def export() -> Response:
     """The same search as a table, without the text."""
+    who = visitor()
+    with database().tenant_transaction(who.tenant_id) as conn:
+        note_deed(conn, who.tenant_id, by=who.actor, deed="egress_exported")
     answer = Response(stream_with_context(_as_csv(_read_search())), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="egress.csv"'
     return answer

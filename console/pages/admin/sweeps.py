@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 from config.tenant import TenantConfig
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
-from console.visitors import database, visitor
+from console.visitors import Visitor, database, visitor
+from store.audit_log import note_deed
 from store.db import Connection
 from store.sweeps import (
     SETTLED,
@@ -35,6 +36,8 @@ from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, star
 blueprint = new_blueprint("sweeps", path="/sweeps")
 MAX_DAYS, MAX_CUSTOMERS, MAX_BUDGET_USD = 3660, 1_000_000, 100_000
 SHOWN = 24
+# As the audit log names them.
+_DEEDS = {"pause": "sweep_paused", "resume": "sweep_resumed", "cancel": "sweep_cancelled", "approve": "sweep_approved"}
 _PERIOD = re.compile(r"manual-\d{4}-\d{2}-\d{2}T\d{6}\.\d{6}")
 
 
@@ -129,12 +132,13 @@ def start() -> Response:
         abort(400)
     with database().tenant_transaction(who.tenant_id) as conn:
         lock_planning(conn, who.tenant_id)
-        give_notice(_start(conn, who.tenant_id, period))
+        give_notice(_start(conn, who, period))
     return redirect(url_for("admin_sweeps.show"))
 
 
-def _start(conn: Connection, tenant_id: int, period: str) -> str:
+def _start(conn: Connection, who: Visitor, period: str) -> str:
     """Start it, unless something speaks against it; the notice to give."""
+    tenant_id = who.tenant_id
     if has_sweep(conn, tenant_id, period=period):
         return "sweep_started"
     if find_running(conn, tenant_id):
@@ -144,7 +148,9 @@ def _start(conn: Connection, tenant_id: int, period: str) -> str:
         return "no_such_number"
     if not planned.chosen:
         return "sweep_empty"
-    start_sweep(conn, tenant_id, planned, period=period)
+    sweep_id = start_sweep(conn, tenant_id, planned, period=period)
+    details = {"messages": len(planned.chosen), "budget_usd": planned.options.budget_microusd / MICROUSD}
+    note_deed(conn, tenant_id, by=who.actor, deed="sweep_started", subject=f"sweep:{sweep_id}", details=details)
     return "sweep_started"
 
 
@@ -183,7 +189,10 @@ def change(sweep_id: object) -> Response:
         }
         if deed not in changes:
             abort(400)
-        give_notice("sweep" if changes[deed]() else "sweep_unchanged", deed=deed)
+        done = changes[deed]()
+        if done:
+            note_deed(conn, who.tenant_id, by=who.actor, deed=_DEEDS[deed], subject=f"sweep:{sweep.id}")
+        give_notice("sweep" if done else "sweep_unchanged", deed=deed)
     return redirect(url_for("admin_sweeps.show_one", sweep_id=sweep.id))
 
 
