@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flask import Flask, Response, redirect, request, session, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.logs import configure_logging
@@ -18,6 +18,7 @@ from console.api.key_calls import KeyCalls
 from console.api.problems import from_bug, from_http, from_store
 from console.compression import add_compression
 from console.forged_forms import refuse_forged
+from console.kept_forms import keep_form
 from console.live_pages import LivePages
 from console.oidc import new_provider
 from console.pages import (
@@ -52,7 +53,11 @@ from console.pages.admin import laboratory as admin_laboratory
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
+from console.pages.admin import rule_editor as admin_rules
 from console.pages.admin import settings as admin_settings
+from console.pages.admin import settings_actions as admin_settings_actions
+from console.pages.admin import settings_form as admin_settings_form
+from console.pages.admin import settings_history as admin_settings_history
 from console.pages.admin import start as admin_start
 from console.pages.admin import start_settings as admin_start_settings
 from console.pages.admin import sweep_flips as admin_sweep_flips
@@ -64,7 +69,7 @@ from console.queue_counts import QueueCounts
 from console.script_gate import ScriptGate
 from console.static_files import add_static_files
 from console.timing import add_timing
-from console.visitors import SESSION_KEY, let_in, to_sign_in
+from console.visitors import SESSION_KEY, let_in, settle_language, to_sign_in
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from store.web_sessions import AGE_H
@@ -83,7 +88,8 @@ _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
     admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
     admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_sweep_flips, admin_examples, admin_laboratory, admin_dead_letters,
-    admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_errands,
+    admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_rules, admin_settings_actions,
+    admin_settings_form, admin_settings_history, admin_errands,
 )  # fmt: skip
 
 
@@ -162,7 +168,15 @@ def _add_pages(app: Flask, settings: Settings) -> None:
             return None
         if SESSION_KEY not in session and request.blueprint not in _OPEN:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody
-        refuse_forged()
+        try:
+            refuse_forged()
+        except BadRequest:
+            # Signing in again makes the tokens of all open pages new: what was typed there is not lost.
+            settle_language()
+            kept = keep_form()
+            if kept is None:
+                raise
+            return kept
         return None
 
     for page in (*_PAGES, *_ADMIN_PAGES):
@@ -170,6 +184,7 @@ def _add_pages(app: Flask, settings: Settings) -> None:
     app.extensions["settings"] = settings
     # What sweeps are planned with, unless the tenant names another one.
     app.extensions["model"] = settings.anthropic_model
+    # For what is set in the console: addresses and secrets.
     app.extensions["keyring"] = Keyring.parse(settings.earshot_keys.get_secret_value())
     app.extensions["allow_private_urls"] = settings.allow_private_urls
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from flask import current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
+from console.kept_forms import keep_form
 from console.languages import Speech, choose_language
 from console.live_pages import VIEWING, LivePages
 from store.conversation_events import Actor
@@ -99,7 +100,12 @@ def is_ours(address: str) -> bool:
 
 
 def to_sign_in() -> Response:
-    """To the sign-in page and back: to this page, or to the one whose form was sent."""
+    """To the sign-in page and back: to this page, or to the one whose form was sent. A form in which much was typed is kept."""
+    if request.method == "POST":
+        settle_language()
+        kept = keep_form()
+        if kept is not None:
+            return kept
     back = request.full_path.rstrip("?") if request.method == "GET" else _page_of_form()
     return redirect(url_for("sign_in.form", next=back))
 

@@ -248,6 +248,12 @@ NOTICES: Mapping[str, str] = {
     "webhook_none_failed": _("Nothing was given up since that day: there is nothing to tell again."),
     "webhook_no_day": _("Give a day, such as 2026-11-24."),
     "report asked": _("It is being counted. The figures stand here in a minute: load the page again."),
+    "settings_saved": _("Saved. It is live within seconds."),
+    "settings_unchanged": _("Nothing was different, so nothing was stored."),
+    "settings_stale": _("Somebody has changed the settings since you looked: nothing was stored. Look again."),
+    "settings_restored": _("Restored, as a new version. It is live within seconds."),
+    "settings_admins_only": _("Something in it is an administrator’s to change: nothing was stored."),
+    "rule_saved": _("The rule is saved, and decides within seconds."),
     "report no_day": _("That is no day that has passed. Nothing was asked for."),
 }
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
+from config.actions import ActionConfig
 from config.field_problems import list_field_problems
 from config.queue_names import list_queue_problems
 from config.rule_names import check_names
@@ -14,6 +15,11 @@ from config.tenant import TenantConfig
 from config.topic_names import list_topic_problems
 from routing.rule_check import check_rules
 
+MAX_RULES = 200
+"""Of a tenant's own, as far as they are changed here. Whether each of them can decide is found out by looking at all before it."""
+
+# What says which messages a rule can meet; the rest of the settings can't make one dead.
+_RULES_GO_BY = frozenset({"rules", "industry", "topics", "thresholds", "hours", "queues"})
 # What has ways of its own to be set, or none.
 _NOT_HERE = {
     "slug": "can't be changed: it names the tenant in files and on the command line",
@@ -58,13 +64,20 @@ def patch_settings(
         config.model_dump(mode="json", exclude={"channels", "crm", "alerts"}, exclude_defaults=True), patch
     )
     _leave_one_switch(document, patch)
+    _leave_out_defaults(document)
     try:
         changed = TenantConfig.model_validate(document)
     except ValidationError as error:
         raise SettingsError([SettingProblem(_path(loc), told) for loc, told in list_field_problems(error)]) from None
     except RecursionError:
         raise SettingsError([SettingProblem("", "is nested too deeply")]) from None
-    problems = check_settings(changed, allow_private_urls=allow_private_urls, stored_secrets=stored_secrets)
+    problems = check_settings(
+        changed,
+        allow_private_urls=allow_private_urls,
+        stored_secrets=stored_secrets,
+        rules_too=changed.rules != config.rules
+        or (len(changed.rules) <= MAX_RULES and not _RULES_GO_BY.isdisjoint(patch)),
+    )
     if problems:
         raise SettingsError(problems)
     return changed
@@ -84,17 +97,35 @@ def _leave_one_switch(document: dict[str, Any], patch: Mapping[str, Any]) -> Non
                 cast("dict[str, Any]", stands).pop(other, None)
 
 
+def _leave_out_defaults(document: dict[str, Any]) -> None:
+    """What was read with all its defaults may be sent back as it is: a key that is for another kind says nothing then."""
+    defaults = ActionConfig().model_dump(mode="json", exclude={"mode", "enabled"})
+    actions: Any = document.get("actions")
+    for action in actions.values() if isinstance(actions, dict) else ():  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(action, dict):
+            table = cast("dict[str, Any]", action)
+            for name in [name for name, value in table.items() if name in defaults and value == defaults[name]]:
+                del table[name]
+
+
 def check_settings(
-    config: TenantConfig, *, allow_private_urls: bool, stored_secrets: Collection[str] = ()
+    config: TenantConfig, *, allow_private_urls: bool, stored_secrets: Collection[str] = (), rules_too: bool = True
 ) -> list[SettingProblem]:
-    """What is wrong beyond each value's own shape: addresses, names that do not exist, twins among topics, rules that never decide."""
+    """What is wrong beyond each value's own shape: addresses, names that do not exist, twins among topics, rules that never decide.
+
+    rules_too: look for rules that never decide, which takes time; False where nothing has changed for them.
+    """
+    if rules_too and len(config.rules) > MAX_RULES:
+        return [
+            SettingProblem("rules", f"are {len(config.rules)}; at most {MAX_RULES} fit here, so merge or drop some")
+        ]
     found: list[tuple[tuple[int | str, ...], str]] = [
         *list_topic_problems(config),
         *list_action_problems(config, allow_private_urls=allow_private_urls, stored_secrets=stored_secrets),
         *list_queue_problems(config),
         *((one.loc, one.told) for one in check_names(config)),
     ]
-    if not found:
+    if not found and rules_too:
         found = [
             (
                 ("rules", one.position, "when", *([one.key] if one.key != "when" else [])),

@@ -14,15 +14,20 @@ def apply_action_secrets(conn: Connection, tenant_id: int, config: TenantConfig,
     }
     conn.execute("DELETE FROM action_secret WHERE tenant_id = %s AND NOT kind = ANY(%s)", (tenant_id, list(given)))
     for kind, secret in given.items():
-        sealed = keyring.encrypt(secret.encode(), tenant_id=tenant_id, table="action_secret", column=kind)
-        conn.execute(
-            """
-            INSERT INTO action_secret (tenant_id, kind, secret)
-            VALUES (%s, %s, %s)
-            ON CONFLICT (tenant_id, kind) DO UPDATE SET secret = EXCLUDED.secret
-            """,
-            (tenant_id, kind, sealed),
-        )
+        put_action_secret(conn, tenant_id, kind, secret=secret, keyring=keyring)
+
+
+def put_action_secret(conn: Connection, tenant_id: int, kind: str, *, secret: str, keyring: Keyring) -> None:
+    """Set the secret of one kind of action, in place of the one before."""
+    sealed = keyring.encrypt(secret.encode(), tenant_id=tenant_id, table="action_secret", column=kind)
+    conn.execute(
+        """
+        INSERT INTO action_secret (tenant_id, kind, secret)
+        VALUES (%s, %s, %s)
+        ON CONFLICT (tenant_id, kind) DO UPDATE SET secret = EXCLUDED.secret
+        """,
+        (tenant_id, kind, sealed),
+    )
 
 
 def find_action_secret(conn: Connection, tenant_id: int, kind: str, *, keyring: Keyring) -> str | None:

@@ -122,3 +122,11 @@ def list_conversation_actions(conn: Connection, tenant_id: int, conversation_id:
         (tenant_id, conversation_id, MOST_ACTIONS),
     ).fetchall()
     return [ConversationAction(*row) for row in reversed(rows)]
+
+
+def find_conversation_id(conn: Connection, tenant_id: int, message_id: str) -> str | None:
+    """The conversation that a message of the tenant stands in; None when there is none."""
+    row = conn.execute(
+        "SELECT conversation_id::text FROM message WHERE tenant_id = %s AND id = %s::uuid", (tenant_id, message_id)
+    ).fetchone()
+    return row[0] if row else None

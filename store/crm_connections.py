@@ -115,6 +115,12 @@ def find_connection(conn: Connection, tenant_id: int, *, keyring: Keyring) -> Cr
     )
 
 
+def find_crm_settings(conn: Connection, tenant_id: int) -> CrmSettings | None:
+    """The tenant's choices without credentials; None without a CRM."""
+    row = conn.execute("SELECT config FROM crm_connection WHERE tenant_id = %s", (tenant_id,)).fetchone()
+    return CrmSettings.model_validate(row[0]) if row else None
+
+
 @dataclass(frozen=True)
 class CrmAccount:
     """Whose records they are. account_id: as a check told. site: `domain` or `dc` of the tenant file."""

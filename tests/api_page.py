@@ -37,7 +37,7 @@ supervisor's or admin's key may act for a member of the tenant with `{ACTS_FOR}:
 |---|---|
 | auditor | read |
 | agent | also work on and answer what is theirs or nobody's, correct labels and judge the weekly sample, pick a customer's CRM record where none is linked, and set their own presence; not what the administration shows |
-| supervisor, admin | also work on everybody's, assign, have messages read again, try prompts, check examples, run sweeps, rule on actions, correct CRM records, and set skills, queues and capacity |
+| supervisor, admin | also work on everybody's, assign, have messages read again, try prompts, check examples, run sweeps, rule on actions, correct CRM records, set skills, queues and capacity, and change [settings](settings.md) |
 | admin | also publish examples and bring them back, and say which programs are told of events ([webhooks](webhooks.md)) |
 | supervisor, admin, auditor | also read the audit log |
 | admin | also invite and change people, make and revoke keys |
@@ -62,7 +62,7 @@ its role and its scopes allow, and anything else is answered with 403 `scope_mis
 - **Errors** are `application/problem+json`: `code` for programs, `field` and `fix` for people, never a value that was sent.
   401 no valid key · 403 the role may not (`role_may_not`), the key is too narrow (`scope_missing`) or it is a colleague's (`not_yours`) · 404 (`no_crm`: the tenant has none) · 409 somebody was faster or
   something changed (`already_assigned` says who has it and since when; `changed_meanwhile` the version; `not_waiting`, `not_pending` and
-  `not_uncertain` how the action stands; `already_linked` which CRM record is; `not_active`, `too_many_webhooks`; `already_here`, `own_role`, `last_admin`,
+  `not_uncertain` how the action stands; `already_linked` which CRM record is; for settings: which version stands; `not_active`, `too_many_webhooks`; `already_here`, `own_role`, `last_admin`,
   `belongs_elsewhere`, `switched_off` why a person stays as they are; `name_taken` that a live key has the name) · 413 over 64 KiB · 415 not JSON · 422 a field is wrong ·
   429 too many calls · 503 try again. Addresses and methods that there are none of are 404 and 405 in the same form.
 - **Calls a minute**: each key may make {PER_MIN} (`API_CALLS_PER_MIN`; 0 for no limit); `RateLimit` says how many are left and when the

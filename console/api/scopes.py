@@ -26,6 +26,12 @@ ALL: tuple[Scope, ...] = get_args(Scope)
 
 # Every route of the API with the scope it takes. A narrowed key is refused where none stands.
 SCOPE_OF: Mapping[str, Scope] = {
+    "settings.read": "settings",
+    "settings.change": "settings",
+    "settings.simulate": "settings",
+    "settings.list_all": "settings",
+    "settings.restore": "settings",
+    "settings.put_secret": "settings",
     "queues.list_queues": "read",
     "queues.take_next": "work",
     "conversations.list_all": "read",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from console.api.callers import ACTS_FOR, caller
 from console.api.problems import Problem
 from store.api_writes import begin_write, finish_write
-from store.db import Connection, Database
+from store.db import Connection, Database, act_for_tenant
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _USABLE_KEY = re.compile(r"[!-~]{1,200}")
@@ -35,16 +35,21 @@ def _hash_of_request() -> bytes:
     return hashlib.sha256(b"\x00".join(parts)).digest()
 
 
-def do_once(work: Callable[[Connection], BaseModel], *, shown_once: Sequence[str] = ()) -> Response:
+def do_once(
+    work: Callable[[Connection], BaseModel], *, shown_once: Sequence[str] = (), is_system: bool = False
+) -> Response:
     """Do the work in one transaction and answer with what it returns; with a known Idempotency-Key answer as before.
 
     shown_once: fields of the answer that are not kept, such as a secret: null when it is answered again.
+    is_system: the transaction may also change what stands in no tenant's own rows, such as the tenant's settings.
     Raises: Problem when the key was used for another request.
     """
     who, key = caller(), request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not _USABLE_KEY.fullmatch(key):
         raise Problem(422, "invalid_key", field=IDEMPOTENCY_KEY, fix="use 1 to 200 visible ASCII characters")
-    with database().tenant_transaction(who.tenant_id) as conn:
+    with database().system_transaction() if is_system else database().tenant_transaction(who.tenant_id) as conn:
+        if is_system:
+            act_for_tenant(conn, who.tenant_id)
         if key is not None:
             known = begin_write(conn, who.tenant_id, api_key_id=who.key_id, key=key, request_hash=_hash_of_request())
             if known and known.request_hash != _hash_of_request():

@@ -14,7 +14,6 @@ from store.tenants import apply_tenant
 from store.users import create_api_key, find_api_key
 from store.web_sessions import begin_session
 from tests.conftest import ACME
-from tests.integration.histories import Player, any_events, set_config
 from tests.integration.sweeps.sweeping import seed
 from tests.integration.workplace import add_action, add_conversation, add_person
 
@@ -33,6 +32,11 @@ PAGES = (
     "/start/topics", "/start/channel", "/start/crm", "/start/thresholds", "/channels", "/channels/whatsapp/111000111", "/alert-targets",
     "/examples",
     "/laboratory",
+    "/settings/actions",
+    "/settings/actions/webhook",
+    "/settings/reading",
+    "/settings/history",
+    "/rules",
     "/webhooks",
 )  # fmt: skip
 RICH = (
@@ -187,8 +191,9 @@ def test_no_page_shows_a_secret(admin, enter, owner, database, acme, keyring, la
             for secret in (*SECRETS, key, *(row[0] for row in sealed)):
                 assert secret not in shown, (path, secret)
     told = page(admin, "/settings")
-    assert "hooks.acme.example" in told and "Our best customers come first." in told and "gift wrapping" in told
-    assert "Europe/Istanbul" in told and "111000111" in told and "desk" in told
+    assert "hooks.acme.example" in told and "Europe/Istanbul" in told and "111000111" in told and "desk" in told
+    assert "Our best customers come first." in page(admin, "/rules")
+    assert "gift_wrapping: wrapping, cards and ribbons" in page(admin, "/settings/reading")
 
 
 def test_the_overview_counts_what_waits(admin, owner, database, acme, tenant_ids):
@@ -539,17 +544,3 @@ def test_an_approved_action_is_due_at_once_and_says_who_agreed(admin, owner, acm
 
 
 # Settings
-
-
-def test_another_threshold_is_tried_on_history_and_nothing_is_stored(admin, deps, owner, receive, acme):
-    set_config(owner, deps, acme, industry="ecommerce")
-    player = Player(deps, owner, receive, slug="acme", account="111000111", tenant_id=acme)
-    player.play(any_events(1, count=60))
-    before = owner.execute("SELECT config FROM tenant WHERE id = %s", (acme,)).fetchone()
-    shown = page(admin, "/settings?escalate=0.99")
-    assert "escalate at 0.99 instead of 0.70" in shown and "Nothing was stored" in shown
-    assert re.search(r"[1-9]\d* fewer P1", shown)
-    assert owner.execute("SELECT config FROM tenant WHERE id = %s", (acme,)).fetchone() == before
-    for wrong in ("1.5", "nan", "high"):
-        assert "Give a number from 0 to 1" in page(admin, f"/settings?escalate={wrong}")
-    assert "What would change" not in page(admin, "/settings")

@@ -162,6 +162,11 @@ def _add_crm(owner, tenant_id, customer):
         (tenant_id,),
     )
     owner.execute(
+        "INSERT INTO tenant_version (tenant_id, version, config, changed, changed_in) "
+        "SELECT id, 1, config, '[]', 'file' FROM tenant WHERE id = %s",
+        (tenant_id,),
+    )
+    owner.execute(
         "INSERT INTO crm_write (tenant_id, customer_id, record_id, because, version, fields) "
         "VALUES (%s, %s, '1', 'message', 1, '{}')",
         (tenant_id, customer),
@@ -190,5 +195,8 @@ def fill_path(path, ids):
     for name, kind in named.items():
         for converter in ("", "uuid:", "int:"):
             path = path.replace(f"<{converter}{name}>", ids[kind])
+    path = path.replace("<version>", "1").replace("<int:version>", "1").replace("actions/<kind>", "actions/webhook")
+    # A rule that neither tenant has.
+    path = path.replace("settings/<name>", "settings/thresholds").replace("rules/<name>", "rules/no_such")
     path = path.replace("<queue>", "support").replace("<kind>", "whatsapp").replace("<name>.csv", "topics.csv")
     return path.replace("<name>", ids["target"])

@@ -1,89 +1,55 @@
-"""/admin/settings: what the tenant's file says, without its secrets, and what another escalation threshold would change."""
+"""/admin/settings: what stands, in a line for each subject, and the way to each form."""
 
-from datetime import UTC, datetime
-from typing import Any, get_args
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
-from flask import render_template, request
+from flask import render_template
 
-from config.hours import DAYS
-from config.industries import load_industry
-from config.rules import Rule
 from config.tenant import TenantConfig
-from config.words import Priority
+from console.action_form import KINDS, find_action, mode_of
+from console.pages.admin.changing import find_undo
 from console.pages.admin.gate import new_blueprint
-from console.visitors import database, visitor
+from console.setting_tables import PAGES, PRIORITIES
+from console.visitors import database, speech, visitor
 from routing.playbooks import playbook_for
 from store.alert_targets import list_targets
 from store.channel_accounts import list_accounts
-from store.tenants import get_tenant_config
-from worker.simulator import Trial, try_settings
+from store.tenant_settings import get_settings
 
 blueprint = new_blueprint("settings", path="/settings")
-TRIED_DAYS = 30
-PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 
 @blueprint.get("")
 def show() -> str:
-    """?escalate= tries a threshold on the last month; nothing is stored and nothing fires."""
+    """The tenant's settings at a glance."""
     who = visitor()
     with database().tenant_transaction(who.tenant_id) as conn:
-        tenant = get_tenant_config(conn, who.tenant_id)
+        stands = get_settings(conn, who.tenant_id)
         accounts = list_accounts(conn, who.tenant_id)
         targets = list_targets(conn, [who.tenant_id])
-        tried = _read_threshold(request.args.get("escalate"))
-        trial = None
-        if tried is not None:
-            trial = try_settings(
-                conn,
-                who.tenant_id,
-                live=tenant,
-                tried=_with_threshold(tenant, tried),
-                now=datetime.now(UTC),
-                days=TRIED_DAYS,
-            )
+    tenant = stands.config
     return render_template(
         "admin/settings.html",
         tenant=tenant,
+        version=stands.version,
+        changed_in=stands.changed_in,
+        pages=[(page, _facts(page.name, tenant)) for page in PAGES.values()],
         accounts=[(one, host_of(one.reply_url)) for one in accounts],
-        actions=[(kind, one, host_of(one.url)) for kind, one in sorted(tenant.actions.items())],
         targets=[(one.name, one.config.get("min_severity")) for one in targets],
-        topics=sorted(tenant.topics.items()),
-        industry_topics=sorted(load_industry(tenant.industry).all_topics().items()),
-        rules=[(one, conditions(one)) for one in tenant.rules],
-        playbook=[(one, conditions(one)) for one in playbook_for(tenant.industry)],
-        sla=[("", priority, tenant.sla.target_of("", priority)) for priority in PRIORITIES]
-        + [
-            (queue, priority, tenant.sla.target_of(queue, priority))
-            for queue, targets_of in sorted(tenant.sla.queue.items())
-            for priority in sorted(targets_of)
-        ],
-        days=DAYS,
-        trial=trial,
-        moved=_biggest(trial) if trial else [],
-        tried=tried,
-        is_wrong=tried is None and bool(request.args.get("escalate")),
-        tried_days=TRIED_DAYS,
+        playbook=len(playbook_for(tenant.industry)),
+        modes=_modes(tenant),
+        webhook_host=host_of(action.url) if (action := find_action("webhook", tenant)) else None,
+        undo=find_undo(),
     )
 
 
-def _read_threshold(text: str | None) -> float | None:
-    """A score from 0 to 1, also with the comma of a German or Turkish keyboard."""
-    try:
-        score = float((text or "").strip().replace(",", "."))
-    except ValueError:
-        return None
-    return score if 0 <= score <= 1 else None
-
-
-def _with_threshold(tenant: TenantConfig, escalate: float) -> TenantConfig:
-    return tenant.model_copy(update={"thresholds": tenant.thresholds.model_copy(update={"escalate": escalate})})
-
-
-def _biggest(trial: Trial) -> list[Any]:
-    """(change, moved), the most frequent first."""
-    return sorted(trial.simulation.changes.items(), key=lambda item: (-item[1].messages, item[0]))
+def _modes(tenant: TenantConfig) -> dict[str, list[str]]:
+    """Kinds of action by mode."""
+    modes: dict[str, list[str]] = {}
+    for kind in KINDS:
+        modes.setdefault(mode_of(find_action(kind, tenant)), []).append(kind)
+    return modes
 
 
 def host_of(url: str | None) -> str | None:
@@ -91,14 +57,58 @@ def host_of(url: str | None) -> str | None:
     return urlsplit(url).hostname if url else None
 
 
-def conditions(rule: Rule) -> dict[str, str]:
-    """The rule's conditions as words, by name; an empty one fits every message that was read."""
-    given: dict[str, Any] = rule.when.model_dump(exclude_none=True)
-    return {
-        name: ", ".join(str(one) for one in value) if isinstance(value, tuple | list) else _told(value)
-        for name, value in given.items()
-    }
+def _facts(name: str, tenant: TenantConfig) -> list[str]:
+    """What stands on a form, in a few words."""
+    text, texts, number = speech().text, speech().texts, speech().number
+    none: list[str] = []
+    facts: dict[str, Any] = {
+        "thresholds": lambda: [
+            f"{text('Escalate from')} {number(tenant.thresholds.escalate)}",
+            f"{text('Unsure below')} {number(tenant.thresholds.unsure)}",
+            text("Bursts") + ": " + _bursts(tenant.thresholds.debounce_s),
+        ],
+        "reading": lambda: [
+            texts("%(n)s topic of your own", "%(n)s topics of your own", len(tenant.topics)),
+            *([tenant.model.default] if tenant.model.default else none),
+        ],
+        "hours": lambda: [
+            tenant.hours.time_zone,
+            text("Open around the clock.") if tenant.hours.always_open else texts("%(n)s holiday", "%(n)s holidays", len(tenant.hours.holidays)),
+        ],
+        "sla": lambda: [
+            f"{priority} {_span(minutes)}"
+            for priority in PRIORITIES
+            if (minutes := tenant.sla.target_of("", priority).first_answer_min)
+        ]
+        or [text("No clocks run.")],
+        "queues": lambda: [texts("%(n)s queue of your own", "%(n)s queues of your own", len(tenant.queues))],
+        "surveys": lambda: [
+            name for name, on in (("NPS", tenant.surveys.nps.enabled), ("CSAT", tenant.surveys.csat.enabled)) if on
+        ],
+        "watching": lambda: [
+            text("Tell customer success") if tenant.churn.enabled else text("off"),
+        ],
+        "automation": lambda: [
+            texts(
+                "At most %(n)s message of all kinds to one customer in 24 hours.",
+                "At most %(n)s messages of all kinds to one customer in 24 hours.",
+                tenant.automation.max_per_customer_per_day,
+            ),
+            *([tenant.automation.quiet_hours] if tenant.automation.quiet_hours else none),
+        ],
+        "costs": lambda: [
+            f"${tenant.budget.daily_usd:g}" if tenant.budget.daily_usd else text("No daily limit"),
+        ],
+    }  # fmt: skip
+    return facts[name]()
 
 
-def _told(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _bursts(seconds: float) -> str:
+    if not seconds:
+        return speech().text("each message is read on its own")
+    return speech().texts("gathered for %(n)s second", "gathered for %(n)s seconds", round(seconds))
+
+
+def _span(minutes: int) -> str:
+    """A number of minutes in words."""
+    return speech().span(timedelta(minutes=minutes))

@@ -13,10 +13,10 @@ from config.industries import industry_names, load_industry
 from config.topics import MAX_DEFINITION_CHARS
 from console.pages.admin.errands import asked_errand, send
 from console.pages.admin.gate import new_blueprint, only_admins
-from console.pages.admin.settings import TRIED_DAYS
 from console.pages.admin.start import PAGES, after, progress
 from console.pages.admin.writing import settings, tenant_writing, writer
 from console.pages.notices import give_notice
+from console.setting_trials import MAX_DECISIONS
 from console.setup_deeds import TopicRow, change_setup, name_of_topic, patch_topics, topic_rows
 from console.visitors import database, speech, visitor
 from routing.playbooks import playbook_for
@@ -26,6 +26,7 @@ from store.onboarding import Step
 from store.tenant_settings import TenantSettings, get_settings
 from worker.simulator import Trial, try_settings
 
+TRIED_DAYS = 30
 blueprint = new_blueprint("start_settings", path="/start")
 MAX_PASTED_CHARS = 4096
 EMPTY_ROWS = 3
@@ -267,5 +268,11 @@ def _score(text: str) -> float | None:
 def _try(conn: Connection, stands: TenantSettings, patch: dict[str, Any]) -> Trial:
     tried = patch_settings(stands.config, patch, allow_private_urls=True)
     return try_settings(
-        conn, visitor().tenant_id, live=stands.config, tried=tried, now=datetime.now(UTC), days=TRIED_DAYS
+        conn,
+        visitor().tenant_id,
+        live=stands.config,
+        tried=tried,
+        now=datetime.now(UTC),
+        days=TRIED_DAYS,
+        at_most=MAX_DECISIONS,
     )

@@ -23,4 +23,5 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("alert_targets", _("Alert targets")),
     ("webhooks", _("Webhooks")),
     ("settings", _("Settings")),
+    ("rules", _("Rules")),
 )
