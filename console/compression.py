@@ -1,4 +1,4 @@
-"""Smaller answers for browsers that take gzip; how that stays safe: docs/adr/0025-compressed-pages.md."""
+"""Smaller answers for browsers that take gzip; how that stays safe: docs/adr/0026-compressed-pages.md."""
 
 import gzip
 import io
