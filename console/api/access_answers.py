@@ -34,7 +34,7 @@ class PeopleList(BaseModel):
     people: list[PersonAnswer]
 
 
-class LinkAnswer(BaseModel):
+class OneTimeLinkAnswer(BaseModel):
     """A person with their one-time link. link: a path at the console's address, which lets its holder in once within 72 hours; null
     when the call is repeated under its Idempotency-Key: it is not stored.
     """

@@ -2,7 +2,7 @@
 
 from flask import Response, url_for
 
-from console.api.access_answers import LinkAnswer, PeopleList, PersonAnswer
+from console.api.access_answers import OneTimeLinkAnswer, PeopleList, PersonAnswer
 from console.api.access_requests import Invitation, PersonChange, PersonPath
 from console.api.callers import caller
 from console.api.paths import new_blueprint
@@ -33,15 +33,15 @@ def list_all() -> Response:
     return answer(PeopleList(people=[PersonAnswer.of(one) for one in found]).model_dump(mode="json"))
 
 
-@blueprint.post("/people", summary="Invite a person", responses={200: LinkAnswer})
+@blueprint.post("/people", summary="Invite a person", responses={200: OneTimeLinkAnswer})
 def invite_one(body: Invitation) -> Response:
     """With a one-time link to give to them. Who has an account agrees through it; who has none chooses a password."""
     who = caller().doer
 
-    def work(conn: Connection) -> LinkAnswer:
+    def work(conn: Connection) -> OneTimeLinkAnswer:
         invited = invite(conn, who, email=body.email, display_name=body.display_name.strip(), role=body.role)
         person = _person(conn, who.tenant_id, invited.user_id)
-        return LinkAnswer(person=person, link=url_for("welcome.show", token=invited.token))
+        return OneTimeLinkAnswer(person=person, link=url_for("welcome.show", token=invited.token))
 
     return do_once(work, shown_once=("link",))
 
@@ -61,14 +61,14 @@ def change(path: PersonPath, body: PersonChange) -> Response:
     return do_once(work)
 
 
-@blueprint.post("/people/<user_id>/link", summary="Make a new one-time link", responses={200: LinkAnswer})
+@blueprint.post("/people/<user_id>/link", summary="Make a new one-time link", responses={200: OneTimeLinkAnswer})
 def new_link(path: PersonPath) -> Response:
     """To choose a new password, or to agree to the invitation. The one before ends."""
     who = caller().doer
 
-    def work(conn: Connection) -> LinkAnswer:
+    def work(conn: Connection) -> OneTimeLinkAnswer:
         token = renew_link(conn, who, path.user_id)
         person = _person(conn, who.tenant_id, path.user_id)
-        return LinkAnswer(person=person, link=url_for("welcome.show", token=token))
+        return OneTimeLinkAnswer(person=person, link=url_for("welcome.show", token=token))
 
     return do_once(work, shown_once=("link",))

@@ -179,14 +179,7 @@ def test_every_route_stands_in_the_matrix():
 def world(settings, database, owner, tenant_ids, monkeypatch, keyring):
     """Two tenants with one of everything each; keys by caller."""
     monkeypatch.setattr("console.replies.ring_action", lambda **_: None)
-    trials = ("trial", "check")
-    ids, keys = (
-        {
-            "random": RANDOM | {kind: str(uuid4()) for kind in trials},
-            "malformed": MALFORMED | dict.fromkeys(trials, "1;DROP"),
-        },
-        {},
-    )
+    ids, keys = {"random": RANDOM, "malformed": MALFORMED}, {}
     for which, slug in (("own", "acme"), ("other", "other")):
         tenant_id = tenant_ids[slug]
         ids[which] = fill(owner, tenant_id, slug) | add_webhook(database, tenant_id, keyring=keyring)
@@ -243,7 +236,6 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
             stand_as_before(owner, uncertain=path.endswith("/settle"))
             ready_for(owner, path)
             filled = fill_path(path, ids[which]).replace("<field>", "sentiment")
-            filled = filled.replace("<trial_id>", ids[which][kind] if kind else "")
             if body and body.get("message_ids") == "own":
                 given["message_ids"] = [ids["other" if caller == "stranger" else "own"]["message"]]
             if method == "GET" and given:

@@ -1,6 +1,7 @@
 """Every page of the console for every kind of visitor and every kind of id: nobody sees or changes what isn't theirs."""
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,18 @@ from console.app import create_app
 from console.forged_forms import KEY
 from console.visitors import SESSION_KEY
 from store.web_sessions import begin_session
-from tests.integration.two_tenants import MALFORMED, RANDOM, ROLES, fill, fill_path, marks, stand_as_before
+from tests.integration.trials_bench import add_trials
+from tests.integration.two_tenants import (
+    MALFORMED,
+    RANDOM,
+    ROLES,
+    add_links,
+    add_webhook,
+    fill,
+    fill_path,
+    marks,
+    stand_as_before,
+)
 from tests.integration.workplace import add_agent
 
 VISITORS = ("none", *ROLES, "stranger")
@@ -22,14 +34,20 @@ MAY = {
     "overseers": {"supervisor", "admin", "auditor"},
     "leaders": {"supervisor", "admin"},
     "admins": {"admin"},
+    # Of the installation: no role in a tenant makes somebody one.
+    "operators": set(),
 }
+# What may stand there is any text: an id that is none is one that nobody has.
+_TEXT_ID = re.compile(r"<(account_id|name)>")
 _periods = itertools.count(100_000)
 
 
 @dataclass(frozen=True)
 class Page:
     """rights: who may. takes_id: the path names something of a tenant. sends: what the form or the address names, "@kind" for an id of
-    that kind. done: the status when it works. malformed: when such an id is none, where that is an error. signed_out: for who is not signed in; None: led to the form.
+    that kind. done: the status when it works. malformed: when such an id is none, where that is an error. signed_out: for who is not
+    signed in; None: led to the form. absent: when what is named is nothing of this tenant; None: 404 where the path names it.
+    is_secret: the path holds a link's token, and whoever knows it may.
     """
 
     rights: str
@@ -38,10 +56,16 @@ class Page:
     done: int = 200
     signed_out: int | None = None
     malformed: int | None = None
+    absent: int | None = None
+    is_secret: bool = False
 
 
-def form(rights, *, takes_id=False, done=302, signed_out=None, **sends):
-    return Page(rights, takes_id, sends, done, signed_out)
+def form(rights, *, takes_id=False, done=302, signed_out=None, absent=None, **sends):
+    return Page(rights, takes_id, sends, done, signed_out, absent=absent)
+
+
+def link(*, done=200, **sends):
+    return Page("public", takes_id=True, sends=sends, done=done, is_secret=True)
 
 
 def page(rights, *, takes_id=False, signed_out=None, **sends):
@@ -49,6 +73,13 @@ def page(rights, *, takes_id=False, signed_out=None, **sends):
 
 
 TALK = "/conversations/<uuid:conversation_id>"
+ACCOUNT = "/admin/channels/<kind>/<account_id>"
+PERSON = "/admin/people/<int:user_id>"
+SWEEP = "/admin/sweeps/<uuid:sweep_id>"
+TARGET = "/admin/alert-targets/<name>"
+TRIAL = "/admin/laboratory/<uuid:trial_id>"
+WEBHOOK = "/admin/webhooks/<uuid:webhook_id>"
+SLACK, SECRET = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "s" * 32
 PAGES = {
     ("GET", "/"): Page("public", done=302),
     ("GET", "/healthz"): page("public"),
@@ -117,9 +148,96 @@ PAGES = {
     ("GET", "/admin/rules/message/<uuid:message_id>"): Page("overseers", takes_id=True, done=302),
     ("GET", "/admin/sweeps"): page("overseers"),
     ("GET", "/admin/sweeps/plan"): page("overseers"),
-    ("GET", "/admin/sweeps/<uuid:sweep_id>"): page("overseers", takes_id=True),
+    ("GET", SWEEP): page("overseers", takes_id=True),
     ("POST", "/admin/sweeps"): form("leaders", period="@period"),
-    ("POST", "/admin/sweeps/<uuid:sweep_id>"): form("leaders", takes_id=True, deed="cancel"),
+    ("POST", SWEEP): form("leaders", takes_id=True, deed="cancel"),
+    ("GET", f"{SWEEP}/flips"): page("overseers", takes_id=True),
+    ("GET", f"{SWEEP}/flips.csv"): page("overseers", takes_id=True),
+    ("GET", f"{SWEEP}/progress"): page("overseers", takes_id=True),
+    ("POST", "/admin/sweeps/schedule"): form("leaders", days="30", customers="10", budget_usd="1", version="1"),
+    # This installation has no provider.
+    ("GET", "/sign-in/provider"): Page("public", done=404),
+    ("GET", "/sign-in/provider/back"): Page("public", done=404),
+    ("GET", "/welcome/<token>"): link(),
+    # Too short, so that the link is there for whoever comes next.
+    ("POST", "/welcome/<token>/password"): link(password="short", again="short", done=422),
+    # Shown again to everybody but the person whom it is for.
+    ("POST", "/welcome/<token>/join"): link(),
+    ("GET", "/me"): page("all"),
+    ("POST", "/me"): form("all", display_name="Ann"),
+    ("POST", "/me/letters"): form("all", letters="on", done=204),
+    ("POST", "/me/password"): form("all", old="wrong", done=422),
+    ("POST", "/me/sessions"): form("all"),
+    ("GET", "/go"): page("all", conversation="@conversation"),
+    ("GET", "/go/choices"): page("all", conversation="@conversation"),
+    ("GET", "/insights/trend"): page("all"),
+    ("GET", "/sample"): page("all", after="@message"),
+    ("GET", "/sample/<uuid:message_id>"): page("all", takes_id=True),
+    ("POST", "/sample/<uuid:message_id>"): form("workers", takes_id=True, deed="right"),
+    ("POST", "/sample/pick"): form("leaders"),
+    ("GET", "/admin/audit-log"): page("overseers", subject="@conversation", person="@agent"),
+    ("GET", "/admin/audit-log/log.csv"): page("overseers", subject="@conversation"),
+    ("GET", PERSON): page("overseers", takes_id=True),
+    ("POST", "/admin/people"): form("admins", email="@email", role="agent", done=200),
+    ("POST", f"{PERSON}/role"): form("admins", takes_id=True, role="supervisor"),
+    ("POST", f"{PERSON}/link"): form("admins", takes_id=True, done=200),
+    ("POST", f"{PERSON}/sessions"): form("admins", takes_id=True),
+    ("POST", f"{PERSON}/off"): form("admins", takes_id=True),
+    ("POST", f"{PERSON}/on"): form("admins", takes_id=True),
+    ("GET", "/admin/examples"): page("overseers"),
+    ("POST", "/admin/examples/check"): form("leaders"),
+    ("POST", "/admin/examples/publish"): form("admins"),
+    ("POST", "/admin/examples/rollback"): form("admins", live_version="0"),
+    ("POST", "/admin/examples/reject"): form("leaders", message="@message"),
+    ("GET", "/admin/laboratory"): page("overseers", **{"message": "@message", "from": "@trial"}),
+    ("POST", "/admin/laboratory"): form("leaders", message="@message", absent=422),
+    ("GET", TRIAL): page("overseers", takes_id=True),
+    ("POST", TRIAL): form("leaders", takes_id=True),
+    ("GET", "/admin/webhooks"): page("overseers"),
+    ("POST", "/admin/webhooks"): form("admins", url="https://hooks.example.com/new", kinds="alert.raised", done=200),
+    ("GET", WEBHOOK): page("overseers", takes_id=True, before="@delivery"),
+    ("POST", WEBHOOK): form("admins", takes_id=True, url="https://hooks.example.com/other", kinds="alert.raised"),
+    ("POST", f"{WEBHOOK}/secret"): form("admins", takes_id=True, done=200),
+    ("POST", f"{WEBHOOK}/deed"): form("admins", takes_id=True, deed="pause"),
+    ("POST", f"{WEBHOOK}/replay"): form("admins", takes_id=True, delivery="@delivery"),
+    ("GET", "/admin/start"): page("overseers"),
+    ("GET", "/admin/start/industry"): page("overseers"),
+    ("GET", "/admin/start/topics"): page("overseers", errand="@errand"),
+    ("GET", "/admin/start/channel"): page("overseers"),
+    ("GET", "/admin/start/crm"): page("overseers"),
+    ("GET", "/admin/start/thresholds"): page("overseers"),
+    ("POST", "/admin/start/skip"): form("admins", step="crm"),
+    # Made from no version: another one stands.
+    ("POST", "/admin/start/industry"): form("admins", done=409),
+    ("POST", "/admin/start/topics"): form("admins", done=409),
+    ("POST", "/admin/start/topics/try"): form("admins", text="hello"),
+    ("POST", "/admin/start/thresholds"): form("admins", deed="try", escalate="0.8", unsure="0.5", done=200),
+    ("GET", "/admin/tenants/new"): page("operators"),
+    ("POST", "/admin/tenants/new"): form("operators", name="Newcomers"),
+    ("GET", "/admin/errands/<uuid:errand_id>"): page("overseers", takes_id=True),
+    ("GET", "/admin/alert-targets"): page("overseers", edit="@target", errand="@errand"),
+    ("POST", "/admin/alert-targets"): form("admins", name="night", to=SLACK),
+    ("GET", f"{TARGET}/remove"): page("admins", takes_id=True),
+    ("POST", f"{TARGET}/test"): form("admins", takes_id=True),
+    # Sent twice they say so: what isn't there is gone already.
+    ("POST", f"{TARGET}/remove"): form("admins", takes_id=True, absent=302),
+    ("GET", "/admin/channels"): page("overseers"),
+    ("GET", "/admin/channels/new"): page("admins"),
+    ("POST", "/admin/channels/new"): form("admins", kind="whatsapp", account_id="@fresh", app_secret=SECRET, access_token=SECRET),
+    ("GET", ACCOUNT): page("overseers", takes_id=True, errand="@errand"),
+    ("GET", f"{ACCOUNT}/waiting"): page("overseers", takes_id=True),
+    ("GET", f"{ACCOUNT}/edit"): page("admins", takes_id=True),
+    ("POST", f"{ACCOUNT}/edit"): form("admins", takes_id=True),
+    ("POST", f"{ACCOUNT}/secret"): form("admins", takes_id=True, deed="rotate", app_secret=SECRET),
+    ("POST", f"{ACCOUNT}/token"): form("admins", takes_id=True),
+    ("POST", f"{ACCOUNT}/sample"): form("admins", takes_id=True),
+    ("GET", f"{ACCOUNT}/remove"): page("admins", takes_id=True),
+    ("POST", f"{ACCOUNT}/remove"): form("admins", takes_id=True, absent=302),
+    ("GET", "/admin/crm/connection"): page("admins", errand="@errand"),
+    ("POST", "/admin/crm/connection"): form("admins", kind="hubspot", token=SECRET),
+    ("POST", "/admin/crm/connection/check"): form("admins"),
+    ("GET", "/admin/crm/connection/remove"): page("admins"),
+    ("POST", "/admin/crm/connection/remove"): form("admins"),
 }  # fmt: skip
 # Refused with a notice on the next page instead of a status: what nobody may do there is done by nobody all the same.
 TOLD_ON_THE_NEXT_PAGE = {("POST", "/inbox"), ("POST", f"{TALK}/do")}
@@ -146,11 +264,11 @@ def test_every_page_stands_in_the_table(app):
 class World:
     """Two tenants with one of everything each, and people of every role in the first."""
 
-    def __init__(self, app, database, owner, tenant_ids):
+    def __init__(self, app, database, owner, tenant_ids, keyring):
         self.app, self.database, self.owner, self.tenants = app, database, owner, tenant_ids
         self.ids = {
-            "own": {**fill(owner, tenant_ids["acme"], "acme"), "tenant": str(tenant_ids["acme"])},
-            "other": {**fill(owner, tenant_ids["other"], "other"), "tenant": str(tenant_ids["other"])},
+            "own": self._fill("acme", keyring),
+            "other": self._fill("other", keyring),
             "random": {**RANDOM, "tenant": "987654"},
             "malformed": {**MALFORMED, "tenant": "1;DROP"},
         }
@@ -168,6 +286,14 @@ class World:
             f"SELECT '{name}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} AS t WHERE tenant_id = %(id)s"
             for name in names
         )
+
+    def _fill(self, slug, keyring):
+        tenant_id = self.tenants[slug]
+        ids = fill(self.owner, tenant_id, slug) | add_links(self.owner, tenant_id, slug)
+        ids |= add_webhook(self.database, tenant_id, keyring=keyring) | add_trials(
+            self.owner, tenant_id, ids["message"]
+        )
+        return {**ids, "tenant": str(tenant_id)}
 
     def fingerprint(self, slug):
         """Of all rows of a tenant, by table."""
@@ -187,6 +313,8 @@ class World:
         ids, fixed = self.ids[which], {
             "@here": str(self.tenants["other" if who == "stranger" else "acme"]),
             "@new": f"key {next(_periods)}",
+            "@email": f"new{next(_periods)}@example.com",
+            "@fresh": f"333000{next(_periods)}",
             "@period": f"manual-2026-11-25T{next(_periods)}.000001",
         }  # fmt: skip
         sends = {
@@ -205,24 +333,26 @@ class World:
 
 
 @pytest.fixture
-def world(app, database, owner, tenant_ids):
-    return World(app, database, owner, tenant_ids)
+def world(app, database, owner, tenant_ids, keyring):
+    return World(app, database, owner, tenant_ids, keyring)
 
 
 def expected(who, which, route):
     """The status; several: any of them."""
-    method, _ = route
+    method, path = route
     asked = PAGES[route]
+    if asked.is_secret:
+        return {asked.done if which in {"own", "other"} else 404}
     if who == "none" and asked.rights != "public":
         return {asked.signed_out or 302, *_lost(which, asked, method)}
-    if which == "malformed" and asked.takes_id:
+    if which == "malformed" and asked.takes_id and not _TEXT_ID.search(path):
         return {404}
     role = "admin" if who == "stranger" else who
     if role not in MAY[asked.rights]:
         return {403}
     theirs = "other" if who == "stranger" else "own"
-    if asked.takes_id and which != theirs:
-        return {404}
+    if which != theirs and (asked.takes_id or asked.absent):
+        return {asked.absent or 404}
     return {asked.malformed if which == "malformed" and asked.malformed else asked.done}
 
 
@@ -255,7 +385,7 @@ def _check(world, route):
         stand_as_before(world.owner)
         for one in before:
             has_no_business = one == slug or role not in MAY[asked.rights]
-            if has_no_business or (role == "auditor" and route in TOLD_ON_THE_NEXT_PAGE):
+            if has_no_business or asked.is_secret or (role == "auditor" and route in TOLD_ON_THE_NEXT_PAGE):
                 changed = {name for name, digest in world.fingerprint(one).items() if before[one][name] != digest}
                 if changed:
                     wrong[who, one] = sorted(changed)
@@ -278,6 +408,7 @@ def test_no_form_of_any_page_works_without_its_token(world):
         if method == "POST"
     }
     assert {status for (who, _), status in got.items() if who == "admin"} == {400}
+    links = {path for (_, path), asked in PAGES.items() if asked.is_secret and path != "/welcome/<token>"}
     without = {path for (who, path), status in got.items() if who == "none" and status != 302}
-    assert without == {"/sign-in", "/sign-out", "/look"} and {got["none", path] for path in without} == {400}
+    assert without == {"/sign-in", "/sign-out", "/look", *links} and {got["none", path] for path in without} == {400}
     assert world.fingerprint("acme") == before

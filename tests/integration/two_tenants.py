@@ -1,14 +1,17 @@
 """One of everything in a tenant, with words in it by which a leak shows."""
 
+import re
 from uuid import uuid4
 
 from config.webhook_subscriptions import read_subscription
+from store.one_time_links import make_link
 from store.webhook_deliveries import add_test
 from store.webhook_subscriptions import add_subscription
-from tests.integration.workplace import add_action, add_agent, add_clock, add_conversation
+from tests.integration.workplace import add_action, add_agent, add_clock, add_conversation, add_person
 
 KINDS = (
     "conversation", "action", "reply", "alert", "decision", "agent", "customer", "message", "egress", "sweep", "key", "webhook", "delivery", "account", "target", "errand",
+    "trial", "check", "token", "invitation",
 )  # fmt: skip
 ROLES = ("agent", "supervisor", "admin", "auditor")
 RANDOM = {
@@ -123,6 +126,16 @@ def add_webhook(database, tenant_id, *, keyring):
         return {"webhook": webhook, "delivery": add_test(conn, tenant_id, webhook, by=None)}
 
 
+def add_links(owner, tenant_id, slug):
+    """One-time links of people who are nobody else, by kind. token: to choose a password. invitation: to take on a role."""
+    kinds = {"token": "password", "invitation": "join"}
+    people = {kind: add_person(owner, tenant_id, email=f"{slug}-{kind}@example.com") for kind in kinds}
+    return {
+        kind: make_link(owner, tenant_id=tenant_id, user_id=people[kind], purpose=purpose)
+        for kind, purpose in kinds.items()
+    }
+
+
 def _one(owner, query, parameters):
     return owner.execute(query, parameters).fetchone()[0]
 
@@ -191,10 +204,11 @@ def fill_path(path, ids):
         "conversation_id": "conversation", "alert_id": "alert", "decision_id": "decision", "action_id": "action", "reply_id": "reply",
         "user_id": "agent", "customer_id": "customer", "message_id": "message", "egress_id": "egress", "sweep_id": "sweep",
         "key_id": "key", "webhook_id": "webhook", "delivery_id": "delivery", "account_id": "account", "errand_id": "errand",
+        "trial_id": "check" if "/examples/" in path else "trial", "token": "invitation" if path.endswith("/join") else "token",
     }  # fmt: skip
-    for name, kind in named.items():
-        for converter in ("", "uuid:", "int:"):
-            path = path.replace(f"<{converter}{name}>", ids[kind])
+    for converter, name in re.findall(r"<(\w+:)?(\w+)>", path):
+        if name in named:
+            path = path.replace(f"<{converter}{name}>", ids[named[name]])
     path = path.replace("<version>", "1").replace("<int:version>", "1").replace("actions/<kind>", "actions/webhook")
     # A rule that neither tenant has.
     path = path.replace("settings/<name>", "settings/thresholds").replace("rules/<name>", "rules/no_such")
