@@ -9,12 +9,11 @@ from console.api.label_answers import (
     CorrectionPage,
     CorrectionPath,
     CountingLabel,
-    MessagePath,
     NewCorrection,
 )
 from console.api.paths import new_blueprint
 from console.api.problems import Problem, not_found
-from console.api.requests import PageQuery
+from console.api.requests import MessagePath, PageQuery
 from console.api.writing import answer, database, do_once
 from store.corrections import CorrectionError, list_corrections
 from store.db import Connection

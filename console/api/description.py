@@ -18,6 +18,9 @@ ROLES: tuple[Role, ...] = ("agent", "supervisor", "admin", "auditor")
 # What only a call with a body can meet.
 _OF_BODIES = ("409", "413", "415")
 
+# Sent to ask for something: there is nothing to be done twice.
+ONLY_ASKS = frozenset({"settings.simulate", "laboratory.plan", "sweeps.plan"})
+
 _ACTS_FOR: dict[str, Any] = {
     "name": ACTS_FOR,
     "in": "header",
@@ -47,9 +50,9 @@ def describe(app: OpenAPI) -> dict[str, Any]:
             operation["security"] = [{"api_key": [SCOPE_OF[endpoint]]}]
             operation["description"] = " ".join(operation.get("description", "").replace("<br/>", " ").split())
             operation.setdefault("parameters", []).append(_ACTS_FOR)
-            if method in WRITES:
+            if method in WRITES and endpoint not in ONLY_ASKS:
                 operation["parameters"].append(_ONCE)
-            else:
+            if method not in WRITES:
                 for status in _OF_BODIES:
                     operation["responses"].pop(status, None)
     return document

@@ -137,7 +137,7 @@ class ProposalAnswer(BaseModel):
         )
 
 
-class VersionAnswer(BaseModel):
+class ExampleVersionAnswer(BaseModel):
     """A version that was published. verdict: of its check; restored: brought back; erased: a message was taken back."""
 
     version: int
@@ -162,10 +162,10 @@ class VersionAnswer(BaseModel):
         )
 
 
-class VersionPage(BaseModel):
+class ExampleVersionPage(BaseModel):
     """A page of versions, newest first. next_cursor: None on the last one."""
 
-    versions: list[VersionAnswer]
+    versions: list[ExampleVersionAnswer]
     next_cursor: str | None
 
 

@@ -10,19 +10,18 @@ from console.api.cursors import read_number, write_cursor
 from console.api.example_answers import (
     CheckWanted,
     ExampleTrialAnswer,
+    ExampleVersionAnswer,
+    ExampleVersionPage,
     ProposalAnswer,
     PublishingWanted,
     Rejected,
     Rejections,
     RollbackWanted,
     RolledBack,
-    VersionAnswer,
-    VersionPage,
 )
-from console.api.label_answers import MessagePath
 from console.api.paths import new_blueprint
 from console.api.problems import not_found
-from console.api.requests import PageQuery
+from console.api.requests import MessagePath, PageQuery
 from console.api.trial_answers import TrialPath
 from console.api.writing import answer, database, do_once
 from console.example_choice import choose_aside
@@ -56,7 +55,7 @@ def read_proposal() -> Response:
     return answer(body.model_dump(mode="json"))
 
 
-@blueprint.get("/examples/versions", summary="List published versions", responses={200: VersionPage})
+@blueprint.get("/examples/versions", summary="List published versions", responses={200: ExampleVersionPage})
 def list_versions(query: PageQuery) -> Response:
     """Newest first, with who put them into the prompt and when."""
     who, before = caller(), read_number(query.cursor)
@@ -65,8 +64,8 @@ def list_versions(query: PageQuery) -> Response:
         publishers = list_publishers(conn, who.tenant_id)
     found = [one for one in known if before is None or one.version < before]
     page = found[: query.limit]
-    body = VersionPage(
-        versions=[VersionAnswer.of(one, publishers.get(one.version)) for one in page],
+    body = ExampleVersionPage(
+        versions=[ExampleVersionAnswer.of(one, publishers.get(one.version)) for one in page],
         next_cursor=write_cursor((str(page[-1].version),)) if len(found) > query.limit else None,
     )
     return answer(body.model_dump(mode="json"))

@@ -15,12 +15,6 @@ from store.sample_desk import SampledMessage, WeekProgress
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
-class MessagePath(BaseModel):
-    """Which message."""
-
-    message_id: UUID
-
-
 class CorrectionPath(BaseModel):
     """Which field of which message."""
 

@@ -7,7 +7,6 @@ from console.api.cursors import read_id, write_cursor
 from console.api.label_answers import (
     JudgedAnswer,
     Judgement,
-    MessagePath,
     SampleAnswer,
     SamplePage,
     SampleQuery,
@@ -15,6 +14,7 @@ from console.api.label_answers import (
 )
 from console.api.paths import new_blueprint
 from console.api.problems import Problem
+from console.api.requests import MessagePath
 from console.api.writing import answer, database, do_once
 from console.label_deeds import Saying, judge_sampled
 from store.corrections import CorrectionError

@@ -19,10 +19,10 @@ from console.api.settings_bodies import (
     SecretBody,
     SettingsAnswer,
     SettingsPatch,
-    TrialAnswer,
+    SettingsTrialAnswer,
+    SettingsVersionAnswer,
+    SettingsVersionPage,
     TriedSettings,
-    VersionAnswer,
-    VersionPage,
     VersionPath,
     VersionQuery,
 )
@@ -123,7 +123,7 @@ def change(body: SettingsPatch) -> Response:
         return do_once(work, is_system=True)
 
 
-@blueprint.post("/simulate", summary="Try settings on what has come already", responses={200: TrialAnswer})
+@blueprint.post("/simulate", summary="Try settings on what has come already", responses={200: SettingsTrialAnswer})
 def simulate(body: TriedSettings) -> Response:
     """Nothing is stored and nothing fires. The newest decisions of the days are made again, under the settings that stand and with the changes."""
     who = _changer()
@@ -133,10 +133,10 @@ def simulate(body: TriedSettings) -> Response:
     return answer(_trial(trial).model_dump(mode="json"))
 
 
-def _trial(trial: Trial) -> TrialAnswer:
+def _trial(trial: Trial) -> SettingsTrialAnswer:
     one = trial.simulation
     biggest: list[Any] = sorted(one.changes.items(), key=lambda item: (-item[1].messages, item[0]))
-    return TrialAnswer(
+    return SettingsTrialAnswer(
         sentence=trial.sentence,
         since=trial.since,
         is_cut=trial.is_cut,
@@ -149,16 +149,16 @@ def _trial(trial: Trial) -> TrialAnswer:
     )
 
 
-@blueprint.get("/versions", summary="List versions of the settings", responses={200: VersionPage})
+@blueprint.get("/versions", summary="List versions of the settings", responses={200: SettingsVersionPage})
 def list_all(query: VersionQuery) -> Response:
     """Newest first, with who changed what. Of addresses only the host is told."""
     who = caller()
     with database().tenant_transaction(who.tenant_id) as conn:
         found = list_versions(conn, who.tenant_id, before_version=query.before, limit=query.limit + 1)
     page = found[: query.limit]
-    body = VersionPage(
+    body = SettingsVersionPage(
         versions=[
-            VersionAnswer(
+            SettingsVersionAnswer(
                 version=one.version,
                 at=one.at,
                 changed_in=one.changed_in,

@@ -76,7 +76,7 @@ class ChangeAnswer(BaseModel):
     after: Any
 
 
-class VersionAnswer(BaseModel):
+class SettingsVersionAnswer(BaseModel):
     """One version: who made it, where, and what it changed. by: an e-mail, or a key's name; null for the file."""
 
     version: int
@@ -86,10 +86,10 @@ class VersionAnswer(BaseModel):
     changes: list[ChangeAnswer]
 
 
-class VersionPage(BaseModel):
+class SettingsVersionPage(BaseModel):
     """Newest first. next_before: null on the last page."""
 
-    versions: list[VersionAnswer]
+    versions: list[SettingsVersionAnswer]
     next_before: int | None
 
 
@@ -113,7 +113,7 @@ class CountAnswer(BaseModel):
     examples: list[str]
 
 
-class TrialAnswer(BaseModel):
+class SettingsTrialAnswer(BaseModel):
     """What would have been decided otherwise. sentence: all of it, in English. since: what was looked at.
 
     is_cut: there were more decisions than are looked at at once, and the older ones were left out.

@@ -19,7 +19,8 @@ from console.app import create_app
 from console.deeds import ACTS_FOR
 from store.users import create_api_key
 from tests.effort import examples
-from tests.integration.two_tenants import RANDOM, ROLES, fill
+from tests.integration.trials_bench import add_trials
+from tests.integration.two_tenants import RANDOM, ROLES, add_webhook, fill
 from tests.integration.workplace import add_agent
 
 CHECKS = [
@@ -34,14 +35,18 @@ CHECKS = [
 KIND_OF = {
     "conversation_id": "conversation", "alert_id": "alert", "decision_id": "decision", "action_id": "action", "reply_id": "reply",
     "user_id": "agent", "customer_id": "customer", "message_id": "message", "egress_id": "egress",
+    "sweep_id": "sweep", "key_id": "key", "account_id": "account", "errand_id": "errand", "webhook_id": "webhook",
+    "delivery_id": "delivery", "trial_id": "trial",
 }  # fmt: skip
 
 
 @pytest.fixture
-def world(settings, database, owner, tenant_ids, monkeypatch):
+def world(settings, database, owner, tenant_ids, monkeypatch, keyring):
     """The application with two filled tenants; keys by role and ids of the first."""
     monkeypatch.setattr("console.replies.ring_action", lambda **_: None)
     ids = fill(owner, tenant_ids["acme"], "acme")
+    ids |= add_webhook(database, tenant_ids["acme"], keyring=keyring)
+    ids |= add_trials(owner, tenant_ids["acme"], ids["message"])
     fill(owner, tenant_ids["other"], "other")
     keys = {}
     with database.system_transaction() as conn:
@@ -66,12 +71,19 @@ def _try(operation, keys, ids):
         given_ids = data.draw(strategies.sampled_from([ids, ids, RANDOM, {}]))
         for name in case.path_parameters:
             if mode == GenerationMode.POSITIVE and (kind := KIND_OF.get(name)) in given_ids:
-                case.path_parameters[name] = given_ids[kind]
+                case.path_parameters[name] = given_ids[
+                    "check" if "/examples/" in operation.path and kind == "trial" else kind
+                ]
         if "queue" in case.path_parameters and mode == GenerationMode.POSITIVE:
             case.path_parameters["queue"] = "support"
         case.headers.pop(ACTS_FOR, None)
-        answer = case.call(headers={"Authorization": f"Bearer {keys[role]}"})
-        case.validate_response(answer, checks=CHECKS)
+        # Not packed: the client by which these calls are made does not unpack.
+        answer = case.call(headers={"Authorization": f"Bearer {keys[role]}", "Accept-Encoding": "identity"})
+        # Of an empty list nothing is left in an address, so nothing is wrong with the call that is sent.
+        is_lost = any(value == [] for value in (case.query or {}).values())
+        case.validate_response(
+            answer, checks=[one for one in CHECKS if not (is_lost and one is negative_data_rejection)]
+        )
 
     run()
 

@@ -235,7 +235,9 @@ def test_each_caller_gets_what_is_theirs_and_nothing_else(world, owner, route):
                 given = {"email": "theirs@example.com"}
             stand_as_before(owner, uncertain=path.endswith("/settle"))
             ready_for(owner, path)
-            filled = fill_path(path, ids[which]).replace("<field>", "sentiment")
+            # What has no id is named as one's own tenant names it.
+            named = ids["other" if caller == "stranger" and kind is None else which]
+            filled = fill_path(path, named).replace("<field>", "sentiment")
             if body and body.get("message_ids") == "own":
                 given["message_ids"] = [ids["other" if caller == "stranger" else "own"]["message"]]
             if method == "GET" and given:
