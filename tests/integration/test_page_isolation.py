@@ -154,7 +154,7 @@ PAGES = {
     ("GET", f"{SWEEP}/flips"): page("overseers", takes_id=True),
     ("GET", f"{SWEEP}/flips.csv"): page("overseers", takes_id=True),
     ("GET", f"{SWEEP}/progress"): page("overseers", takes_id=True),
-    ("POST", "/admin/sweeps/schedule"): form("leaders", days="30", customers="10", budget_usd="1", version="1"),
+    ("POST", "/admin/sweeps/schedule"): form("admins", days="30", customers="10", budget_usd="1", version="1"),
     # This installation has no provider.
     ("GET", "/sign-in/provider"): Page("public", done=404),
     ("GET", "/sign-in/provider/back"): Page("public", done=404),
@@ -308,8 +308,8 @@ class World:
                     session[SESSION_KEY] = begin_session(conn, self.people[who])
         return client
 
-    def ask(self, client, method, path, asked, *, who, which):
-        """Returns (status, text). Streams are not waited for."""
+    def ask(self, client, method, path, asked, *, who, which, named=None):
+        """Returns (status, text). named: whose ids the form names, unless the path's. Streams are not waited for."""
         ids, fixed = self.ids[which], {
             "@here": str(self.tenants["other" if who == "stranger" else "acme"]),
             "@new": f"key {next(_periods)}",
@@ -318,7 +318,7 @@ class World:
             "@period": f"manual-2026-11-25T{next(_periods)}.000001",
         }  # fmt: skip
         sends = {
-            name: fixed.get(value) or (ids[value[1:]] if value.startswith("@") else value)
+            name: fixed.get(value) or (self.ids[named or which][value[1:]] if value.startswith("@") else value)
             for name, value in asked.sends.items()
         }
         filled = fill_path(path, ids)
@@ -396,6 +396,21 @@ def _check(world, route):
 def test_each_visitor_sees_and_changes_what_is_theirs_and_nothing_else(world, method):
     wrong = {route: found for route in PAGES if route[0] == method and (found := _check(world, route))}
     assert wrong == {}
+
+
+def test_a_form_on_ones_own_that_names_something_of_another_tenant_changes_nothing_there(world):
+    client = world.enter("admin")
+    stand_as_before(world.owner)
+    before = world.fingerprint("other")
+    told = {
+        (method, path): world.ask(client, method, path, asked, who="admin", which="own", named="other")
+        for (method, path), asked in PAGES.items()
+        if method == "POST" and asked.takes_id and any(one.startswith("@") for one in asked.sends.values())
+    }
+    stand_as_before(world.owner)
+    assert len(told) >= 4 and all(status < 500 for status, _ in told.values())
+    assert not any(mark in text for _, text in told.values() for mark in marks("other"))
+    assert world.fingerprint("other") == before
 
 
 def test_no_form_of_any_page_works_without_its_token(world):

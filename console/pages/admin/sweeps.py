@@ -14,7 +14,7 @@ from config.sweep import SweepConfig
 from console import sweep_deeds
 from console.api.problems import Problem
 from console.flip_matrix import INTENTS, SENTIMENTS, matrix_of
-from console.pages.admin.gate import may_change, new_blueprint
+from console.pages.admin.gate import may_change, new_blueprint, only_admins
 from console.pages.notices import give_notice
 from console.pages.wrong_fields import mark_wrong
 from console.sweep_deeds import MAX_BUDGET_USD, MAX_CUSTOMERS, MAX_DAYS, Wanted, new_period, read_progress
@@ -76,6 +76,7 @@ def _page(conn: Connection, wrong: _Wrong | None = None) -> str:
         invalid_schedule=mark_wrong(wrong.field if wrong and wrong.form == "schedule" else None),
         most=_MOST,
         may_change=may_change(),
+        may_schedule=who.place.role == "admin",
     )
 
 
@@ -213,7 +214,8 @@ def change(sweep_id: object) -> Response:
 
 @blueprint.post("/schedule")
 def schedule() -> str | tuple[str, int] | Response:
-    """Whether one runs by itself each month, and with what."""
+    """Whether one runs by itself each month, and with what. For admins, as all settings that cost money."""
+    only_admins()
     who, form = visitor(), request.form
     given: dict[str, Any] = {name: form.get(name, "").strip().replace(",", ".") for name in _MOST}
     given |= {name: bool(form.get(name)) for name in ("enabled", "batches", "approve_labels")}
