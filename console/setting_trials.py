@@ -64,8 +64,8 @@ def tell_trial(trial: Trial, *, days: int, speech: Speech) -> Tried:
         else speech.texts("the newest %(n)s message", "the newest %(n)s messages", one.messages)
     )
     more, fewer = (
-        _told(speech, "%(n)s more P1", one.more_urgent) if one.more_urgent.messages else "",
-        _told(speech, "%(n)s fewer P1", one.less_urgent) if one.less_urgent.messages else "",
+        _told(speech, speech.texts("%(n)s more P1", "%(n)s more P1", one.more_urgent.messages), one.more_urgent),
+        _told(speech, speech.texts("%(n)s fewer P1", "%(n)s fewer P1", one.less_urgent.messages), one.less_urgent),
     )
     if more and fewer:
         what = speech.text("{one} and {other}").format(one=more, other=fewer)
@@ -86,17 +86,9 @@ def tell_trial(trial: Trial, *, days: int, speech: Speech) -> Tried:
     return Tried(trial, days, speech.text("In {span}: {what}.").format(span=span, what=what))
 
 
-def _(text: str) -> str:
-    """Marks a text for the catalogs."""
-    return text
-
-
-_MORE_OR_FEWER = (_("%(n)s more P1"), _("%(n)s fewer P1"))
-
-
-def _told(speech: Speech, many: str, moved: Moved) -> str:
-    number = speech.number(moved.messages)
-    told = speech.text(many) % {"n": number}
+def _told(speech: Speech, told: str, moved: Moved) -> str:
+    if not moved.messages:
+        return ""
     if not moved.corrected:
         return told
     corrected = speech.texts("%(n)s of them corrected by people", "%(n)s of them corrected by people", moved.corrected)

@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections import defaultdict
+from functools import cache
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
@@ -24,6 +25,7 @@ KEYWORDS = {"_": None, "text": None, "ngettext": (1, 2), "texts": (1, 2)}
 Text = str | tuple[str, str]
 
 
+@cache
 def used_texts() -> dict[Text, list[str]]:
     """Every text that people read, with the files it stands in."""
     found: dict[Text, list[str]] = defaultdict(list)
@@ -45,6 +47,7 @@ def _as_text(found: object) -> Text:
     return one, many
 
 
+@cache
 def catalog(language: str) -> Catalog:
     """What is translated into the language."""
     path = CONSOLE / f"translations/{language}.po"
