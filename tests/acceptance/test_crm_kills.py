@@ -286,6 +286,7 @@ def settle(stack, owner, held, *, timeout_s):
             time.sleep(0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("messages", "customers", "timeout_s"),
     [

@@ -224,6 +224,7 @@ class Ringing:
         self._threads.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dead", ["hangs"], indirect=True)
 @pytest.mark.parametrize("timeout_s", [4.0], indirect=True)
 def test_sixty_tenants_whose_crm_hangs_leave_threads_for_the_others(
@@ -283,6 +284,7 @@ def add_notes(owner, tenant_id, people):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_fifty_tenants_ringing_at_once_lose_no_row_and_lock_no_one_out(
     deps, deps_with, settings, owner, database, add_ready_tenant
 ):
