@@ -4,7 +4,7 @@ import re
 
 from tests.api_page import routes
 from tests.conftest import ROOT
-from tests.integration.test_page_isolation import PAGES
+from tests.integration.page_table import PAGES
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
