@@ -165,6 +165,10 @@ def resume_with(budget_usd: float | None) -> Callable[[Connection, Sweep], bool]
     return resume
 
 
+# As the audit log names them.
+_DEEDS = {"pause": "sweep_paused", "resume": "sweep_resumed", "cancel": "sweep_cancelled", "approve": "sweep_approved"}
+
+
 def carry_out(
     conn: Connection,
     tenant_id: int,
@@ -180,5 +184,5 @@ def carry_out(
         now = get_sweep(conn, sweep.id)
         fix = f"the sweep is {now.state}: read how it stands"
         raise Problem(409, "sweep_unchanged", fix=fix, state=now.state)
-    note_deed(conn, tenant_id, by=by, deed=f"sweep_{deed}", subject=f"sweep:{sweep.id}")
+    note_deed(conn, tenant_id, by=by, deed=_DEEDS[deed], subject=f"sweep:{sweep.id}")
     return get_sweep(conn, sweep.id)

@@ -402,7 +402,7 @@ def list_dead_of(
         FROM run
         WHERE tenant_id = %(tenant)s AND state = 'dead' AND (%(message)s::uuid IS NULL OR message_id = %(message)s)
           AND (%(after_id)s::uuid IS NULL OR (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
-        ORDER BY created_at, id
+        ORDER BY created_at, run.id
         LIMIT %(limit)s
         """,
         {

@@ -72,7 +72,7 @@ def list_sessions(
         WHERE user_id = %(user_id)s
           AND seen_at > now() - make_interval(hours => %(rest)s) AND created_at > now() - make_interval(hours => %(age)s)
           AND (%(tenant_id)s::bigint IS NULL OR coalesce(tenant_id, %(tenant_id)s) = %(tenant_id)s)
-        ORDER BY seen_at DESC, id
+        ORDER BY seen_at DESC, web_session.id
         """,
         {"token": _hash(token or ""), "user_id": user_id, "rest": REST_H, "age": AGE_H, "tenant_id": tenant_id},
     ).fetchall()

@@ -146,6 +146,7 @@ def publish(
     tenant_id: int,
     *,
     by: int | None,
+    key_id: int | None = None,
     version: int | None = None,
     note: str | None = None,
     force: bool = False,
@@ -193,7 +194,7 @@ def publish(
             evaluation=evaluation_of(proposal.check),
             note=note,
         )
-        actor = Actor(user_id=by)
+        actor = Actor(user_id=by, key_id=key_id)
         details = {"verdict": proposal.check.verdict, "forced": force, **came_from(actor)}
         version_name = f"version:{proposal.version}"
         note_deed(conn, tenant_id, by=actor, deed="examples_published", subject=version_name, details=details)

@@ -7,8 +7,6 @@ from typing import Any
 import structlog
 
 from analysis.example_check import CheckResult, Score
-from store.audit_log import note_deed
-from store.conversation_events import Actor
 from store.db import StoreError
 from store.trial_records import (
     TrialRecord,
@@ -96,6 +94,7 @@ def _publish(deps: Deps, tenant_id: int, trial: TrialRecord) -> tuple[Mapping[st
             deps,
             tenant_id,
             by=trial.by_user_id,
+            key_id=trial.by_key_id,
             version=asked["version"],
             note=asked.get("note"),
             force=asked.get("force", False),
@@ -105,12 +104,6 @@ def _publish(deps: Deps, tenant_id: int, trial: TrialRecord) -> tuple[Mapping[st
         )
     except ExamplesError as refused:
         return {"version": asked["version"], "published": False}, str(refused)
-    with deps.database.tenant_transaction(tenant_id) as conn:
-        by = Actor(user_id=trial.by_user_id, key_id=trial.by_key_id)
-        details = {name: asked.get(name, False) for name in ("force", "accept_unchecked")}
-        note_deed(
-            conn, tenant_id, by=by, deed="examples_published", subject=f"version:{published.version}", details=details
-        )
     return {"version": published.version, "published": True, "sentence": published.sentence}, None
 
 

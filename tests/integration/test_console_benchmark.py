@@ -1,5 +1,7 @@
 """The benchmark's tenant is one that every page can show: filled small, asked once."""
 
+import pytest
+
 from benchmarks.console_database import Servers, fill
 from benchmarks.console_pages import make_app, measure, sign_in
 from benchmarks.first_load import LIMIT_KB, weigh
@@ -7,6 +9,7 @@ from store.migrate import app_database_url
 from tests.servers import PASSWORD
 
 
+@pytest.mark.slow
 def test_every_page_of_the_filled_tenants_answers_and_is_light(owner_database_url, servers, owner):
     given = Servers(owner_database_url, app_database_url(owner_database_url, PASSWORD), servers[1])
     fill(given, scale=0.003, say=lambda _: None)

@@ -28,8 +28,6 @@ from worker.sweep_plan import MICROUSD
 
 blueprint = new_blueprint("sweeps", path="/sweeps")
 SHOWN = 24
-# As the audit log names them.
-_DEEDS = {"pause": "sweep_paused", "resume": "sweep_resumed", "cancel": "sweep_cancelled", "approve": "sweep_approved"}
 _PERIOD = re.compile(r"manual-\d{4}-\d{2}-\d{2}T\d{6}\.\d{6}")
 _MOST = {"days": MAX_DAYS, "customers": MAX_CUSTOMERS, "budget_usd": MAX_BUDGET_USD}
 
