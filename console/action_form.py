@@ -10,7 +10,7 @@ from config.tenant import TenantConfig
 from config.words import ActionKind
 from console.languages import LANGUAGES
 from console.setting_fields import Field, Section
-from routing.actions import INTERNAL, outbound_text
+from routing.actions import CUSTOMER_FACING, INTERNAL, outbound_text
 from routing.wording import MissingValueError, fill
 
 KINDS: tuple[ActionKind, ...] = get_args(ActionKind)
@@ -45,8 +45,10 @@ def find_action(kind: str, config: TenantConfig) -> ActionConfig | None:
     return next((action for name, action in config.actions.items() if name == kind), None)
 
 
-def mode_of(action: ActionConfig | None) -> str:
-    """How it stands; what is not named is only recorded."""
+def mode_of(kind: str, action: ActionConfig | None) -> str:
+    """How it stands. What is ours alone happens unless somebody switches it off; what else is not named is only recorded."""
+    if kind in INTERNAL:
+        return "auto" if kind == "escalate_to_human" or action is None else action.mode or "auto"
     if action is None:
         return "shadow"
     return action.mode or ("auto" if action.enabled else "shadow")
@@ -54,6 +56,11 @@ def mode_of(action: ActionConfig | None) -> str:
 
 def reaches_customers(kind: str) -> bool:
     """Whether it writes to a customer."""
+    return kind in CUSTOMER_FACING
+
+
+def is_limited(kind: str) -> bool:
+    """Whether it happens so often and so late at most."""
     return kind not in INTERNAL and kind != "webhook"
 
 
@@ -74,7 +81,7 @@ def sections_of(kind: str, config: TenantConfig) -> tuple[Section, ...]:
     """The fields of this kind, apart from its mode and its secret."""
     path = f"actions.{kind}"
     sections: list[Section] = []
-    if reaches_customers(kind):
+    if is_limited(kind):
         sections.append(Section(_("Limits"), (
             Field(f"{path}.per_customer_per_day", _("A customer and day"), _("So often at most, within 24 hours."), "whole", lowest=1, highest=100),
             Field(f"{path}.max_age_min", _("Not later than"), _("What the customer wrote is older than this: a person decides instead."), "whole", lowest=1, highest=1440, unit="minutes"),

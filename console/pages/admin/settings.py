@@ -48,7 +48,7 @@ def _modes(tenant: TenantConfig) -> dict[str, list[str]]:
     """Kinds of action by mode."""
     modes: dict[str, list[str]] = {}
     for kind in KINDS:
-        modes.setdefault(mode_of(find_action(kind, tenant)), []).append(kind)
+        modes.setdefault(mode_of(kind, find_action(kind, tenant)), []).append(kind)
     return modes
 
 

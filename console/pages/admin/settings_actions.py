@@ -12,6 +12,7 @@ from config.actions import MAX_ACTION_TEXT_BYTES, ActionConfig
 from console.action_form import (
     KINDS,
     find_action,
+    is_limited,
     list_wordings,
     mode_of,
     modes_of,
@@ -61,7 +62,7 @@ def show() -> str:
         kinds=[
             (
                 kind,
-                mode_of(find_action(kind, stands.config)),
+                mode_of(kind, find_action(kind, stands.config)),
                 counts.get(kind, {}),
                 reaches_customers(kind),
                 (find_action(kind, stands.config) or ActionConfig()).per_customer_per_day,
@@ -141,7 +142,7 @@ def _read(kind: str, stands: TenantSettings) -> Typed:
     typed.values[path] = mode
     if mode not in modes_of(kind):
         typed.problems.append(SettingProblem(path, "is not one of the choices"))
-    elif mode != mode_of(find_action(kind, stands.config)):
+    elif mode != mode_of(kind, find_action(kind, stands.config)):
         put_path(typed.patch, path, mode)
     _read_other_language(kind, typed)
     url = request.form.get(_WEBHOOK_URL, "").strip()
@@ -173,7 +174,7 @@ def _page(kind: str, stands: TenantSettings, *, typed: Typed | None = None, atte
     sections = _sections(kind, stands)
     fields = [one for section in sections for one in section.fields]
     mode = _mode(kind)
-    values = show_all(fields, with_all_kinds(config)) | {mode.path: mode_of(find_action(kind, config))}
+    values = show_all(fields, with_all_kinds(config)) | {mode.path: mode_of(kind, find_action(kind, config))}
     values |= typed.values if typed else {}
     errors, others = sort_problems(
         attempt.problems, [*(one.path for one in fields), mode.path, _WEBHOOK_URL, _SECRET, "other.language"]
@@ -196,9 +197,7 @@ def _page(kind: str, stands: TenantSettings, *, typed: Typed | None = None, atte
             for one in (*fields, mode)
             if not callable(one.choices) and one.choices
         },
-        wordings={one.path: one for one in list_wordings(kind, config, values)}
-        if reaches_customers(kind) and kind != "escalate_to_human"
-        else {},
+        wordings={one.path: one for one in list_wordings(kind, config, values)} if is_limited(kind) else {},
         most_bytes=MAX_ACTION_TEXT_BYTES,
         units=UNITS,
         counts=_counts().get(kind, {}),
