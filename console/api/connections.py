@@ -10,7 +10,7 @@ from console.alert_target_deeds import TargetRefusedError, save_target, take_tar
 from console.api.callers import caller
 from console.api.paths import new_blueprint
 from console.api.problems import Problem, not_found
-from console.api.requests import Body, Strict, Text
+from console.api.requests import Body, Number, Strict, Text, Whole
 from console.api.writing import answer, database, do_once
 from console.channel_deeds import ChannelRefusedError, ChannelWriter, drop_old_secret, rotate_secret, save_channel
 from console.channel_deeds import take_away as take_channel_away
@@ -63,7 +63,7 @@ class ChannelBody(Strict):
     page_id: Name | None = None
     reply_url: Annotated[Text, StringConstraints(max_length=2000)] | None = None
     mark_read: bool = False
-    max_per_s: int | None = Field(default=None, ge=1, le=1000)
+    max_per_s: Whole | None = Field(default=None, ge=1, le=1000)
 
 
 class RotateBody(Strict):
@@ -90,8 +90,8 @@ class CrmBody(Strict):
     value_field: Name | None = None
     create_contacts: bool | None = None
     send_summary: bool | None = None
-    day_share: float | None = None
-    day_limit: int | None = None
+    day_share: Number | None = None
+    day_limit: Whole | None = None
 
 
 class CheckBody(Body):

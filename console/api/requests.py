@@ -3,7 +3,16 @@
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 
 from config.queues import QueueName
 from config.skills import Skill
@@ -12,6 +21,18 @@ from config.words import ActionState, Priority
 # A NUL is no text to the database; no name or address holds a control character.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 MAX_ID = 2**63 - 1
+
+
+def _plain_number(value: object) -> object:
+    """JSON's true and "5" are no numbers, though Python would take them for some."""
+    if isinstance(value, bool | str):
+        message = "must be a number"
+        raise ValueError(message)  # noqa: TRY004
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_plain_number)]
+Number = Annotated[float, BeforeValidator(_plain_number)]
 
 
 class Strict(BaseModel):
@@ -112,13 +133,13 @@ class MessagesQuery(Strict):
 class Expected(Body):
     """version: what the caller has seen; the change is refused when the conversation has changed since."""
 
-    version: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    version: Whole | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 class Assignee(Expected):
     """A person by id or e-mail."""
 
-    user_id: int | None = Field(default=None, ge=1, le=MAX_ID)
+    user_id: Whole | None = Field(default=None, ge=1, le=MAX_ID)
     email: Text | None = Field(default=None, max_length=320)
 
     @model_validator(mode="after")
@@ -132,7 +153,7 @@ class Assignee(Expected):
 class Transfer(Expected):
     """To a person, by id or e-mail, or to a queue."""
 
-    user_id: int | None = Field(default=None, ge=1, le=MAX_ID)
+    user_id: Whole | None = Field(default=None, ge=1, le=MAX_ID)
     email: Text | None = Field(default=None, max_length=320)
     queue: QueueName | None = None
 
@@ -153,7 +174,7 @@ class Snooze(Expected):
 class AlertSnooze(Strict):
     """hours: for how long, up to a year."""
 
-    hours: float = Field(gt=0, le=24 * 366)
+    hours: Number = Field(gt=0, le=24 * 366)
 
 
 class AgentChange(Body):
@@ -163,7 +184,7 @@ class AgentChange(Body):
     heartbeat: bool = False
     skills: list[Skill] | None = Field(default=None, max_length=50)
     queues: list[QueueName] | None = Field(default=None, max_length=20)
-    capacity: int | None = Field(default=None, ge=0, le=1000)
+    capacity: Whole | None = Field(default=None, ge=0, le=1000)
 
 
 class ActionQuery(Strict):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, SecretStr
 
-from console.api.requests import Strict
+from console.api.requests import Strict, Whole
 
 MAX_VERSION = 2**31 - 1
 
@@ -13,7 +13,7 @@ MAX_VERSION = 2**31 - 1
 class SettingsPatch(Strict):
     """version: the one that was read. changes: a JSON merge patch (RFC 7396): null takes a key back to its default, lists are replaced."""
 
-    version: int = Field(ge=1, le=MAX_VERSION)
+    version: Whole = Field(ge=1, le=MAX_VERSION)
     changes: dict[str, Any]
 
 
@@ -21,7 +21,7 @@ class TriedSettings(Strict):
     """changes: as in a patch. days: of history, by the time of the decision."""
 
     changes: dict[str, Any]
-    days: int = Field(default=30, ge=1, le=366)
+    days: Whole = Field(default=30, ge=1, le=366)
 
 
 class VersionPath(BaseModel):
@@ -40,7 +40,7 @@ class VersionQuery(Strict):
 class Restoring(Strict):
     """version: the one that stands, as it was read."""
 
-    version: int = Field(ge=1, le=MAX_VERSION)
+    version: Whole = Field(ge=1, le=MAX_VERSION)
 
 
 class SecretBody(Strict):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from console.api.requests import Body, PageQuery
+from console.api.requests import Body, Number, PageQuery, Whole
 from console.sweep_deeds import MAX_BUDGET_USD, MAX_CUSTOMERS, MAX_DAYS, Wanted
 
 
@@ -18,9 +18,9 @@ class SweepPath(BaseModel):
 class SweepWanted(Body):
     """What is left out is the tenant's own setting. batches: half the price, and later done."""
 
-    days: int | None = Field(default=None, ge=1, le=MAX_DAYS)
-    customers: int | None = Field(default=None, ge=1, le=MAX_CUSTOMERS)
-    budget_usd: float | None = Field(default=None, ge=0, le=MAX_BUDGET_USD, allow_inf_nan=False)
+    days: Whole | None = Field(default=None, ge=1, le=MAX_DAYS)
+    customers: Whole | None = Field(default=None, ge=1, le=MAX_CUSTOMERS)
+    budget_usd: Number | None = Field(default=None, ge=0, le=MAX_BUDGET_USD, allow_inf_nan=False)
     batches: bool = True
 
     def wanted(self) -> Wanted:
@@ -31,7 +31,7 @@ class SweepWanted(Body):
 class Resumption(Body):
     """budget_usd: another budget in the whole; left out: the same."""
 
-    budget_usd: float | None = Field(default=None, ge=0, le=MAX_BUDGET_USD, allow_inf_nan=False)
+    budget_usd: Number | None = Field(default=None, ge=0, le=MAX_BUDGET_USD, allow_inf_nan=False)
 
 
 class FlipQuery(PageQuery):

@@ -86,7 +86,7 @@ def test_a_running_sweep_is_followed_with_and_without_scripts(boss, deps, owner,
     boss.post(f"{PAGE}/{sweep_id}", deed="pause")
     assert "data-follow" not in boss.get(f"{PAGE}/{sweep_id}/progress").text
     assert "has to be a number of dollars" in words(boss.post(f"{PAGE}/{sweep_id}", deed="resume", budget_usd="much"))
-    assert deeds(owner, tenant_id) == ["sweep_pause"]
+    assert deeds(owner, tenant_id) == ["sweep_paused"]
 
 
 def test_the_schedule_is_the_tenants_setting_with_its_version(app, owner, tenant_id, deps):
@@ -162,7 +162,7 @@ def test_programs_plan_start_pause_resume_and_cancel(api, owner, tenant_id):
     assert api("POST", f"{one}/cancel").json["state"] == "cancelled"
     assert api("POST", f"{one}/cancel").status_code == 409 and api("POST", f"{one}/approve").status_code == 409
     assert [found["id"] for found in api("GET").json["sweeps"]] == [started[0]["id"]]
-    assert deeds(owner, tenant_id) == ["sweep_started", "sweep_pause", "sweep_resume", "sweep_cancel"]
+    assert deeds(owner, tenant_id) == ["sweep_started", "sweep_paused", "sweep_resumed", "sweep_cancelled"]
     for body in ({"days": 0}, {"budget_usd": -1}, {"customers": 10**9}, {"mood": 1}):
         assert api("POST", "/plan", body).status_code == 422, body
     assert api("GET", f"/{uuid4()}").status_code == 404
