@@ -27,6 +27,9 @@ from webhook_receiver.intake import Accepted, store_share
 from worker.pipeline import start
 from worker.roles import ROLES, worker_arguments
 
+# Minutes together, most of it waiting: the full run has them.
+pytestmark = pytest.mark.slow
+
 REFUND = "The parcel is late for the third time. I want my money back!"
 PRAISE = "Thank you so much, this is wonderful"
 RULES = """

@@ -42,6 +42,9 @@ from worker.crm_values import read_stale_values
 from worker.deps import build_deps
 from worker.roles import ROLES
 
+# Minutes together, most of it waiting: the full run has them.
+pytestmark = pytest.mark.slow
+
 HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>"
 
 

@@ -2,10 +2,15 @@
 
 import threading
 
+import pytest
+
 from store.crm_connections import take_turn
 from store.crm_states import mark_all_dirty
 from worker.crm_flush import flush_crm
 from worker.reconcile import refresh_negative_counts
+
+# Minutes together, most of it waiting: the full run has them.
+pytestmark = pytest.mark.slow
 
 UPDATES = "/crm/objects/2026-09/contacts/batch/update"
 

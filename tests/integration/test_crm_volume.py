@@ -21,6 +21,9 @@ from tests.integration.crm_tenants import (
 from worker import crm_flush, crm_meter
 from worker.crm_cards import write_cards
 
+# Minutes together, most of it waiting: the full run has them.
+pytestmark = pytest.mark.slow
+
 # What writes labels: method and path.
 UPDATES = {
     "hubspot": ("POST", r"/contacts/batch/update$"),
