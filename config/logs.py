@@ -32,6 +32,21 @@ class CodeOnlyFormatter(logging.Formatter):
         return f"[{ei[0].__name__ if ei and ei[0] else 'exception'}]"
 
 
+class _StderrLogger(structlog.PrintLogger):
+    """Writes to standard error as it is at the moment: a kept logger must not hold on to one that was closed meanwhile."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__(sys.stderr)
+
+    def msg(self, message: str) -> None:
+        """One line."""
+        # In one piece: threads write at once.
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
+
+
 def configure_logging(*, level: str, log_format: str) -> None:
     """Set up structlog and the standard library's logging for this process, once."""
     renderer: Any = (
@@ -46,7 +61,7 @@ def configure_logging(*, level: str, log_format: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StderrLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
