@@ -1,0 +1,125 @@
+"""A webhook producer as Meta is one: batches, signs, sends the same again, and does not rest before it has its 200."""
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx2
+
+from tests.webhooks import signature, whatsapp_body, whatsapp_message
+
+COPIES = 3
+CUSTOMERS_PER_MESSAGE = 5
+MAX_IN_BODY = 4
+# What no provider of an analysis, log or queue may ever show; the card number passes the check that real ones pass.
+PHONE, MAIL, CARD, NAME = "+90 532 999 88 77", "canary@example.com", "4000 0566 5566 5556", "CanaryName"
+TEXTS = (
+    f"This is the third time the parcel is late. I want my money back! Call {PHONE}",
+    f"Thank you so much, this is wonderful, write to {MAIL}",
+    f"Where is my order? My card is {CARD}",
+)
+GIVE_UP_S = 120.0
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """One answer of the receiver. at: seconds since the load began. status: 0 when the connection broke."""
+
+    at: float
+    took_s: float
+    status: int
+
+
+@dataclass
+class Producer:
+    """Sends `messages` messages to one account at `rate` a second, every id three times in an order of its own.
+
+    acknowledged: numbers of messages of whose bodies one was answered with 200. forged: answers to bodies with a wrong signature.
+    """
+
+    url: str
+    secret: str
+    messages: int
+    rate: float
+    lot: random.Random
+    acknowledged: set[int] = field(default_factory=set)
+    answers: list[Acknowledgement] = field(default_factory=list)
+    forged: list[int] = field(default_factory=list)
+    breaks: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _began: float = 0.0
+
+    def run(self) -> None:
+        """Returns when every body has its 200 (or nobody would wait any longer)."""
+        bodies = list(self._bodies())
+        self._began = time.monotonic()
+        with httpx2.Client(timeout=10, limits=_LIMITS) as client, ThreadPoolExecutor(max_workers=32) as pool:
+            for number, (due, numbers, body) in enumerate(bodies):
+                time.sleep(max(0.0, self._began + due - time.monotonic()))
+                pool.submit(self._post, client, body, numbers)
+                if number % 50 == 0:
+                    pool.submit(self._forge, client, body)
+
+    def _bodies(self):
+        """(when it is due in seconds, numbers of the messages in it, body), by time; copies come up to ten seconds later."""
+        customers = max(1, self.messages // CUSTOMERS_PER_MESSAGE)
+        items = {
+            number: whatsapp_message(
+                f"{self.lot.choice(TEXTS)} #{number:05d}#",
+                sender=f"9053{self.lot.randrange(customers):08d}",
+                message_id=f"wamid.CHAOS{number:08d}",
+                timestamp=str(int(time.time())),
+                name=NAME,
+            )
+            for number in range(self.messages)
+        }
+        posts = []
+        for copy in range(COPIES):
+            waiting = list(items)
+            if copy:
+                self.lot.shuffle(waiting)
+                waiting.sort(key=lambda number: number // max(1, int(self.rate * 10)))
+            while waiting:
+                size = self.lot.randint(1, MAX_IN_BODY)
+                numbers, waiting = waiting[:size], waiting[size:]
+                due = max(numbers) / self.rate + copy * self.lot.uniform(0.0, 5.0)
+                posts.append((due, numbers, whatsapp_body(*[items[number] for number in numbers])))
+        return sorted(posts, key=lambda post: post[0])
+
+    def _post(self, client: httpx2.Client, body: bytes, numbers: list[int]) -> None:
+        headers = {"X-Hub-Signature-256": signature(body, self.secret)}
+        deadline = time.monotonic() + GIVE_UP_S
+        while time.monotonic() < deadline:
+            status = self._once(client, body, headers)
+            if status == 200:
+                with self._lock:
+                    self.acknowledged.update(numbers)
+                return
+            time.sleep(0.5)
+
+    def _once(self, client: httpx2.Client, body: bytes, headers: dict[str, str]) -> int:
+        began, status = time.monotonic(), 0
+        try:
+            status = client.post(self.url, content=body, headers=headers).status_code
+        except Exception as error:  # noqa: BLE001
+            # As Meta sees it: no answer. The client's own errors are not all of one class when a socket dies in mid-air.
+            self.breaks[type(error).__name__] += 1
+        with self._lock:
+            self.answers.append(Acknowledgement(began - self._began, time.monotonic() - began, status))
+        return status
+
+    def _forge(self, client: httpx2.Client, body: bytes) -> None:
+        forged = body.replace(b"wamid.CHAOS", b"wamid.FORGED")
+        headers = {"X-Hub-Signature-256": signature(forged, "not the secret")}
+        try:
+            status = client.post(self.url, content=forged, headers=headers).status_code
+        except httpx2.HTTPError:
+            return
+        with self._lock:
+            self.forged.append(status)
+
+
+_LIMITS = httpx2.Limits(max_connections=40)
