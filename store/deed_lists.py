@@ -74,10 +74,9 @@ def list_deeds(
             ORDER BY id DESC
             LIMIT %(limit)s
         )
-        SELECT id::text, at, by_user_id, by_key_id, deed, subject, details FROM deed
-        UNION ALL
-        SELECT id::text, at, by_user_id, by_key_id, deed, subject, details FROM reading
-        ORDER BY id DESC
+        SELECT listed.id::text, listed.at, listed.by_user_id, listed.by_key_id, listed.deed, listed.subject, listed.details
+        FROM (SELECT * FROM deed UNION ALL SELECT * FROM reading) AS listed
+        ORDER BY listed.id DESC
         LIMIT %(limit)s
         """,
         {

@@ -43,15 +43,18 @@ function keepLetters(chosen) {
   if (!token) return;
   const form = new URLSearchParams({ csrf_token: token.value, letters: chosen });
   fetch("/me/letters", { method: "POST", body: form, keepalive: true, redirect: "error" })
-    .then((answer) => { if (answer.ok && localStorage.getItem("letters") === chosen) localStorage.removeItem("letters"); })
     .catch(() => {});
 }
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "letters") keepLetters(event.target.checked ? "on" : "off");
 });
-if (document.documentElement.dataset.letters && localStorage.getItem("letters")) {
-  keepLetters(localStorage.getItem("letters"));
+// A page may have been made before the choice was kept: what stands here goes only when a page of the server's says the same.
+const chosenHere = localStorage.getItem("letters");
+if (chosenHere && chosenHere === document.documentElement.dataset.letters) {
+  localStorage.removeItem("letters");
+} else if (chosenHere && document.documentElement.dataset.letters) {
+  keepLetters(chosenHere);
   for (const box of document.querySelectorAll('input[name="letters"]')) box.checked = letters();
 }
 document.addEventListener("submit", (event) => {

@@ -26,9 +26,16 @@ PLACES = {
     "user_id": "SELECT id FROM app_user WHERE starts_with(email, 'ana@')",
     "kind": "whatsapp",
     "account_id": "111000111",
+    "trial_id": "SELECT id FROM trial WHERE kind = 'laboratory' LIMIT 1",
 }
 # Endpoints with places that mean something else: {endpoint: {place: text or query}}.
-PLACES_OF: dict[str, dict[str, str]] = {}
+PLACES_OF: dict[str, dict[str, str]] = {
+    "sample.show_one": {"message_id": "SELECT message_id FROM audit_sample LIMIT 1"},
+    "admin_rules.edit": {"name": "late_parcels"},
+    "admin_settings_form.show": {"name": "thresholds"},
+    "admin_settings_form.show_queue": {"queue": "senior"},
+    "admin_settings_actions.show_one": {"kind": "follow_up"},
+}
 # The same pages in another state.
 ALSO = (
     "/inbox?queue=senior&priority=P1", "/inbox?state=snoozed", "/go?q=nothing+of+this+kind", "/no-such-page",

@@ -11,6 +11,7 @@ from store.db import Database
 from store.label_days import recount_day
 from tests.conftest import ACME, OTHER
 from tests.integration.console_visitor import add_visitor
+from tests.integration.trials_bench import add_trials
 from tests.running_stack import RunningStack
 from tests.webhooks import whatsapp_body, whatsapp_message
 
@@ -29,6 +30,13 @@ CUSTOMERS = (
     (BIDI, f"{BIDI} where is my order?"),
     (LONG, LONG),
 )
+RULE = """
+[[rules]]
+name = "late_parcels"
+because = "Late parcels go to those who can find them."
+when = { topics = ["shipping"] }
+then = { queue = "senior", priority = "P1" }
+"""
 AGENTS = ("ana@acme.example", "ben@acme.example")
 
 
@@ -36,7 +44,7 @@ def furnish(stack: RunningStack, folder: Path) -> None:
     """When it returns, every customer's message has gone the whole way. folder: for files."""
     for name, text in (("acme", ACME), ("other", OTHER)):
         path = folder / f"{name}.toml"
-        path.write_text(text)
+        path.write_text(text + RULE if name == "acme" else text)
         cli(stack, "tenant", "apply", str(path))
     items = [
         whatsapp_message(text, sender=sender(name), name=name, timestamp=str(int(time.time())))
@@ -50,6 +58,11 @@ def furnish(stack: RunningStack, folder: Path) -> None:
     cli(stack, "sweep", "run", "--tenant", "acme", "--days", "7", "--yes", "--no-batches")
     stack.wait_for("SELECT state FROM sweep", [("done",)])
     cli(stack, "webhook", "add", "https://hooks.example.com/earshot", "--kind", "alert.over", "--tenant", "acme")
+    with psycopg.connect(stack.info["database_url"], autocommit=True) as owner:
+        (message,) = owner.execute(
+            "SELECT id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1"
+        ).fetchone()
+        add_trials(owner, acme(stack), message)
     count_days(stack)
 
 

@@ -7,9 +7,6 @@ from tests.browser.lived_in import acme, write
 from tests.browser.reader import reading, sign_in
 from tests.integration.console_visitor import PASSWORD, add_visitor
 
-# Not seen green since the last pages came in: the full run has it until then.
-pytestmark = pytest.mark.slow
-
 TEXT = "We have found your parcel, it is on its way."
 
 

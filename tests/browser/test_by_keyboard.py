@@ -4,9 +4,6 @@ import pytest
 
 from tests.browser.reader import reading, sign_in
 
-# Not seen green since the last pages came in: the full run has it until then.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def at(conversations):
@@ -133,9 +130,9 @@ def test_language_and_theme(as_admin):
         page = reader.page
         reader.open("/insights/load")
         reader.choose("dark")
-        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        page.locator("html[data-theme=dark]").wait_for()
         reader.choose("deutsch")
-        page.wait_for_function("document.documentElement.lang === 'de'")
+        page.locator("html[lang=de]").wait_for()
         assert page.url.endswith("/insights/load")
 
 

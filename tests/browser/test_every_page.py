@@ -7,8 +7,7 @@ from tests.browser.console_pages import NO_PAGES, PLACES_OF, STATUS, find_rules
 from tests.browser.reader import reading
 
 # Many pages each.
-# Not seen green since the last pages came in: the full run has them until then.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(600)
 # Half of the looks are in every run; the others differ from them in one thing each.
 LOOKS = [
     ("en", "light"), ("ar", "dark"),

@@ -2,9 +2,6 @@
 
 import pytest
 
-# Not seen green since the last pages came in: the full run has it until then.
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ar", "dark")])
 def test_the_line_tells_its_values_by_arrow_keys_and_in_the_languages_direction(as_admin, language, theme):

@@ -9,7 +9,7 @@ STORE = Path(__file__).parents[2] / "store"
 # Few rows at a time, all of which are read anyway.
 _READS_ALL = {
     "alert_deliveries.py", "churn.py", "edits.py", "erasure.py", "intake.py", "messages.py", "sla_alerts.py", "sweep_batches.py",
-    "sweep_items.py", "assignments.py", "survey_invitations.py", "deed_lists.py",
+    "sweep_items.py", "assignments.py", "survey_invitations.py",
 }  # fmt: skip
 
 
