@@ -25,6 +25,7 @@ def add_trials(owner, tenant_id, message_id):
         """
         INSERT INTO audit_sample (tenant_id, period, message_id, analysis_id)
         SELECT tenant_id, '2026-11-02', message_id, id FROM message_analysis WHERE message_id = %s
+        ON CONFLICT DO NOTHING
         """,
         (message_id,),
     )
