@@ -8,7 +8,8 @@ from cli.main import add_data_argument
 from cli.output import print_rows
 from store.audit_log import COMMAND_LINE, note_deed
 from store.db import act_for_tenant
-from store.runs import RunRef, list_dead, replay_dead
+from store.dead_runs import list_dead, replay_dead
+from store.runs import RunRef
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,8 @@
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
-from store.runs import RunRef, list_dead_of, replay_dead
+from store.dead_runs import list_dead_of, replay_dead
+from store.runs import RunRef
 
 
 def replay(conn: Connection, tenant_id: int, *, message_id: str | None, by: Actor) -> int:

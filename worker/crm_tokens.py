@@ -8,14 +8,8 @@ from config.settings import Settings
 from crm_sync.base import CrmError
 from crm_sync.registry import fetch_token
 from crm_sync.tokens import AccessToken
-from store.crm_connections import (
-    StoredToken,
-    drop_token_lease,
-    find_connection,
-    find_token,
-    store_token,
-    take_token_lease,
-)
+from store.crm_connections import find_connection
+from store.crm_tokens import StoredToken, drop_token_lease, find_token, store_token, take_token_lease
 from store.db import Database
 from store.secrets import Keyring
 

@@ -9,7 +9,7 @@ import structlog
 from store.crm_connections import renew_turns
 from store.db import Database, StoreError
 from store.runs import LEASE_S, renew_leases
-from store.sweeps import renew_sweep_leases
+from store.sweep_leases import renew_sweep_leases
 from store.trial_records import renew_trial_leases
 
 RENEW_EVERY_S = LEASE_S / 3

@@ -25,7 +25,8 @@ from store.sweep_items import (
     settle_item,
     try_again,
 )
-from store.sweeps import Sweep, get_sweep, holds_sweep_lease, note_outage, pause_sweep
+from store.sweep_leases import holds_sweep_lease
+from store.sweeps import Sweep, get_sweep, note_outage, pause_sweep
 from worker.analysis_request import build_request
 from worker.deps import Deps
 

@@ -10,6 +10,7 @@ import structlog
 from analysis.base import BatchAnalyzer
 from store.sweep_batches import list_open_batches
 from store.sweep_items import release_interrupted_calls, skip_waiting
+from store.sweep_leases import release_sweep, take_due_sweeps, take_sweep_lease
 from store.sweeps import (
     count_items,
     finish_sweep,
@@ -19,9 +20,6 @@ from store.sweeps import (
     note_labels,
     note_outage,
     pause_sweep,
-    release_sweep,
-    take_due_sweeps,
-    take_sweep_lease,
 )
 from worker import sweep_limits
 from worker.deps import Deps

@@ -1,16 +1,33 @@
 """/channels, /crm/connection and /alert-targets to be written, and the set-up's state: what administrators connect. Secrets go in only."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app
-from pydantic import BaseModel, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, SecretStr
 
 from console.alert_target_deeds import TargetRefusedError, save_target, take_target_away
 from console.api.callers import caller
+from console.api.connection_answers import (
+    DoneAnswer,
+    ErrandAnswer,
+    GoneAnswer,
+    OnboardingAnswer,
+    SignsAnswer,
+)
+from console.api.connection_requests import (
+    AccountPath,
+    ChannelBody,
+    CheckBody,
+    CrmBody,
+    ErrandPath,
+    RotateBody,
+    TargetBody,
+    TargetPath,
+)
 from console.api.paths import new_blueprint
 from console.api.problems import Problem, not_found
-from console.api.requests import Body, Number, Strict, Text, Whole
+from console.api.requests import Body
 from console.api.writing import answer, database, do_once
 from console.channel_deeds import ChannelRefusedError, ChannelWriter, drop_old_secret, rotate_secret, save_channel
 from console.channel_deeds import take_away as take_channel_away
@@ -20,183 +37,14 @@ from store.alert_target_settings import find_target
 from store.channel_sightings import FirstSigns, find_first_signs
 from store.crm_connections import has_crm
 from store.db import Connection, act_for_system
-from store.errands import Errand, ErrandKind, add_errand
-from store.onboarding import Onboarding, read_onboarding
+from store.errands import ErrandKind, add_errand
+from store.onboarding import read_onboarding
 
 if TYPE_CHECKING:
     from config.settings import Settings
     from store.secrets import Keyring
 
 blueprint = new_blueprint("connections", __name__)
-Kind = Literal["whatsapp", "instagram", "generic"]
-Given = Annotated[SecretStr, Field(max_length=5000)]
-Name = Annotated[Text, StringConstraints(max_length=200)]
-
-
-class AccountPath(BaseModel):
-    """Which account at which channel."""
-
-    kind: Kind
-    account_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-
-
-class TargetPath(BaseModel):
-    """Which alert target."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-
-
-class ErrandPath(BaseModel):
-    """Which errand of a worker."""
-
-    errand_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-
-
-class ChannelBody(Strict):
-    """A secret that is left out stays what it is. verify_token: one that you choose for Meta's handshake; else one is made."""
-
-    app_secret: Given | None = None
-    access_token: Given | None = None
-    verify_token: Given | None = None
-    waba_id: Name | None = None
-    login: Literal["instagram", "facebook"] | None = None
-    page_id: Name | None = None
-    reply_url: Annotated[Text, StringConstraints(max_length=2000)] | None = None
-    mark_read: bool = False
-    max_per_s: Whole | None = Field(default=None, ge=1, le=1000)
-
-
-class RotateBody(Strict):
-    """app_secret: counts from now on beside the one before. drop_old: afterwards, only the newest counts."""
-
-    app_secret: Given | None = None
-    drop_old: bool = False
-
-
-class CrmBody(Strict):
-    """A credential that is left out stays what it is, as long as the kind does."""
-
-    kind: Literal["hubspot", "salesforce", "zoho", "pipedrive"]
-    token: Given | None = None
-    domain: Name | None = None
-    dc: Name | None = None
-    client_id: Name | None = None
-    client_secret: Given | None = None
-    refresh_token: Given | None = None
-    username: Name | None = None
-    private_key: Given | None = None
-    high_value: dict[str, Any] | None = None
-    tier_field: Name | None = None
-    value_field: Name | None = None
-    create_contacts: bool | None = None
-    send_summary: bool | None = None
-    day_share: Number | None = None
-    day_limit: Whole | None = None
-
-
-class CheckBody(Body):
-    """provision: make our missing fields, too."""
-
-    provision: bool = False
-
-
-class TargetBody(Strict):
-    """to: an apprise URL; left out it stays what it is. kinds: none for all."""
-
-    to: Given | None = None
-    kinds: list[Name] = Field(default_factory=list[Name], max_length=50)
-    min_severity: Literal["info", "warning", "critical"] = "warning"
-    quiet_hours: Name | None = None
-
-
-class DoneAnswer(BaseModel):
-    """subject: what was changed. is_new: it was not there before. cleaned: fields around whose value blanks or quotes were taken away."""
-
-    subject: str
-    is_new: bool = False
-    cleaned: list[str] = Field(default_factory=list)
-
-
-class GoneAnswer(BaseModel):
-    """subject: what is not there any more."""
-
-    subject: str
-
-
-class ErrandAnswer(BaseModel):
-    """What a worker was asked to look at. result: None until the state is done; it depends on the kind. is_late: nobody does it."""
-
-    id: str
-    kind: str
-    state: str
-    is_late: bool
-    result: dict[str, Any] | None
-
-    @classmethod
-    def of(cls, errand: Errand) -> Self:
-        """From the stored row."""
-        return cls(id=errand.id, kind=errand.kind, state=errand.state, is_late=errand.is_late, result=errand.result)
-
-
-class RefusalAnswer(BaseModel):
-    """What the receiver refused. detail: the id that an unknown account gave itself."""
-
-    what: str
-    detail: str | None
-    times: int
-    last_at: str
-
-
-class SignsAnswer(BaseModel):
-    """How far a new account has come."""
-
-    handshake_at: str | None
-    webhook_at: str | None
-    message_at: str | None
-    is_read: bool
-    refusals: list[RefusalAnswer]
-
-    @classmethod
-    def of(cls, signs: FirstSigns) -> Self:
-        """From what the receiver and the workers wrote down."""
-
-        def iso(at: Any) -> str | None:
-            return at.isoformat() if at else None
-
-        return cls(
-            handshake_at=iso(signs.handshake_at),
-            webhook_at=iso(signs.webhook_at),
-            message_at=iso(signs.message_at),
-            is_read=signs.is_read,
-            refusals=[
-                RefusalAnswer(what=one.what, detail=one.detail, times=one.times, last_at=one.last_at.isoformat())
-                for one in signs.refusals
-            ],
-        )
-
-
-class StepAnswer(BaseModel):
-    """A step of the set-up."""
-
-    step: str
-    state: Literal["done", "skipped", "open"]
-
-
-class OnboardingAnswer(BaseModel):
-    """steps: in order. has_message: a customer's message was read to the end."""
-
-    steps: list[StepAnswer]
-    is_over: bool
-    has_message: bool
-
-    @classmethod
-    def of(cls, found: Onboarding) -> Self:
-        """From what stands and what was settled."""
-        steps = [
-            StepAnswer(step=one.step, state="done" if one.is_done else "skipped" if one.is_skipped else "open")
-            for one in found.steps
-        ]
-        return cls(steps=steps, is_over=found.is_over, has_message=found.has_message)
 
 
 def _writer() -> ChannelWriter:

@@ -13,8 +13,8 @@ from console.api.requests import Body, MessagePath, PageQuery
 from console.api.writing import answer, database, do_once
 from console.dead_letters import replay as put_back
 from store.db import Connection
+from store.dead_runs import list_dead_of
 from store.messages import has_message
-from store.runs import list_dead_of
 
 blueprint = new_blueprint("dead_letters", __name__, under="/dead-letters")
 

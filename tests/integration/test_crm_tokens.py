@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from crm_sync.tokens import AccessToken
-from store.crm_connections import find_connection, store_token
+from store.crm_connections import find_connection
+from store.crm_tokens import store_token
 from tests.crm_portals import PORTALS
 from worker.crm_tokens import SharedToken
 from worker.crm_watch import check

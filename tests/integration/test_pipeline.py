@@ -9,7 +9,8 @@ import pytest
 
 from config.hours import DAYS
 from store.db import Database
-from store.runs import MAX_CRASHES, list_dead, replay_dead
+from store.dead_runs import list_dead, replay_dead
+from store.runs import MAX_CRASHES
 from tests.webhooks import whatsapp_body, whatsapp_message, whatsapp_revocation, whatsapp_value
 from worker import analyze_step, reconcile, steps
 from worker.crm_flush import flush_crm

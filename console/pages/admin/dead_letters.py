@@ -7,8 +7,8 @@ from console.dead_letters import replay as put_back
 from console.pages.admin.gate import may_change, new_blueprint
 from console.pages.notices import give_notice
 from console.visitors import database, visitor
+from store.dead_runs import list_dead_of
 from store.messages import has_message
-from store.runs import list_dead_of
 
 blueprint = new_blueprint("dead_letters", path="/dead-letters")
 SHOWN = 200
