@@ -11,8 +11,8 @@ NO_PAGES = {
     "static", "healthz", "metrics", "index",
     "live.events", "live.rows", "live.messages",  # a stream, and pieces of pages
     "go.choices",  # JSON
-    "insight_files.table", "admin_privacy.export", "admin_audit_log.export",  # CSV
-    "admin_channel_checks.waiting", "oidc.begin", "oidc.come_back",  # a piece of a page, and ways to the provider and back
+    "insight_files.table", "admin_sweep_flips.export", "admin_privacy.export", "admin_audit_log.export",  # CSV
+    "admin_channel_checks.waiting", "admin_sweeps.show_progress", "oidc.begin", "oidc.come_back",  # pieces of pages, and ways to the provider and back
     # Pages of what comes and goes; their own tests open them.
     "welcome.show", "admin_errands.show", "admin_alert_targets.confirm",
 }  # fmt: skip

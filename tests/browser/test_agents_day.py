@@ -48,7 +48,8 @@ def test_what_is_new_in_the_list_waits_to_be_shown_and_moves_nothing(as_admin, s
 
 
 def test_a_message_that_comes_while_one_reads_further_up_leaves_the_page_where_it_is(as_admin, stack, at):
-    with as_admin(height=320) as reader:
+    # So low that the next message lies wholly below: one that is seen in part is not told of.
+    with as_admin(height=240) as reader:
         page = reader.page
         reader.open_and_listen(at("Ada"))
         before = page.evaluate("scrollY")

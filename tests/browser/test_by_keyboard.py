@@ -16,6 +16,7 @@ def test_signing_in_skipping_to_the_list_and_opening_what_stands_first(chromium,
     with reading(chromium, stack) as reader:
         page, press = reader.page, reader.page.keyboard.press
         reader.open("/inbox?priority=P1")
+        page.locator("#email:focus").wait_for()
         page.keyboard.type(admin["email"])
         press("Tab")
         page.keyboard.type(admin["password"])
@@ -134,6 +135,11 @@ def test_language_and_theme(as_admin):
         reader.choose("deutsch")
         page.locator("html[lang=de]").wait_for()
         assert page.url.endswith("/insights/load")
+        # Both are kept with the account, which the other tests use too.
+        reader.choose("english")
+        page.locator("html[lang=en]").wait_for()
+        reader.choose("light")
+        page.locator("html[data-theme=light]").wait_for()
 
 
 def test_the_palette_is_a_combobox_that_arrows_move_and_escape_closes(as_admin):
