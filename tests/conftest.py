@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from werkzeug.routing import Rule
 
 from config.settings import Settings, load_settings
 from config.tenant_file import parse_tenant_file
@@ -100,6 +101,22 @@ def _loopback_only():
     socket.socket.connect = guarded
     yield
     socket.socket.connect = connect
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _addresses_compiled_once():
+    """Hundreds of tests make a console of some 280 addresses, which takes 0.17 s; nearly all of that is this function of werkzeug's."""
+    compile_builder, kept = Rule._compile_builder, {}
+
+    def compiled(rule, append_unknown=True):
+        key = (tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in kept:
+            kept[key] = compile_builder(rule, append_unknown)
+        return kept[key]
+
+    Rule._compile_builder = compiled
+    yield
+    Rule._compile_builder = compile_builder
 
 
 def _quick_folder() -> str:

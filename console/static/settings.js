@@ -29,7 +29,6 @@
   const form = document.querySelector("form[data-read-back]");
   if (!form) return;
   const button = form.querySelector("[data-read]");
-  if (button) button.hidden = true;
   const PAUSE_MS = 300;
   let timer = 0, asked = 0;
   async function readBack() {
@@ -40,7 +39,7 @@
       const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sentence");
       if (found) document.getElementById("sentence").textContent = found.textContent;
     } catch {
-      if (button && turn === asked) button.hidden = false;
+      if (turn === asked) button?.classList.add("needed");
     }
   }
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(readBack, PAUSE_MS); });

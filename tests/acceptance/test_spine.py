@@ -9,6 +9,7 @@ import httpx2
 import pytest
 import redis
 
+from devstack.health import http_answers
 from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
 
 REFUND = "This is the third time the parcel is late. I want my money back! Call +90 532 999 88 77"
@@ -166,6 +167,16 @@ def test_a_dead_child_is_back_within_two_seconds_on_the_same_port(stack):
         while stack.info["pids"][group] in ([], before):
             assert time.monotonic() < deadline, group
             time.sleep(0.05)
+    # And each answers again at the address it had; how soon is a matter of how long it takes to load.
+    standins = stack.info["standins"]
+    for address in (
+        f"{stack.info['console_url']}/healthz", f"{standins['anthropic']}/_received", f"{standins['graph']}/_received",
+        f"{stack.info['flower_url']}/healthcheck",
+    ):  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not http_answers(address):
+            assert time.monotonic() < deadline, address
+            time.sleep(0.1)
 
 
 def test_postgres_killed_and_back_loses_nothing(stack):
