@@ -39,6 +39,9 @@ KINDS: Mapping[str, AlertKind] = {
     "token_expiring": AlertKind("warning", None, "A channel account's token expires soon"),
     "crm_paused": AlertKind("critical", None, "The CRM gets nothing until its connection is repaired"),
     "webhook_paused": AlertKind("critical", None, "A webhook is not told of events any more"),
+    "accounting_imbalance": AlertKind("critical", None, "Messages can't be accounted for"),
+    "work_stuck": AlertKind("critical", None, "Messages stand too long in a stage"),
+    "canary_late": AlertKind("critical", None, "A test message did not come through"),
     "sends_blocked": AlertKind("critical", None, "Sending is blocked for a channel account"),
 }
 DIGEST_LINES = 10
@@ -66,6 +69,8 @@ def sentence(kind: str, details: Mapping[str, Any]) -> str:
         return _about_clock(kind, details)
     if kind == "agent_vanished" and {"user_id", "conversations"} <= details.keys():
         return f"{what} (user {details['user_id']}, {details['conversations']} conversations)"
+    if kind == "accounting_imbalance" and {"hour", "messages"} <= details.keys():
+        return f"{what}: {details['messages']} of those that came in the hour from {_clock(details['hour'])} UTC"
     told = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in details.items()
@@ -78,11 +83,13 @@ _CLOCK_STATES = {"sla_warning": "it is due", "sla_breach": "it was due"}
 _CLOCKS = {"first_answer": "its first answer", "next_answer": "an answer", "resolution": "being resolved"}
 
 
+def _clock(moment: object) -> str:
+    return f"{datetime.fromisoformat(str(moment)).astimezone(UTC):%a %H:%M}"
+
+
 def _about_clock(kind: str, details: Mapping[str, Any]) -> str:
     """Which conversation waits for what, since when and until when: "A P1 conversation in the senior queue waits for …"."""
-    since, due = (
-        f"{datetime.fromisoformat(str(details[name])).astimezone(UTC):%a %H:%M}" for name in ("started_at", "due_at")
-    )
+    since, due = _clock(details["started_at"]), _clock(details["due_at"])
     queue = str(details["queue"]).replace("_", " ")
     what = _CLOCKS.get(str(details["clock"]), str(details["clock"]))
     return (
@@ -92,7 +99,19 @@ def _about_clock(kind: str, details: Mapping[str, Any]) -> str:
 
 
 # Words of our own and names the tenant chose; an account's id stays inside.
-_TOLD = ("channel", "action", "because", "code", "error_code", "queue", "priority", "target", "clock")
+_TOLD = (
+    "channel",
+    "action",
+    "because",
+    "code",
+    "error_code",
+    "queue",
+    "priority",
+    "target",
+    "clock",
+    "stage",
+    "messages",
+)
 
 
 def digest(sentences: list[str]) -> tuple[str, str]:

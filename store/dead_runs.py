@@ -70,7 +70,7 @@ def replay_dead(conn: Connection, ref: RunRef) -> bool:
         """
         UPDATE run
         SET state = CASE WHEN m.minimized_text IS NULL THEN 'received' ELSE 'minimized' END,
-            outcome = NULL, error_code = NULL, crashes = 0, rings = 0, next_at = now()
+            outcome = NULL, error_code = NULL, crashes = 0, rings = 0, next_at = now(), stage_since = now()
         FROM message AS m
         WHERE run.id = %s AND run.state = 'dead' AND m.id = run.message_id
         RETURNING run.kind, run.state

@@ -73,7 +73,8 @@ def advance(
         """
         UPDATE run
         SET state = %s, outcome = coalesce(%s, outcome), error_code = coalesce(%s, error_code), answer = NULL,
-            lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0, next_at = now() + interval '5 seconds'
+            lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0, next_at = now() + interval '5 seconds',
+            stage_since = now()
         WHERE id = %s
         RETURNING kind
         """,
@@ -124,7 +125,7 @@ def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dic
         """
         UPDATE run
         SET state = 'analyzed', outcome = 'analyzed', answer = %s, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
-            next_at = now() + interval '5 seconds'
+            next_at = now() + interval '5 seconds', stage_since = now()
         WHERE id = %s AND state = 'minimized' AND lease_token = %s
         RETURNING kind
         """,

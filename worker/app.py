@@ -22,6 +22,7 @@ RING_SWEEPS_EVERY_S = 2.0
 RING_TRIALS_EVERY_S = 1.0
 RING_WEBHOOKS_EVERY_S = 1.0
 MEASURE_EVERY_S = 10.0
+COUNT_EVERY_S = 60.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -141,6 +142,11 @@ app.conf.update(
         "measure": {
             "task": "earshot.measure",
             "schedule": MEASURE_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 60},
+        },
+        "count_messages": {
+            "task": "earshot.count_messages",
+            "schedule": COUNT_EVERY_S,
             "options": {"queue": "maintenance", "expires": 60},
         },
         "refresh_tokens": {"task": "earshot.refresh_tokens", "schedule": 3600.0, "options": {"queue": "maintenance"}},

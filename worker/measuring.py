@@ -2,6 +2,7 @@
 
 from routing.queues import QUEUES
 from store.backlog import count_actions, count_deliveries, count_old_doubts, count_unassigned
+from worker.accounting import measure_stages
 from worker.deps import Deps
 from worker.metrics import (
     ACTION_OVERDUE_SECONDS,
@@ -22,6 +23,7 @@ def measure(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
         actions, deliveries = count_actions(conn), count_deliveries(conn)
         doubts, unassigned = count_old_doubts(conn), count_unassigned(conn)
+        measure_stages(conn)
     for state in ("pending", "awaiting_approval", "sending", "uncertain"):
         ACTIONS_OPEN.labels(state).set(getattr(actions, state))
     DOUBTS_TO_SETTLE.set(doubts)

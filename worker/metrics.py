@@ -56,6 +56,16 @@ LAST_UPKEEP = Gauge(
     ["task"],
 )
 
+ACCOUNT_MISSING = Gauge(
+    "earshot_unaccounted_messages",
+    "Messages that were acknowledged and can't be accounted for; anything but 0 is an incident",
+)
+ACCOUNT_ROUND = Gauge("earshot_accounting_timestamp_seconds", "When all tenants' messages were last counted")
+STAGE_OLDEST_SECONDS = Gauge(
+    "earshot_stage_oldest_age_seconds", "For how long the first open run stands before a stage", ["stage"]
+)
+STAGE_LATE = Gauge("earshot_stage_late_runs", "Runs that stand before a stage longer than they may", ["stage"])
+
 
 def serve(*, host: str, port: int) -> None:
     """Answer /metrics in a thread of its own."""

@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from store.db import StoreError
 from store.runs import RunRef
 from worker import (
+    accounting,
     analyze_step,
     answer_time_reports,
     assigning,
@@ -305,6 +306,12 @@ def watch_clocks(**_: Any) -> None:
 def measure(**_: Any) -> None:
     """Count what waits, for whoever is on call."""
     _quietly(lambda: measuring.measure(deps()), name="measure")
+
+
+@app.task(name="earshot.count_messages", queue="maintenance")
+def count_messages(**_: Any) -> None:
+    """Account for every message, and tell people when one can't be accounted for."""
+    _quietly(lambda: accounting.count_messages(deps(), now=datetime.now(UTC)), name="count_messages")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")
