@@ -50,7 +50,7 @@ class HourAccount:
 
     @property
     def unaccounted(self) -> int:
-        """received less all that is accounted for; 0 when the hour balances."""
+        """Received less all that is accounted for; 0 when the hour balances."""
         return self.received - sum(getattr(self, name) for name in FATES)
 
 

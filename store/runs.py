@@ -19,11 +19,15 @@ MAX_CRASHES = 5
 
 @dataclass(frozen=True)
 class RunRef:
-    """The ids that travel through the broker."""
+    """The ids that travel through the broker.
+
+    is_flood: the tenant has more on its way than its share, so this one waits in a lane of its own.
+    """
 
     tenant_id: int
     message_id: str
     run_id: str
+    is_flood: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,39 +269,64 @@ def finish(conn: Connection, ref: RunRef, *, kind: str, outcome: Outcome | None)
         set_message_state(conn, ref.message_id, "unanalyzed" if outcome == "unanalyzed" else "done")
 
 
+def count_try(conn: Connection, ref: RunRef) -> int:
+    """A try at a run that may be what kills its workers begins: counted before it, so that a death counts. Returns how many there were."""
+    row = conn.execute("UPDATE run SET crashes = crashes + 1 WHERE id = %s RETURNING crashes", (ref.run_id,)).fetchone()
+    return row[0] if row else 0
+
+
+def forgive_try(conn: Connection, ref: RunRef) -> None:
+    """The try ended in an orderly way: nobody died of it."""
+    conn.execute("UPDATE run SET crashes = greatest(crashes - 1, 0) WHERE id = %s", (ref.run_id,))
+
+
 @dataclass(frozen=True)
 class DueRun:
-    """A run without a live lease whose time has come."""
+    """A run without a live lease whose time has come. rings: how often it was rung where it stands, this time included."""
 
     ref: RunRef
     state: RunState
+    kind: str
+    rings: int
 
 
 def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
-    """Runs to ring again, urgent ones first, then oldest first; each is pushed back by 5, 10, 20, then 30 s.
+    """Runs to ring again: the first of every tenant, then the second of every tenant and so on, so that no backlog stands before
+    another tenant's message. Of one tenant urgent ones come first, then the oldest. Each is pushed back by 5, 10, 20, then 30 s.
 
     Needs the system scope.
     """
     rows = conn.execute(
         """
-        WITH due AS (
-            SELECT id
+        WITH turn AS (
+            SELECT id, urgent, created_at,
+                   row_number() OVER (PARTITION BY tenant_id ORDER BY urgent DESC, created_at, id) AS number
             FROM run
             WHERE state <> 'dead' AND kind <> 'place' AND next_at <= now() AND (lease_until IS NULL OR lease_until < now())
-            ORDER BY urgent DESC, created_at, id
+        ), due AS (
+            SELECT id, number
+            FROM turn
+            ORDER BY number, urgent DESC, created_at, id
             LIMIT %s
-            FOR UPDATE SKIP LOCKED
+        ), free AS (
+            SELECT run.id, due.number
+            FROM run JOIN due ON due.id = run.id
+            WHERE run.next_at <= now()
+            FOR UPDATE OF run SKIP LOCKED
         )
         UPDATE run
         SET rings = rings + 1, next_at = now() + make_interval(secs => least(5 * 2 ^ least(rings, 3), 30))
-        FROM due
-        WHERE run.id = due.id
-        RETURNING run.urgent, run.created_at, run.tenant_id, run.message_id, run.id, run.state
+        FROM free
+        WHERE run.id = free.id
+        RETURNING free.number, run.urgent, run.created_at, run.tenant_id, run.message_id, run.id, run.state, run.kind, run.rings
         """,
         (limit,),
     ).fetchall()
-    rows.sort(key=lambda row: (not row[0], row[1]))
-    return [DueRun(RunRef(tenant_id, str(message), str(run)), state) for _, _, tenant_id, message, run, state in rows]
+    rows.sort(key=lambda row: (row[0], not row[1], row[2]))
+    return [
+        DueRun(RunRef(tenant_id, str(message), str(run)), state, kind, rings)
+        for _, _, _, tenant_id, message, run, state, kind, rings in rows
+    ]
 
 
 def hasten_all(conn: Connection) -> int:

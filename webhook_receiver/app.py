@@ -21,6 +21,8 @@ from webhook_receiver.intake import Intake, NotSigned
 from webhook_receiver.metrics import REJECTED, render
 from webhook_receiver.publisher import Publisher
 from webhook_receiver.sightings import Sightings
+from worker.lanes import Lanes
+from worker.rate_budget import RateBudget
 
 log = structlog.get_logger()
 
@@ -44,7 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Its threads must end before gevent does.
     atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
-    sightings, publisher = Sightings(database), Publisher()
+    sightings = Sightings(database)
+    publisher = Publisher(Lanes(RateBudget(settings.redis_url.get_secret_value())))
     intake = Intake(database, accounts, Activity(database), sightings)
 
     app = Flask("webhook_receiver")

@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from store.intake import StartedRun
 from webhook_receiver.metrics import RINGS_LOST
+from worker.lanes import Lanes
 from worker.pipeline import start_all
 
 log = structlog.get_logger()
@@ -20,7 +21,8 @@ GATHER = 200
 class Publisher:
     """A queue and one thread. What does not fit, or what the broker does not take, the reconciler starts within seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
         self._queue: queue.Queue[StartedRun] = queue.Queue(CAPACITY)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -48,7 +50,7 @@ class Publisher:
             while len(runs) < GATHER and not self._queue.empty():
                 runs.append(self._queue.get_nowait())
             try:
-                start_all(runs)
+                start_all(runs, lanes=self._lanes)
             except (OperationalError, OSError) as error:
                 RINGS_LOST.inc(len(runs))
                 log.warning("rings_lost", code=type(error).__name__, runs=len(runs))

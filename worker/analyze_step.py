@@ -88,7 +88,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     verdict = _look(deps, ref, tenant=tenant)
     if verdict:
         return verdict
-    wait_s = deps.provider_gate.wait_s(model)
+    wait_s = deps.provider_gate.wait_s(model, bulk=ref.is_flood)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)

@@ -18,6 +18,7 @@ from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
 from store.tenants import get_tenant_config
 from worker.circuit_breaker import CircuitBreaker
+from worker.lanes import Lanes
 from worker.leases import LeaseKeeper
 from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
@@ -78,6 +79,11 @@ class Deps:
     def rate_budget(self) -> RateBudget:
         """What outside services take, shared by all workers."""
         return RateBudget(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Which tenants have more on their way than their share."""
+        return Lanes(self.rate_budget)
 
     @cached_property
     def breaker(self) -> CircuitBreaker:

@@ -9,6 +9,7 @@ from store.errands import ErrandKind
 from store.intake import StartedRun
 from store.runs import RunRef, RunState
 from worker.app import app
+from worker.lanes import Lanes, queue_of
 
 STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 
@@ -16,28 +17,33 @@ STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 _NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2, "persisted": 3, "routed": 4}
 
 
-def _stage_signature(stage: str, ref: RunRef) -> Any:
+def _stage_signature(stage: str, ref: RunRef, **said: bool) -> Any:
+    ids = {"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id}
+    said |= {"is_flood": True} if ref.is_flood else {}
     return app.signature(
         f"earshot.{stage}",
-        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id},
-        queue=stage,
+        kwargs={**ids, **said},
+        queue=queue_of(stage, is_flood=ref.is_flood),
         immutable=True,
     )
 
 
-def start(ref: RunRef, *, state: RunState = "received") -> None:
+def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False) -> None:
     """Send the chain of what is left to do from `state`. Sending twice is harmless: each stage is fenced.
 
-    Raises: kombu.exceptions.OperationalError when the broker can't be reached.
+    is_suspect: it was rung several times and has not moved: its tries are counted. Raises: kombu.exceptions.OperationalError when the
+    broker can't be reached.
     """
-    stages = STAGES[_NEXT_STAGE[state] :]
-    chain(*[_stage_signature(stage, ref) for stage in stages]).apply_async()
+    first, *others = STAGES[_NEXT_STAGE[state] :]
+    said = {"is_suspect": True} if is_suspect else {}
+    chain(_stage_signature(first, ref, **said), *[_stage_signature(stage, ref) for stage in others]).apply_async()
 
 
-def start_all(runs: Iterable[StartedRun]) -> None:
+def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
     """Start new messages, in order."""
     for run in runs:
-        start(RunRef(run.tenant_id, run.message_id, run.run_id))
+        is_flood = lanes.is_flood(run.tenant_id)
+        start(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood))
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

@@ -1,5 +1,6 @@
 """The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from store.notices import list_tenants_with_notices, take_notices
 from store.partitions import ensure_partitions
 from store.runs import (
     RUN_STATES,
+    DueRun,
     count_open_runs,
     hasten_all,
     list_runs_without_reading,
@@ -29,6 +31,7 @@ from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
 from worker.app import app
 from worker.deps import Deps
+from worker.lanes import LANED, queue_of
 from worker.metrics import (
     CRM_DIRTY,
     CRM_OLDEST_SECONDS,
@@ -51,6 +54,8 @@ MAX_WAITING = 2000
 # meanwhile, which Postgres ends after a while. The next tick goes on.
 RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
+# Rung so often without moving on, a run may be what kills its workers: from then on its tries are counted.
+SUSPECT_AFTER_RINGS = 3
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
 PLACED_PER_TICK = 300
@@ -86,11 +91,11 @@ def _ring(deps: Deps) -> None:
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
-            due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, MAX_WAITING - waiting)))
+            room = MAX_WAITING - min(waiting.live, waiting.flood)
+            due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, room)))
             actions = take_due_actions(conn, limit=RUNG_PER_TICK)
             tenants = list_tenants_with_work(conn)
-        for run in due:
-            start(run.ref, state=run.state)
+        rung = _ring_runs(deps, due, waiting=waiting)
         for action in actions:
             ring_action(tenant_id=action.tenant_id, action_id=action.action_id)
         for tenant_id in tenants:
@@ -99,9 +104,31 @@ def _ring(deps: Deps) -> None:
         # The rows are pushed back by seconds only; the next tick finds them again.
         log.warning("broker_unreachable", code=type(error).__name__)
         return
-    RUNG_AGAIN.inc(len(due))
+    RUNG_AGAIN.inc(rung)
     if due or actions:
-        log.info("rung_again", runs=len(due), actions=len(actions))
+        log.info("rung_again", runs=rung, actions=len(actions))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Tasks in the queues of the stages, without those of floods, and in these."""
+
+    live: int
+    flood: int
+
+
+def _ring_runs(deps: Deps, due: list[DueRun], *, waiting: Waiting) -> int:
+    """Ring them in the lane of their tenants, as long as it has room; the rest comes again by itself. Returns how many were rung."""
+    room = {False: MAX_WAITING - waiting.live, True: MAX_WAITING - waiting.flood}
+    rung = 0
+    for run in due:
+        is_flood = deps.lanes.is_flood(run.ref.tenant_id)
+        if room[is_flood] <= 0:
+            continue
+        room[is_flood] -= 1
+        rung += 1
+        start(replace(run.ref, is_flood=is_flood), state=run.state, is_suspect=run.rings > SUSPECT_AFTER_RINGS)
+    return rung
 
 
 def _measure(conn: Connection) -> None:
@@ -121,22 +148,23 @@ def _measure_crms(conn: Connection) -> None:
     CRM_PAUSED.set(waiting.paused)
 
 
-def _count_waiting_or_notice_loss(deps: Deps) -> int:
+def _count_waiting_or_notice_loss(deps: Deps) -> Waiting:
     """Tasks that wait in the stage queues. When the broker came back empty, everything open is due at once."""
     with app.connection_for_write() as connection:
         if connection.transport.driver_type != "redis":
-            return 0
+            return Waiting(0, 0)
         channel: Any = connection.default_channel
         client = channel.client
         if client.set(BROKER_MARK, "1", nx=True):
             with deps.database.system_transaction() as conn:
                 hastened = hasten_all(conn)
             log.warning("broker_was_empty", runs=hastened)
-            return 0
+            return Waiting(0, 0)
         depths = {queue: int(client.llen(queue)) for spec in ROLES.values() for queue in spec.queues}
     for queue, depth in depths.items():
         QUEUE_DEPTH.labels(queue).set(depth)
-    return sum(depths[stage] for stage in STAGES)
+    floods = {queue_of(stage, is_flood=True) for stage in LANED}
+    return Waiting(sum(depths[stage] for stage in STAGES), sum(depths[queue] for queue in floods))
 
 
 def _read_provisionally(deps: Deps) -> None:
@@ -148,6 +176,8 @@ def _read_provisionally(deps: Deps) -> None:
             read_provisionally(deps, ref)
         except StoreError as error:
             log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
+        except LookupError:  # its message is gone; the others are not to wait for it
+            log.error("provisional_reading_failed", code="message_missing", message_id=ref.message_id)  # noqa: TRY400
 
 
 def apply_waiting_notices(deps: Deps) -> None:

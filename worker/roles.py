@@ -14,8 +14,8 @@ class RoleSpec:
 # Short database-only stages; the stage that waits for the model; replies, webhooks and upkeep; CRMs, of which one that hangs must
 # hold up neither a reply nor another tenant's CRM.
 ROLES = {
-    "stages": RoleSpec(queues=("minimize", "persist", "route", "crm_sync"), concurrency=6),
-    "analyze": RoleSpec(queues=("analyze", "sweep"), concurrency=100),
+    "stages": RoleSpec(queues=("minimize", "minimize_flood", "persist", "route", "crm_sync"), concurrency=6),
+    "analyze": RoleSpec(queues=("analyze", "analyze_flood", "sweep"), concurrency=100),
     "delivery": RoleSpec(queues=("actions", "webhooks", "maintenance"), concurrency=24),
     "crm": RoleSpec(queues=("crm_flush",), concurrency=32),
 }

@@ -26,10 +26,13 @@ from store.identities import resolve_customer
 from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
 from store.outbound import note_human_answers
 from store.runs import (
+    MAX_CRASHES,
     RunRef,
     advance,
     bury,
+    count_try,
     finish,
+    forgive_try,
     lock_run,
 )
 from store.sla_clocks import recompute_clocks
@@ -202,6 +205,24 @@ def crm_sync(deps: Deps, ref: RunRef) -> Next:
             mark_dirty(conn, ref.tenant_id, message.customer_id, because=CARD_CHANGES[run.kind])
         finish(conn, ref, kind=run.kind, outcome=run.outcome)
     return Next.GO_ON
+
+
+def begin_try(deps: Deps, ref: RunRef) -> bool:
+    """Count a try at a run that was rung several times and has not moved, before it is made. False: workers died of it too often, and
+    it is parked. Healthy messages are never counted: moving on forgets. Raises: StoreError.
+    """
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        if count_try(conn, ref) <= MAX_CRASHES:
+            return True
+        if lock_run(conn, ref):
+            bury(conn, ref, error_code="poison")
+        return False
+
+
+def end_try(deps: Deps, ref: RunRef) -> None:
+    """A counted try failed in an orderly way, as while the database is away: that says nothing about the message. Raises: StoreError."""
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        forgive_try(conn, ref)
 
 
 def bury_run(deps: Deps, ref: RunRef, *, error_code: str) -> None:

@@ -56,12 +56,19 @@ MODEL_RETRIES = 6
 STORE_RETRIES = 5
 
 
-def _run_stage(task: StageTask, ref: RunRef) -> None:
-    """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will."""
+def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> None:
+    """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will.
+
+    is_suspect: see begin_try. Not for analyze, whose lease counts every try.
+    """
     structlog.contextvars.bind_contextvars(
         task=task.name, task_id=task.request.id, tenant_id=ref.tenant_id, message_id=ref.message_id
     )
     try:
+        if is_suspect and not steps.begin_try(deps(), ref):
+            task.request.chain = None
+            log.error("run_parked", code="poison", run_id=ref.run_id)
+            return
         with STAGE_SECONDS.labels(_stage_name(task)).time():
             verdict = STAGES[task.name](ref)
         if verdict is Next.STOP:
@@ -69,6 +76,8 @@ def _run_stage(task: StageTask, ref: RunRef) -> None:
         else:
             fusion.run_following(task.request, ref, stages=STAGES)
     except (StepError, StoreError) as error:
+        if is_suspect:
+            _quietly(lambda: steps.end_try(deps(), ref), name="end_try")
         _retry_or_park(task, ref, error)
     except Exception as error:  # noqa: BLE001 -- a bug must park its message with a reason, not loop
         # The text of an unknown exception may quote the customer: only its class is told.
@@ -128,33 +137,39 @@ STAGES: dict[str, Callable[[RunRef], Next]] = {
 
 
 @app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
-def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def minimize(
+    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
+) -> None:
     """Strip personal data."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
 
 
 @app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
-def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_flood: bool = False, **_: Any) -> None:
     """Ask the model."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, is_flood=is_flood))
 
 
 @app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
-def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def persist(
+    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
+) -> None:
     """Append the analysis."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
 
 
 @app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
-def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any) -> None:
     """Decide, and ring the actions that were planned."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
 
 
 @app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
-def crm_sync(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **_: Any) -> None:
+def crm_sync(
+    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
+) -> None:
     """Record what the CRM must say."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
 
 
 def _quietly(work: Callable[[], object], *, name: str) -> None:

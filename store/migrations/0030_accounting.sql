@@ -14,8 +14,6 @@ ALTER TABLE run
     ADD CONSTRAINT run_kind_check CHECK (kind IN ('initial', 'reanalyze', 'sweep', 'place', 'canary')),
     -- Since when the run stands where it stands.
     ADD COLUMN stage_since timestamptz NOT NULL DEFAULT now();
--- The next ones of each tenant, so that one tenant's backlog does not stand before another's message.
-CREATE INDEX run_tenant_due ON run (tenant_id, urgent DESC, created_at, id) WHERE state <> 'dead' AND kind <> 'place';
 
 -- What became of the messages that came within an hour (UTC, by the time in their ids). `received` never falls: a message whose every
 -- trace is gone is missed all the same. The four at the end are what nobody can account for.

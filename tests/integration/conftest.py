@@ -33,7 +33,7 @@ def deps(settings, standins, broker):
         httpx2.delete(f"{url}/_received")
         httpx2.delete(f"{url}/_script")
     with redis.Redis.from_url(broker) as client:
-        patterns = ("earshot:breaker:*", "earshot:budget:model:*", "earshot:crm:*")
+        patterns = ("earshot:breaker:*", "earshot:budget:model:*", "earshot:budget:lane:*", "earshot:crm:*")
         for key in [key for pattern in patterns for key in client.scan_iter(pattern)]:
             client.delete(key)
     deps = build_deps(settings)

@@ -1,0 +1,140 @@
+"""One tenant's flood delays nobody else's message: lanes by share, turns by tenant, room for each lane."""
+
+import base64
+import json
+
+import pytest
+import redis
+
+from store.intake import StartedRun
+from store.runs import take_due_runs
+from worker import lanes, reconcile
+from worker.app import app
+from worker.lanes import LANED, SHARE_AT_ONCE, Lanes, queue_of
+from worker.pipeline import start_all
+from worker.rate_budget import RateBudget
+from worker.roles import ROLES
+
+QUEUES = [queue for role in ROLES.values() for queue in role.queues]
+
+
+@pytest.fixture(autouse=True)
+def shares_do_not_grow(monkeypatch):
+    """However slow the machine is."""
+    monkeypatch.setattr(lanes, "SHARE_PER_S", 0.001)
+
+
+@pytest.fixture
+def valkey(broker):
+    with redis.Redis.from_url(broker) as client:
+        client.delete(*QUEUES)
+        yield client
+        client.delete(*QUEUES)
+
+
+@pytest.fixture
+def add_runs(owner, tenant_ids):
+    """Runs of a tenant that are due, the oldest first."""
+
+    def add(slug, number, *, minutes_ago=10, urgent=False):
+        return [
+            run_id
+            for (run_id,) in owner.execute(
+                """
+                INSERT INTO run (tenant_id, message_id, next_at, created_at, urgent)
+                SELECT %s, uuidv7(), now(), now() - make_interval(mins => %s, secs => -n), %s FROM generate_series(1, %s) AS n
+                RETURNING id::text
+                """,
+                (tenant_ids[slug], minutes_ago, urgent, number),
+            ).fetchall()
+        ]
+
+    return add
+
+
+def test_what_a_tenant_brings_beyond_its_share_waits_in_a_lane_of_its_own(deps, valkey):
+    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 30)], lanes=deps.lanes)
+    start_all([StartedRun(2, "m", "r")], lanes=deps.lanes)
+    assert (valkey.llen("minimize"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE + 1, 30)
+
+
+def test_a_worker_takes_one_from_each_lane_in_turn(valkey, deps):
+    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 200)], lanes=deps.lanes)
+    valkey.delete("minimize")
+    start_all([StartedRun(2, f"m{n}", f"r{n}") for n in range(10)], lanes=deps.lanes)
+    taken = []
+    with app.connection_for_read() as connection:
+        consumer = connection.Consumer(
+            [queue for queue in app.amqp.queues.values() if queue.name in {"minimize", "minimize_flood"}],
+            callbacks=[lambda body, message: (taken.append(body[1]["tenant_id"]), message.ack())],
+            prefetch_count=1,
+        )
+        with consumer:
+            while taken.count(2) < 10:
+                connection.drain_events(timeout=5)
+    assert len(taken) <= 22, taken
+
+
+def test_the_lane_travels_with_the_message_to_the_model(deps, valkey):
+    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 20)], lanes=deps.lanes)
+    task = valkey.lindex("minimize_flood", 0).decode()
+
+    _, kwargs, embedded = json.loads(base64.b64decode(json.loads(task)["body"]))
+    assert kwargs["is_flood"] is True
+    queues = {link["task"]: link["options"]["queue"] for link in embedded["chain"]}
+    assert queues == {
+        "earshot.analyze": "analyze_flood",
+        "earshot.persist": "persist",
+        "earshot.route": "route",
+        "earshot.crm_sync": "crm_sync",
+    }
+
+
+def test_a_flood_leaves_live_messages_room_at_the_provider(deps):
+    deps.provider_gate.note_answer("model", requests_per_min=600)
+    taken = 0
+    while deps.provider_gate.budget.take(deps.provider_gate._buckets("model", bulk=True)) == 0:
+        taken += 1
+    assert taken < 10  # of 40 at once
+    assert deps.provider_gate.wait_s("model") == 0
+
+
+def test_every_lane_has_workers():
+    for stage in LANED:
+        assert queue_of(stage, is_flood=True) in QUEUES and queue_of(stage, is_flood=False) in QUEUES
+    assert queue_of("route", is_flood=True) == "route"
+
+
+def test_without_redis_nobody_floods():
+    alone = Lanes(RateBudget("redis://127.0.0.1:1/0"))
+    assert not any(alone.is_flood(1) for _ in range(SHARE_AT_ONCE + 10))
+
+
+def test_the_reconciler_gives_each_tenant_its_turn_whatever_waits_of_another(deps, add_runs, tenant_ids):
+    older, newer = add_runs("acme", 300, minutes_ago=60), add_runs("other", 3, minutes_ago=1)
+    with deps.database.system_transaction() as conn:
+        due = take_due_runs(conn, limit=10)
+    expected = [older[0], newer[0], older[1], newer[1], older[2], newer[2], *older[3:7]]
+    assert [run.ref.run_id for run in due] == expected
+
+
+def test_urgent_messages_of_a_tenant_come_before_its_others_and_not_before_another_tenants(deps, add_runs):
+    plain, urgent = add_runs("acme", 2, minutes_ago=60), add_runs("acme", 2, minutes_ago=1, urgent=True)
+    (lonely,) = add_runs("other", 1, minutes_ago=1)
+    with deps.database.system_transaction() as conn:
+        due = take_due_runs(conn, limit=10)
+    assert [run.ref.run_id for run in due] == [urgent[0], lonely, urgent[1], *plain]
+
+
+def test_a_full_lane_of_floods_keeps_no_other_tenants_message_from_being_rung(
+    deps, add_runs, valkey, monkeypatch, tenant_ids
+):
+    monkeypatch.setattr(reconcile, "MAX_WAITING", 20)
+    valkey.rpush("minimize_flood", *["x"] * 20)
+    valkey.set(reconcile.BROKER_MARK, "1")
+    for _ in range(SHARE_AT_ONCE):
+        deps.lanes.is_flood(tenant_ids["acme"])
+    add_runs("acme", 30)
+    add_runs("other", 3)
+    reconcile.tick(deps)
+    assert (valkey.llen("minimize"), valkey.llen("minimize_flood")) == (3, 20)
