@@ -25,6 +25,7 @@ COMMANDS = {
     "reanalyze": ("cli.reanalyze", "have messages or a conversation judged again; the old labels stay in the history"),
     "history": ("cli.history", "what was made of a message or conversation, when, by what, for how much"),
     "egress": ("cli.egress", "what has left for the AI provider, word for word"),
+    "accounting": ("cli.accounting", "what became of every message by tenant and hour, and whether that adds up"),
     "dead": ("cli.dead", "list and replay parked messages"),
     "sweep": ("cli.sweep", "judge past messages again: plan, run, watch, report"),
     "survey": ("cli.survey", "NPS and CSAT: who was asked, who answered, and the scores"),

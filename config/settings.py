@@ -63,6 +63,14 @@ class Settings(BaseModel):
     """Where people open the console; alerts link to it when it is set."""
     receiver_url: BaseUrl | None = None
     """Where the channels reach the receiver from outside, such as https://hooks.acme.example; shown to people who connect a channel."""
+    canary_url: BaseUrl | None = None
+    """Where this network reaches the receiver: test messages are posted there. Unset: they begin in the inbox, behind the receiver."""
+    canary_every_s: float = Field(default=300.0, ge=0)
+    """How often each tenant gets a test message; 0: never. They are ours, and never stand among customers' messages."""
+    canary_model_every_s: float = Field(default=900.0, ge=0)
+    """How often one of them asks the model, which costs a call; 0: never. The others take the whole way but this."""
+    canary_late_after_s: float = Field(default=120.0, gt=0)
+    """A test message that has not come through by then is an alarm."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies of ours stand before the console: the address of a call is what the outermost of them saw."""
     api_calls_per_min: int = Field(default=600, ge=0)

@@ -8,6 +8,7 @@ from config.actions import ActionConfig
 from config.alerting import AlertTarget, Churn, Trends, check_names
 from config.assignment import AssignmentConfig
 from config.automation import Automation
+from config.canary import CanaryConfig
 from config.channel_account import ChannelConfig
 from config.crm import CrmConfig
 from config.floor import FloorWords
@@ -64,6 +65,7 @@ class TenantConfig(TenantPart):
     assignment: AssignmentConfig = AssignmentConfig()
     queues: OwnQueues = {}
     floor: FloorWords = FloorWords()
+    canary: CanaryConfig = CanaryConfig()
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

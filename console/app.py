@@ -38,6 +38,7 @@ from console.pages import (
     sign_in,
     welcome,
 )
+from console.pages.admin import accounting as admin_accounting
 from console.pages.admin import alert_targets as admin_alert_targets
 from console.pages.admin import alerts as admin_alerts
 from console.pages.admin import audit_log as admin_audit_log
@@ -88,7 +89,7 @@ _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
     admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
     admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_sweep_flips, admin_examples, admin_laboratory, admin_dead_letters,
-    admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_rules, admin_settings_actions,
+    admin_accounting, admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_rules, admin_settings_actions,
     admin_settings_form, admin_settings_history, admin_errands,
 )  # fmt: skip
 

@@ -190,6 +190,9 @@ WATCHING = SettingsPage(
             Field("trends.enabled", _("Tell of a topic whose negatives rise"), "", "yes"),
             Field("trends.ignore", _("Never these topics"), "", "checks", choices=known_topics),
         )),
+        Section(_("Test messages"), (
+            Field("canary.enabled", _("Send test messages"), _("A message of Earshot’s own takes the whole way every few minutes and leaves nothing behind: you hear of a fault before a customer does."), "yes"),
+        )),
     ),
 )  # fmt: skip
 

@@ -97,6 +97,7 @@ def make_plan(
         **providers.environment,
     }
     shared = shared_environment(environ, replaced=replaced)
+    shared.setdefault("CANARY_URL", f"http://127.0.0.1:{service_ports.receiver}")
     owner = secrets.keep("OWNER_DATABASE_URL", postgres.url)
     services = ServicePlan(
         environ=shared,

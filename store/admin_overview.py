@@ -43,7 +43,7 @@ def read_overview(conn: Connection, tenant_id: int) -> Overview:
         FROM (
             SELECT count(*) AS calls, coalesce(sum(cost_microusd), 0)::bigint AS cost
             FROM egress
-            WHERE tenant_id = %(tenant)s AND id >= uuid_floor(now() - interval '1 day')
+            WHERE tenant_id = %(tenant)s AND id >= uuid_floor(now() - interval '1 day') AND purpose <> 'canary'
         ) AS e
         """,
         {"tenant": tenant_id},

@@ -17,7 +17,7 @@ def add_egress(
 ) -> str:
     """Record a call before it leaves. Returns the row's id. context_ids: whose words stand as context, in its order.
 
-    purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep" or "trial".
+    purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep", "trial" or "canary" (a message of our own).
     """
     register_prompt(conn, call)
     row = conn.execute(

@@ -148,3 +148,10 @@ def act_for_tenant(conn: Connection, tenant_id: int) -> None:
 def act_for_system(conn: Connection) -> None:
     """Let a tenant's transaction at hand see and write also what only the system may: settings, accounts, people, connections."""
     conn.execute("SELECT set_config('earshot.scope', 'system', true)")
+
+
+@contextmanager
+def rehearsal(conn: Connection) -> Generator[None]:
+    """What is done within is taken back at its end, whatever becomes of the transaction."""
+    with conn.transaction(force_rollback=True):
+        yield

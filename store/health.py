@@ -43,7 +43,7 @@ def list_findings(conn: Connection) -> list[Finding]:
         """
         SELECT t.slug, count(*), max(r.error_code)
         FROM run AS r JOIN tenant AS t ON t.id = r.tenant_id
-        WHERE r.state <> 'dead' AND r.created_at < now() - make_interval(secs => %s)
+        WHERE r.state <> 'dead' AND r.kind <> 'canary' AND r.created_at < now() - make_interval(secs => %s)
         GROUP BY t.slug
         ORDER BY t.slug
         """,

@@ -21,11 +21,12 @@ PLACEHOLDER = "media_placeholder"
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A message that has a pass to make."""
+    """A message that has a pass to make. is_canary: it is one of our own."""
 
     tenant_id: int
     message_id: str
     run_id: str
+    is_canary: bool = False
 
 
 @dataclass(frozen=True)

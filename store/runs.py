@@ -21,20 +21,22 @@ MAX_CRASHES = 5
 class RunRef:
     """The ids that travel through the broker.
 
-    is_flood: the tenant has more on its way than its share, so this one waits in a lane of its own.
+    is_flood: the tenant has more on its way than its share, so this one waits in a lane of its own. is_canary: the message is one of our
+    own, whose stages leave nothing behind.
     """
 
     tenant_id: int
     message_id: str
     run_id: str
     is_flood: bool = False
+    is_canary: bool = False
 
 
 @dataclass(frozen=True)
 class LockedRun:
     """A run whose row this transaction holds."""
 
-    kind: Literal["initial", "reanalyze", "sweep", "place"]
+    kind: Literal["initial", "reanalyze", "sweep", "place", "canary"]
     state: RunState
     outcome: Outcome | None
     answer: dict[str, Any] | None
@@ -286,7 +288,6 @@ class DueRun:
 
     ref: RunRef
     state: RunState
-    kind: str
     rings: int
 
 
@@ -324,7 +325,7 @@ def take_due_runs(conn: Connection, *, limit: int) -> list[DueRun]:
     ).fetchall()
     rows.sort(key=lambda row: (row[0], not row[1], row[2]))
     return [
-        DueRun(RunRef(tenant_id, str(message), str(run)), state, kind, rings)
+        DueRun(RunRef(tenant_id, str(message), str(run), is_canary=kind == "canary"), state, rings)
         for _, _, _, tenant_id, message, run, state, kind, rings in rows
     ]
 

@@ -55,7 +55,7 @@ class _Claimed:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
     """What a call came to: an analysis or a failure."""
 
     call: PreparedCall
@@ -96,7 +96,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
         deps.provider_gate.give_back(model)
         return claimed
     with deps.leases.keep(claimed.lease_token):
-        answer = _ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
+        answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
         second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
     if second is not None and second.analysis is not None:
         return _store(deps, ref, claimed, second, escalated_from=claimed.call.model)
@@ -123,13 +123,13 @@ def _look(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next | None:
             bury(conn, ref, error_code="poison")
             return Next.STOP
         if _budget_is_used_up(conn, ref.tenant_id, tenant):
-            postpone(conn, ref, seconds=BUDGET_RETRY_S * _spread(ref), error_code=BUDGET_REACHED)
+            postpone(conn, ref, seconds=BUDGET_RETRY_S * spread(ref), error_code=BUDGET_REACHED)
             alert_about_provider(conn, ref.tenant_id, code=BUDGET_REACHED)
             return Next.STOP
     return None
 
 
-def _spread(ref: RunRef) -> float:
+def spread(ref: RunRef) -> float:
     """From 1 to 1.25, by the run's own id: a whole backlog must not come back in the same moment."""
     return 1 + int(ref.run_id[-4:], 16) / 0xFFFF / 4
 
@@ -141,7 +141,7 @@ def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
         verdict = after(run, expected="minimized")
         if verdict:
             return verdict
-        postpone(conn, ref, seconds=seconds * _spread(ref), error_code=because)
+        postpone(conn, ref, seconds=seconds * spread(ref), error_code=because)
     return Next.STOP
 
 
@@ -173,7 +173,8 @@ def _budget_is_used_up(conn: Connection, tenant_id: int, tenant: TenantConfig) -
     return any(limit is not None and used >= limit * 1e6 for limit, used in limits)
 
 
-def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str, str]) -> _Answer:
+def ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str, str]) -> Answer:
+    """Make the call, and tell the gate what it says about calls to come. Never raises for a failed one."""
     started = time.monotonic()
     analysis: Analysis | None = None
     failure: AnalysisError | None = None
@@ -186,7 +187,7 @@ def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str
         is_back = deps.provider_gate.note_answer(call.model, requests_per_min=analysis.requests_per_min)
     if is_back:
         _wake_all(deps)
-    return _Answer(call, analysis, failure, int((time.monotonic() - started) * 1000))
+    return Answer(call, analysis, failure, int((time.monotonic() - started) * 1000))
 
 
 def _wake_all(deps: Deps) -> None:
@@ -201,8 +202,8 @@ def _wake_all(deps: Deps) -> None:
 
 
 def _read_again(
-    deps: Deps, ref: RunRef, claimed: _Claimed, first: _Answer, *, analyzer: Analyzer, tenant: TenantConfig
-) -> _Answer | None:
+    deps: Deps, ref: RunRef, claimed: _Claimed, first: Answer, *, analyzer: Analyzer, tenant: TenantConfig
+) -> Answer | None:
     """The stronger model's answer to what the first one doubted or refused; None when nobody was asked.
 
     With it the first call is settled in the ledger, and the second written there before it leaves.
@@ -222,7 +223,7 @@ def _read_again(
         _settle_call(conn, ref, claimed.egress_id, first, outcome=f"read_again:{because}")
         add_spend(conn, ref.tenant_id, cost_microusd=0, calls=0, escalations=1)
         egress_id = add_egress(conn, ref, call, context_ids=claimed.built.context_ids, purpose="escalation")
-    second = _ask(deps, analyzer, call, topics=claimed.built.request.topics)
+    second = ask(deps, analyzer, call, topics=claimed.built.request.topics)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         _settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")
     return second
@@ -235,7 +236,7 @@ def _has_share(deps: Deps, ref: RunRef, tenant: TenantConfig) -> bool:
     return may_escalate(calls=spent.calls + 1, escalations=spent.escalations, max_share=share)
 
 
-def _doubt(first: _Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | None:
+def _doubt(first: Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | None:
     if first.failure is not None:
         return REFUSED if first.failure.code == REFUSED else None
     assert first.analysis is not None
@@ -243,7 +244,7 @@ def _doubt(first: _Answer, claimed: _Claimed, *, tenant: TenantConfig) -> str | 
     return reason_to_escalate(first.analysis.answer, below=tenant.model.escalate_below, floor_hits=hits)
 
 
-def _settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: _Answer, *, outcome: str) -> None:
+def _settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: Answer, *, outcome: str) -> None:
     settle_egress(
         conn,
         egress_id,
@@ -259,7 +260,7 @@ def _store(
     deps: Deps,
     ref: RunRef,
     claimed: _Claimed,
-    answer: _Answer,
+    answer: Answer,
     *,
     escalated_from: str | None = None,
     is_settled: bool = False,
@@ -274,7 +275,7 @@ def _store(
     return Next.GO_ON if kept else Next.STOP
 
 
-def _answer_record(claimed: _Claimed, answer: _Answer, *, escalated_from: str | None) -> dict[str, Any]:
+def _answer_record(claimed: _Claimed, answer: Answer, *, escalated_from: str | None) -> dict[str, Any]:
     """What `analyze` leaves for `persist`."""
     analysis = answer.analysis
     assert analysis is not None
@@ -302,7 +303,7 @@ def _answer_record(claimed: _Claimed, answer: _Answer, *, escalated_from: str | 
     }
 
 
-def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: _Answer, *, is_settled: bool) -> Next:
+def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: Answer, *, is_settled: bool) -> Next:
     """A refused message goes to people; anything else is tried again. Only our own failures count towards giving up."""
     failure = answer.failure
     assert failure is not None

@@ -23,6 +23,7 @@ RING_TRIALS_EVERY_S = 1.0
 RING_WEBHOOKS_EVERY_S = 1.0
 MEASURE_EVERY_S = 10.0
 COUNT_EVERY_S = 60.0
+CANARIES_EVERY_S = 10.0
 # Longer than any task (the analyze time-out and its retry), because a message is handed out again after this long.
 VISIBILITY_TIMEOUT_S = 300
 
@@ -143,6 +144,11 @@ app.conf.update(
             "task": "earshot.measure",
             "schedule": MEASURE_EVERY_S,
             "options": {"queue": "maintenance", "expires": 60},
+        },
+        "send_canaries": {
+            "task": "earshot.send_canaries",
+            "schedule": CANARIES_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
         },
         "count_messages": {
             "task": "earshot.count_messages",

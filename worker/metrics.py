@@ -61,6 +61,13 @@ ACCOUNT_MISSING = Gauge(
     "Messages that were acknowledged and can't be accounted for; anything but 0 is an incident",
 )
 ACCOUNT_ROUND = Gauge("earshot_accounting_timestamp_seconds", "When all tenants' messages were last counted")
+CANARY_SECONDS = Histogram(
+    "earshot_canary_seconds",
+    "Time of a message of our own from being sent to being done",
+    ["asks_model"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 900),
+)
+CANARIES_LATE = Gauge("earshot_late_canaries", "Tenants' messages of our own that have not come through in time")
 STAGE_OLDEST_SECONDS = Gauge(
     "earshot_stage_oldest_age_seconds", "For how long the first open run stands before a stage", ["stage"]
 )

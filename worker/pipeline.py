@@ -19,7 +19,8 @@ _NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2
 
 def _stage_signature(stage: str, ref: RunRef, **said: bool) -> Any:
     ids = {"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id}
-    said |= {"is_flood": True} if ref.is_flood else {}
+    # Only what is so: a worker of an older release knows neither.
+    said |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
     return app.signature(
         f"earshot.{stage}",
         kwargs={**ids, **said},
@@ -43,7 +44,7 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
     """Start new messages, in order."""
     for run in runs:
         is_flood = lanes.is_flood(run.tenant_id)
-        start(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood))
+        start(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood, is_canary=run.is_canary))
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

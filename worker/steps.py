@@ -12,6 +12,7 @@ from analysis.regions import region_of
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
 from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
+from store.canaries import drop_canary_run
 from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
 from store.customers import (
@@ -73,7 +74,8 @@ def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage) -
     return customer_id, conversation_id
 
 
-def _strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
+def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
+    """Keep the message's words without what says who its customer is."""
     phones = (value for kind, value in list_identities(conn, customer_id) if kind == "phone")
     minimized = strip_personal_data(
         text,
@@ -100,11 +102,11 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
         customer_id, conversation_id = ensure_conversation(conn, ref, message)
         for part in list_burst_parts(conn, message.id):
             if part.minimized_text is None and part.text:  # its words were changed
-                _strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
+                strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
         if not message.text or not message.text.strip():
             advance(conn, ref, to="persisted", outcome="no_text")
             return Next.GO_ON
-        _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
+        strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         advance(conn, ref, to="minimized")
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
@@ -125,7 +127,7 @@ def place(deps: Deps, ref: RunRef) -> None:
         message = get_message(conn, ref.message_id)
         customer_id, conversation_id = ensure_conversation(conn, ref, message)
         if message.text:
-            _strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
+            strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:
             note_human_answers(conn, {conversation_id: message.sent_at})
             place_after_answer(conn, conversation_id, tenant=tenant)
@@ -214,7 +216,9 @@ def begin_try(deps: Deps, ref: RunRef) -> bool:
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         if count_try(conn, ref) <= MAX_CRASHES:
             return True
-        if lock_run(conn, ref):
+        if ref.is_canary:
+            drop_canary_run(conn, ref, code="poison")
+        elif lock_run(conn, ref):
             bury(conn, ref, error_code="poison")
         return False
 

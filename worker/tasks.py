@@ -16,6 +16,8 @@ from worker import (
     answer_time_reports,
     assigning,
     audits,
+    canaries,
+    canary_steps,
     crm_values,
     crm_watch,
     day_counting,
@@ -61,20 +63,22 @@ def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> Non
 
     is_suspect: see begin_try. Not for analyze, whose lease counts every try.
     """
+    stages = CANARY_STAGES if ref.is_canary else STAGES
     structlog.contextvars.bind_contextvars(
         task=task.name, task_id=task.request.id, tenant_id=ref.tenant_id, message_id=ref.message_id
     )
     try:
+        is_suspect = is_suspect and task.name != "earshot.analyze"
         if is_suspect and not steps.begin_try(deps(), ref):
             task.request.chain = None
             log.error("run_parked", code="poison", run_id=ref.run_id)
             return
         with STAGE_SECONDS.labels(_stage_name(task)).time():
-            verdict = STAGES[task.name](ref)
+            verdict = stages[task.name](ref)
         if verdict is Next.STOP:
             task.request.chain = None
         else:
-            fusion.run_following(task.request, ref, stages=STAGES)
+            fusion.run_following(task.request, ref, stages=stages)
     except (StepError, StoreError) as error:
         if is_suspect:
             _quietly(lambda: steps.end_try(deps(), ref), name="end_try")
@@ -103,7 +107,7 @@ def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) 
     retries: int = task.request.retries
     is_bug = error.code.startswith("bug_")
     if error.permanent or (is_bug and retries >= 2):
-        steps.bury_run(deps(), ref, error_code=error.code)
+        (canary_steps.give_up if ref.is_canary else steps.bury_run)(deps(), ref, error_code=error.code)
         task.request.chain = None
         STAGE_FAILURES.labels(_stage_name(task), "parked").inc()
         log.error("run_parked", code=error.code, run_id=ref.run_id)
@@ -136,40 +140,47 @@ STAGES: dict[str, Callable[[RunRef], Next]] = {
 }
 
 
+def _lane(said: dict[str, Any]) -> dict[str, bool]:
+    return {name: bool(said.get(name)) for name in ("is_flood", "is_canary")}
+
+
+CANARY_STAGES: dict[str, Callable[[RunRef], Next]] = {
+    "earshot.minimize": lambda ref: canary_steps.minimize(deps(), ref),
+    "earshot.analyze": lambda ref: canary_steps.analyze(deps(), ref),
+    "earshot.persist": lambda ref: canary_steps.persist(deps(), ref),
+    "earshot.route": lambda ref: canary_steps.route(deps(), ref, now=datetime.now(UTC)),
+    "earshot.crm_sync": lambda ref: canary_steps.crm_sync(deps(), ref),
+}
+
+
 @app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
-def minimize(
-    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
-) -> None:
+def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Strip personal data."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
 
 
 @app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
-def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_flood: bool = False, **_: Any) -> None:
+def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Ask the model."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, is_flood=is_flood))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
 
 
 @app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
-def persist(
-    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
-) -> None:
+def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Append the analysis."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
 
 
 @app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
-def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any) -> None:
+def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Decide, and ring the actions that were planned."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
 
 
 @app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
-def crm_sync(
-    self: StageTask, *, tenant_id: int, message_id: str, run_id: str, is_suspect: bool = False, **_: Any
-) -> None:
+def crm_sync(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Record what the CRM must say."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id), is_suspect=is_suspect)
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
 
 
 def _quietly(work: Callable[[], object], *, name: str) -> None:
@@ -321,6 +332,16 @@ def watch_clocks(**_: Any) -> None:
 def measure(**_: Any) -> None:
     """Count what waits, for whoever is on call."""
     _quietly(lambda: measuring.measure(deps()), name="measure")
+
+
+@app.task(name="earshot.send_canaries", queue="maintenance")
+def send_canaries(**_: Any) -> None:
+    """Send messages of our own, and tell people of one that does not come through."""
+    try:
+        _quietly(lambda: canaries.send_due(deps(), now=datetime.now(UTC)), name="send_canaries")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(lambda: canaries.watch(deps(), now=datetime.now(UTC)), name="watch_canaries")
 
 
 @app.task(name="earshot.count_messages", queue="maintenance")

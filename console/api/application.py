@@ -9,6 +9,7 @@ from flask_openapi3.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 
 from console.api import (
+    accounting,
     actions,
     agents,
     alerts,
@@ -81,6 +82,7 @@ BLUEPRINTS = (
     sweeps.blueprint,
     webhooks.blueprint,
     channels.blueprint,
+    accounting.blueprint,
     dead_letters.blueprint,
     privacy.blueprint,
 )

@@ -148,6 +148,7 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "overview.read_all": _OVERSEERS,
     "channels.list_channels": _OVERSEERS,
     "channels.list_targets": _OVERSEERS,
+    "accounting.read": _OVERSEERS,
     "dead_letters.list_all": _OVERSEERS,
     "dead_letters.replay": LEADERS,
     "dead_letters.replay_all": LEADERS,

@@ -93,6 +93,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     "sla.list_open": "read",
     "overview.read_me": "read",
     "overview.read_all": "read",
+    "accounting.read": "read",
     "dead_letters.list_all": "read",
     "corrections.list_all": "read",
     "corrections.list_of_message": "read",

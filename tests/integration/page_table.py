@@ -95,6 +95,7 @@ PAGES = {
     ("POST", "/admin/alerts/actions/<uuid:action_id>"): form("leaders", takes_id=True, deed="approve"),
     ("GET", "/admin/crm"): page("overseers", customer="@customer"),
     ("POST", "/admin/crm/customers/<uuid:customer_id>/record"): form("leaders", takes_id=True, other="77"),
+    ("GET", "/admin/accounting"): page("overseers"),
     ("GET", "/admin/dead-letters"): page("overseers"),
     ("POST", "/admin/dead-letters"): form("leaders"),
     ("POST", "/admin/dead-letters/<uuid:message_id>"): form("leaders", takes_id=True),

@@ -120,6 +120,7 @@ ROUTES = {
     ("GET", "/api/v1/insights/cost"): (None, "readers", None),
     ("GET", "/api/v1/channels"): (None, "overseers", None),
     ("GET", "/api/v1/alert-targets"): (None, "overseers", None),
+    ("GET", "/api/v1/accounting"): (None, "overseers", None),
     ("GET", "/api/v1/dead-letters"): (None, "overseers", None),
     ("POST", "/api/v1/dead-letters/replay"): (None, "leaders", None),
     ("POST", "/api/v1/dead-letters/<message_id>/replay"): (None, "leaders", "message"),

@@ -18,6 +18,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("sweeps", _("Sweeps")),
     ("examples", _("Examples")),
     ("laboratory", _("Laboratory")),
+    ("accounting", _("Accounting")),
     ("dead_letters", _("Dead letters")),
     ("alerts", _("Alerts")),
     ("alert_targets", _("Alert targets")),
