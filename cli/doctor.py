@@ -3,13 +3,26 @@
 import argparse
 import json
 import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 from analysis.base import AnalysisError
 from cli.connect import Installation, find_installation
+from cli.doctor_surroundings import (
+    find_redis_url,
+    list_disk_findings,
+    list_environment_findings,
+    list_redis_findings,
+    list_worker_findings,
+)
+from cli.errors import CommandError
 from cli.main import add_data_argument
 from config.settings import SettingsError, load_settings
 from config.tenant import TenantConfig
+from store.db import Connection
 from store.health import Finding, list_findings
+from store.server_health import MIGRATE, is_migrated, list_schema_findings, list_server_findings
 from store.tenants import get_tenant_config, list_tenants
 
 
@@ -22,15 +35,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 when nothing is wrong, else 1."""
     installation = find_installation(options.data)
-    with installation.system_transaction() as conn:
-        findings: list[Finding] = list_findings(conn)
-        tenants = [(tenant.slug, get_tenant_config(conn, tenant.id)) for tenant in list_tenants(conn)]
+    findings = list_environment_findings(os.environ)
+    tenants: list[tuple[str, TenantConfig]] = []
+    try:
+        with installation.system_transaction() as conn:
+            found, tenants = _look_into_database(conn, installation)
+            findings += found
+    except CommandError as error:
+        findings.append(Finding("database", str(error), "Start it, and check DATABASE_URL."))
+    redis_url = find_redis_url(installation.stack, os.environ)
+    if redis_url:
+        findings += [*list_redis_findings(redis_url), *list_worker_findings(redis_url)]
+    findings += list_disk_findings([options.data, Path(tempfile.gettempdir())])
     findings.extend(_model_findings(installation, tenants))
     for finding in findings:
         print(json.dumps(vars(finding)) if options.json else f"{finding.subject}: {finding.problem}. {finding.fix}")
     if not findings and not options.json:
         print("nothing is wrong")
     return 1 if findings else 0
+
+
+def _look_into_database(
+    conn: Connection, installation: Installation
+) -> tuple[list[Finding], list[tuple[str, TenantConfig]]]:
+    """What is wrong with it and in it, and the tenants. With a schema of another release only that is said."""
+    if not is_migrated(conn):
+        return [Finding("database", "it has no schema yet", MIGRATE)], []
+    key_ids = [key_id for key_id, _ in installation.keyring.keys]
+    findings = list_schema_findings(conn)
+    if findings:
+        return findings, []
+    findings = [*list_server_findings(conn, key_ids=key_ids, now=datetime.now(UTC)), *list_findings(conn)]
+    return findings, [(tenant.slug, get_tenant_config(conn, tenant.id)) for tenant in list_tenants(conn)]
 
 
 def _model_findings(installation: Installation, tenants: list[tuple[str, TenantConfig]]) -> list[Finding]:

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from store.accounting import list_imbalances
 from store.action_alerts import UNCERTAIN_FOR_S
 from store.backlog import list_failing_targets, upkeep_late_s
+from store.canaries import list_late_canaries
 from store.channel_health import all_are_silent, list_unwell
 from store.crm_health import list_crm_problems
 from store.db import Connection
+from store.stage_ages import list_stage_ages
 
 OLD_RUN_S = 300
+CANARY_LATE_S = 300
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,19 @@ class Finding:
 def list_findings(conn: Connection) -> list[Finding]:
     """Everything that is wrong now. Needs the system scope."""
     findings: list[Finding] = []
-    synchronous = conn.execute("SHOW synchronous_commit").fetchone()
-    if synchronous and synchronous[0] == "off":
-        findings.append(
-            Finding("database", "synchronous_commit is off, so a crash loses acknowledged messages", "Set it on.")
-        )
+    for lost in list_imbalances(conn):
+        problem = f"{lost.messages} messages can't be accounted for, the first came in the hour from {lost.since:%Y-%m-%d %H:%M} UTC"
+        fix = f"See `earshot accounting --tenant {lost.tenant} --recount` and docs/on-call.md."
+        findings.append(Finding(lost.tenant, problem, fix))
+    for age in list_stage_ages(conn):
+        if age.late:
+            reason = f" ({age.because})" if age.because else ""
+            problem = f"{age.late} messages wait for it longer than {age.limit_s} s, the first for {age.oldest_s / 60:.0f} minutes{reason}"
+            findings.append(Finding(f"stage {age.stage}", problem, "Are its workers running, and enough of them?"))
+    for late in list_late_canaries(conn, late_after_s=CANARY_LATE_S):
+        reason = f" ({late.error_code})" if late.error_code else ""
+        problem = f"a test message sent at {late.sent_at:%H:%M} UTC came no further than {late.stage}{reason}"
+        findings.append(Finding(late.tenant, problem, "Look at what comes after that: docs/on-call.md."))
     for slug, count, codes in conn.execute(
         """
         SELECT t.slug, count(*), array_agg(DISTINCT coalesce(r.error_code, 'unknown'))
@@ -63,6 +75,18 @@ def list_findings(conn: Connection) -> list[Finding]:
         findings.append(Finding(slug, problem, "Renew its token and apply the tenant file again."))
     findings.extend(Finding(*one) for one in list_crm_problems(conn))
     findings.extend(_list_channel_findings(conn))
+    for slug, host, state, because, failures in conn.execute(
+        """
+        SELECT t.slug, w.host, w.state, w.paused_because, w.failures
+        FROM webhook_subscription AS w JOIN tenant AS t ON t.id = w.tenant_id
+        WHERE w.state = 'active' AND w.failing_since < now() - interval '10 minutes' OR w.state IN ('paused', 'gone')
+          AND w.paused_because IN ('failing', 'gone')
+        ORDER BY t.slug, w.host
+        """
+    ).fetchall():
+        what = f"is {state} ({because})" if state != "active" else f"has failed {failures} times in a row"
+        fix = f"Repair what answers there, then `earshot webhook resume --tenant {slug}`."
+        findings.append(Finding(slug, f"the webhook to {host} {what}", fix))
     for target in list_failing_targets(conn):
         problem = f"the alert target {target.name} takes no alerts ({target.alerts} wait or were given up: {target.error_code})"
         findings.append(Finding(target.tenant, problem, "Check its URL, then `earshot alert test`."))

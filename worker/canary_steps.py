@@ -93,6 +93,8 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     Raises: StepError to be tried again.
     """
     tenant = deps.tenants.get(ref.tenant_id)
+    # Made before the transaction: the first time takes seconds.
+    has_model = deps.analyzer is not None
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
@@ -105,7 +107,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
         if canary is None or run.crashes >= MAX_CRASHES:
             drop_canary_run(conn, ref, code="poison")
             return Next.STOP
-        if not canary.asks_model or deps.analyzer is None:
+        if not (canary.asks_model and has_model):
             answer = read(CANARY_TEXT, topics=tuple(_topics(tenant)))
             _advance(conn, ref, to="analyzed", answer=answer.model_dump(mode="json"))
             return Next.GO_ON

@@ -1,5 +1,6 @@
 """The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
 
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,9 @@ QUIET_BELOW_PER_DAY = 18.0
 # What was written to a card when and why: as long as somebody may ask.
 CRM_WRITES_KEPT_DAYS = 90
 BROKER_MARK = "earshot:queues-alive"
+# When the last round was, for `earshot doctor`: without beat, or without a worker for it, it is gone.
+TICK_MARK = "earshot:last-tick"
+TICK_MARK_S = 60
 
 
 def tick(deps: Deps) -> None:
@@ -155,6 +159,7 @@ def _count_waiting_or_notice_loss(deps: Deps) -> Waiting:
             return Waiting(0, 0)
         channel: Any = connection.default_channel
         client = channel.client
+        client.set(TICK_MARK, str(time.time()), ex=TICK_MARK_S)
         if client.set(BROKER_MARK, "1", nx=True):
             with deps.database.system_transaction() as conn:
                 hastened = hasten_all(conn)
