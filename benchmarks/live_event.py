@@ -55,15 +55,21 @@ def running_stack(folder: Path) -> Generator[dict[str, Any]]:
         for line in stack.stdout:
             if line.strip() == "READY":
                 break
-        file = folder / "shop.toml"
-        file.write_text(_SHOP, encoding="utf-8")
-        apply = [sys.executable, "-m", "cli.main", "tenant", "apply", str(file), "--data", str(data)]
-        subprocess.run(apply, check=True, stdout=subprocess.DEVNULL, env=environ)
+        apply_tenant(folder, _SHOP)
         _note_commits(json.loads((data / "stack.json").read_text(encoding="utf-8")))
         yield json.loads((data / "stack.json").read_text(encoding="utf-8"))
     finally:
         stack.send_signal(signal.SIGINT)
         stack.wait(60)
+
+
+def apply_tenant(folder: Path, text: str) -> None:
+    """Apply a tenant file to the stack whose data lies in this folder."""
+    file = folder / "tenant.toml"
+    file.write_text(text, encoding="utf-8")
+    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    apply = [sys.executable, "-m", "cli.main", "tenant", "apply", str(file), "--data", str(folder / "data")]
+    subprocess.run(apply, check=True, stdout=subprocess.DEVNULL, env=environ)
 
 
 def _note_commits(stack: dict[str, Any]) -> None:

@@ -122,6 +122,28 @@ def count_hours(conn: Connection, tenant_id: int, *, since: datetime, until: dat
     return [HourAccount(*row) for row in rows]
 
 
+def restart_lost(conn: Connection, tenant_id: int, *, since: datetime, until: datetime) -> int:
+    """Give messages that are unfinished and that nobody works on a new run, from where their words are stripped. Returns how many.
+
+    Doing a stage again is harmless: analyses and decisions are unique by run, actions by message. Must act for `tenant_id`.
+    """
+    return conn.execute(
+        """
+        WITH lost AS (
+            UPDATE message AS m
+            SET state = CASE WHEN m.minimized_text IS NULL THEN 'received' ELSE 'minimized' END
+            WHERE m.tenant_id = %(tenant)s AND m.id >= uuid_floor(%(since)s) AND m.id < uuid_floor(%(until)s)
+              AND m.direction = 'inbound' AND m.state IN ('received', 'minimized', 'analyzed', 'persisted', 'routed', 'dead')
+              AND NOT EXISTS (SELECT FROM run WHERE message_id = m.id AND kind = 'initial')
+            RETURNING m.id, m.tenant_id, m.state
+        )
+        INSERT INTO run (tenant_id, message_id, state, next_at)
+        SELECT tenant_id, id, state, now() FROM lost ORDER BY id
+        """,
+        {"tenant": tenant_id, "since": since, "until": until},
+    ).rowcount
+
+
 def compare(counted: HourAccount, before: HourAccount | None) -> HourAccount:
     """What is counted now, with what was received before and has left no trace as missing."""
     gone = max(0, before.received - counted.received) if before else 0

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import REGISTRY
 
+from cli.main import main
 from store.accounting import FATES, LOSSES, account_for, list_hours
 from store.alerts import list_alerts
-from store.runs import bury
+from store.runs import RunRef, bury
 from store.stage_ages import LIMITS_S, list_stage_ages
+from tests.conftest import TEST_KEY
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import steps, tasks
@@ -280,3 +282,56 @@ def test_details_of_alarms_hold_numbers_and_our_own_words_only(send, account, ow
     owner.execute("DELETE FROM run")
     account()
     assert "secret" not in json.dumps(open_alerts("accounting_imbalance"))
+
+
+@pytest.fixture
+def command(owner_database_url, monkeypatch, tmp_path, capsys):
+    """`earshot accounting`: exit code, and the rows or words it printed."""
+    monkeypatch.setenv("DATABASE_URL", owner_database_url)
+    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["accounting", *arguments, "--data", str(tmp_path)])
+        out = capsys.readouterr().out
+        rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        return ended.value.code, rows or out
+
+    return run
+
+
+def test_the_command_names_tenant_hour_and_number_and_fails_when_it_does_not_add_up(deps, send, command, owner):
+    refs = send(2)
+    run_all(deps, refs[0])
+    code, (row,) = command("--json", "--recount", "--tenant", "acme")
+    assert code == 0 and (row["tenant"], row["received"], row["analyzed"], row["in_flight"]) == ("acme", 2, 1, 1)
+    assert "everything is accounted for" in command()[1]
+    owner.execute("DELETE FROM run")
+    code, (row,) = command("--json", "--recount")
+    assert code == 1 and (row["run_missing"], row["unaccounted"]) == (1, 1)
+    code, told = command()
+    assert code == 1 and "1 messages can't be accounted for" in told
+
+
+def test_messages_that_nobody_works_on_are_given_a_new_run_and_come_through(deps, send, command, owner):
+    first, second, third = send(3)
+    run_all(deps, first)
+    steps.minimize(deps, second)
+    owner.execute("DELETE FROM run")
+    code, told = command("--restart-lost")
+    assert code == 0 and "2 messages are worked on again" in told
+    again = owner.execute("SELECT tenant_id, message_id::text, id::text, state FROM run ORDER BY message_id").fetchall()
+    assert [(message_id, state) for _, message_id, _, state in again] == [
+        (second.message_id, "minimized"), (third.message_id, "received"),
+    ]  # fmt: skip
+    run_all(deps, RunRef(*again[1][:3]))
+    assert owner.execute("SELECT state FROM message WHERE id = %s", (third.message_id,)).fetchone() == ("done",)
+
+
+@pytest.mark.parametrize("arguments", [("--hours", "0"), ("--hours", "x"), ("--hours", "9999")])
+def test_wrong_hours_are_refused(command, arguments):
+    assert command(*arguments)[0] == 2
+
+
+def test_a_tenant_that_is_none_is_refused(command):
+    assert command("--tenant", "nobody")[0] == 1
