@@ -18,7 +18,7 @@ from benchmarks.open_pages import percentile
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
 FLOOD = 5000
-QUIET_S, MODEL_S, PER_BODY = 40, 1.5, 100
+QUIET_S, WARM_UP_S, MODEL_S, PER_BODY = 40, 5, 1.5, 100
 # Beside a flood a message may wait for a call or two to end, and for a machine that is busy.
 LIMIT_RATIO = 3.0
 _FLOODING = """
@@ -44,6 +44,7 @@ def main() -> None:
             apply_tenant(folder, _FLOODING)
             time.sleep(6)  # an applied tenant is live within 5 s
             client.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": MODEL_S})
+            _send_steadily(client, stack, seconds=WARM_UP_S, wave="warm-up")  # workers load the model's SDK at their first call
             alone = _send_steadily(client, stack, seconds=QUIET_S, wave="alone")
             _flood(client, stack, messages=flood)
             beside = _send_steadily(client, stack, seconds=QUIET_S, wave="beside")
@@ -52,10 +53,10 @@ def main() -> None:
                     "SELECT count(*) FROM run JOIN tenant AS t ON t.id = tenant_id WHERE slug = 'flood'"
                 ).fetchone()
             left = row[0] if row else 0
-    ratio = percentile(beside, 99) / percentile(alone, 99)
+    ratio = percentile(beside, 0.99) / percentile(alone, 0.99)
     for wave, delays in (("alone", alone), ("beside the flood", beside)):
         print(
-            f"{wave:17} {len(delays)} messages: p50 {percentile(delays, 50):.2f} s, p99 {percentile(delays, 99):.2f} s"
+            f"{wave:17} {len(delays)} messages: p50 {percentile(delays, 0.5):.2f} s, p99 {percentile(delays, 0.99):.2f} s"
         )
     print(f"ratio of p99 {ratio:.2f} (limit {LIMIT_RATIO}); of {flood} messages of the flood {left} still waited then")
     sys.exit(0 if ratio <= LIMIT_RATIO and left else 1)
