@@ -93,7 +93,9 @@ WITH receipt AS MATERIALIZED (
                WHEN NOT EXISTS (SELECT FROM routing_decision WHERE message_id = k.id AND NOT provisional)
                THEN 'decision_missing'
                WHEN k.state = 'unanalyzed' THEN 'unanalyzed'
-               WHEN EXISTS (SELECT FROM message_analysis WHERE message_id = k.id AND NOT provisional) THEN 'analyzed'
+               -- No analysis has a smaller id than its message: months before it need no look.
+               WHEN EXISTS (SELECT FROM message_analysis AS a WHERE a.message_id = k.id AND a.id >= k.id AND NOT a.provisional)
+               THEN 'analyzed'
                WHEN k.is_blank THEN 'without_text'
                ELSE 'analysis_missing'
            END AS fate

@@ -7,11 +7,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cli.main import main
+from console.app import create_app
 from store.accounting import FATES, LOSSES, account_for, list_hours
 from store.alerts import list_alerts
 from store.runs import RunRef, bury
 from store.stage_ages import LIMITS_S, list_stage_ages
 from tests.conftest import TEST_KEY
+from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import steps, tasks
@@ -335,3 +337,23 @@ def test_wrong_hours_are_refused(command, arguments):
 
 def test_a_tenant_that_is_none_is_refused(command):
     assert command("--tenant", "nobody")[0] == 1
+
+
+def test_the_page_says_whether_everything_is_accounted_for_and_shows_the_hour(
+    deps, send, account, owner, settings, acme
+):
+    app = create_app({}, settings=settings)
+    boss = signed_in(app, add_visitor(owner, acme, role="supervisor", email="boss@example.com"), tenant_id=acme)
+    refs = send(2)
+    run_all(deps, refs[0])
+    account()
+    assert "Everything is accounted for." in words(boss.get("/admin/accounting"))
+    owner.execute("DELETE FROM run")
+    owner.execute(
+        "INSERT INTO canary (tenant_id, channel, account_id, via, asks_model) VALUES (%s, 'whatsapp', '1', 'inbox', true)",
+        (acme,),
+    )
+    account()
+    shown = words(boss.get("/admin/accounting"))
+    assert "1 message cannot be accounted for." in shown and "not to the inbox" in shown
+    app.extensions["database"].close()
