@@ -36,7 +36,7 @@ class StoreError(Exception):
 
 
 # Classes of SQLSTATE that mean "our statement or data is wrong": another try gives the same answer.
-_PERMANENT_CLASSES = ("22", "23", "42", "0A", "44")
+_PERMANENT_CLASSES = ("21", "22", "23", "42", "0A", "44")
 
 
 def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
