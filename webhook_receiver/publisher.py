@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 from kombu.exceptions import OperationalError
 
+from config.crash_points import crash_point
 from store.intake import StartedRun
 from webhook_receiver.metrics import RINGS_LOST
 from worker.pipeline import start_all
@@ -48,7 +49,9 @@ class Publisher:
             while len(runs) < GATHER and not self._queue.empty():
                 runs.append(self._queue.get_nowait())
             try:
+                crash_point("publisher.before_ring")
                 start_all(runs)
+                crash_point("publisher.after_ring")
             except (OperationalError, OSError) as error:
                 RINGS_LOST.inc(len(runs))
                 log.warning("rings_lost", code=type(error).__name__, runs=len(runs))

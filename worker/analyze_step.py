@@ -10,6 +10,7 @@ from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analysis, AnalysisError,
 from analysis.escalation import may_escalate, reason_to_escalate
 from analysis.lexicon import floor_hits
 from analysis.schema import SCHEMA_VERSION
+from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from store.analyses import Provenance, add_egress, settle_egress
 from store.db import Connection, StoreError
@@ -91,6 +92,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     wait_s = deps.provider_gate.wait_s(model)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
+    crash_point("analyze.before_claim")
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
     if isinstance(claimed, Next):
         deps.provider_gate.give_back(model)
@@ -161,6 +163,7 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
         token = take_lease(conn, ref)
         purpose = "live" if run.kind == "initial" else "again"
         egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
+        crash_point("analyze.claim_before_commit")
         return _Claimed(call, egress_id, token, built, message)
 
 
@@ -178,7 +181,9 @@ def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str
     analysis: Analysis | None = None
     failure: AnalysisError | None = None
     try:
+        crash_point("analyze.before_call")
         analysis = analyzer.analyze(call, topics=tuple(topics))
+        crash_point("analyze.after_call")
     except AnalysisError as error:
         failure = error
         is_back = deps.provider_gate.note_failure(call.model, error)
@@ -271,6 +276,8 @@ def _store(
         if not is_settled and escalated_from is None:
             outcome = "answered" if kept else "answered_too_late"
             _settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
+        crash_point("analyze.answer_before_commit")
+    crash_point("analyze.after_commit")
     return Next.GO_ON if kept else Next.STOP
 
 
@@ -330,4 +337,5 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: _Answer,
             error_code=failure.code,
             own_fault=not failure.provider_down,
         )
+        crash_point("analyze.failure_before_commit")
     raise StepError(failure.code, permanent=False, retry_after_s=retry_in_s)

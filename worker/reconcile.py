@@ -7,6 +7,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from channels.registry import REPEATABLE
+from config.crash_points import crash_point
 from store.action_alerts import alert_about_sends
 from store.actions import doubt_interrupted_sends, take_due_actions
 from store.crm_connections import list_tenants_with_work
@@ -89,6 +90,8 @@ def _ring(deps: Deps) -> None:
             due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, MAX_WAITING - waiting)))
             actions = take_due_actions(conn, limit=RUNG_PER_TICK)
             tenants = list_tenants_with_work(conn)
+        if due:
+            crash_point("reconcile.before_ring")
         for run in due:
             start(run.ref, state=run.state)
         for action in actions:
@@ -99,6 +102,8 @@ def _ring(deps: Deps) -> None:
         # The rows are pushed back by seconds only; the next tick finds them again.
         log.warning("broker_unreachable", code=type(error).__name__)
         return
+    if due:
+        crash_point("reconcile.after_ring")
     RUNG_AGAIN.inc(len(due))
     if due or actions:
         log.info("rung_again", runs=len(due), actions=len(actions))

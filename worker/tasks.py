@@ -8,6 +8,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
+from config.crash_points import crash_point
 from store.db import StoreError
 from store.runs import RunRef
 from worker import (
@@ -114,6 +115,7 @@ def _route_and_ring(ref: RunRef) -> Next:
     routed = steps.route(deps(), ref, now=datetime.now(UTC))
     for action_id in routed.action_ids:
         ring_action(tenant_id=ref.tenant_id, action_id=action_id)
+    crash_point("route.after_ring")
     return routed.verdict
 
 
