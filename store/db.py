@@ -148,3 +148,8 @@ def act_for_tenant(conn: Connection, tenant_id: int) -> None:
 def act_for_system(conn: Connection) -> None:
     """Let a tenant's transaction at hand see and write also what only the system may: settings, accounts, people, connections."""
     conn.execute("SELECT set_config('earshot.scope', 'system', true)")
+
+
+def act_for_tenant_alone(conn: Connection) -> None:
+    """Take back what `act_for_system` gave."""
+    conn.execute("SELECT set_config('earshot.scope', '', true)")
