@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 
 import structlog
-from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
 from store.intake import StartedRun
@@ -52,6 +51,7 @@ class Publisher:
                 crash_point("publisher.before_ring")
                 start_all(runs)
                 crash_point("publisher.after_ring")
-            except (OperationalError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 -- whatever a broker does, the thread must live: nobody starts another
+                # No connection, a full memory, a broker that is loading: each has an error class of its own.
                 RINGS_LOST.inc(len(runs))
                 log.warning("rings_lost", code=type(error).__name__, runs=len(runs))
