@@ -12,7 +12,7 @@ import psycopg
 
 from tests.chaos.faults import Fault, draw
 from tests.chaos.invariants import Finding, list_unsettled, look
-from tests.chaos.load import Producer
+from tests.chaos.load import Producer, Pulse
 from tests.chaos.speed import Happening, judge_speed
 from tests.conftest import ACME
 from tests.running_stack import RunningStack, start_stack, stop_stack
@@ -66,7 +66,7 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
     Everything that is drawn comes from the seed; when things happen depends on the machine.
     """
     began = time.monotonic()
-    stack = start_stack(data / "stack", LOG_LEVEL="DEBUG")
+    stack = start_stack(data / "stack")
     try:
         path = data / "acme.toml"
         path.write_text(ACME, encoding="utf-8")
@@ -80,16 +80,20 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
             rate=campaign.rate,
             lot=random.Random(campaign.seed + 1),
         )
-        loading = threading.Thread(target=producer.run)
-        loading.start()
+        pulse = Pulse(f"{stack.info['receiver_url']}/healthz")
+        working = [threading.Thread(target=producer.run), threading.Thread(target=pulse.run)]
+        for thread in working:
+            thread.start()
         happenings = _Breaker(stack, campaign).run()
-        loading.join()
+        working[0].join()
+        pulse.stop()
+        working[1].join()
         healed_s = calm(stack)
         slowest = max(healed_s.values(), default=0.0)
         healed = Finding(
             "healed within 60 s of the last fault", f"{slowest:.0f} s {healed_s}", slowest <= HEALED_WITHIN_S
         )
-        findings = [*look(stack, producer), healed, *judge_speed(producer.answers, happenings)]
+        findings = [*look(stack, producer), healed, *judge_speed(producer.answers, pulse.answers, happenings)]
         return Report(campaign, tuple(happenings), healed_s, tuple(findings), time.monotonic() - began)
     finally:
         stop_stack(stack)

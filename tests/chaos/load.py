@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,3 +135,25 @@ class Producer:
             return
         with self._lock:
             self.forged.append(status)
+
+
+@dataclass
+class Pulse:
+    """Asks the receiver for an answer that touches nothing, again and again: how long that takes is the machine's share."""
+
+    url: str
+    answers: list[Acknowledgement] = field(default_factory=list[Acknowledgement])
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Returns after `stop`."""
+        with httpx2.Client(timeout=10) as client:
+            while not self._over.wait(0.1):
+                began, status = time.monotonic(), 0
+                with suppress(Exception):
+                    status = client.get(self.url).status_code
+                self.answers.append(Acknowledgement(began, time.monotonic() - began, status))
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._over.set()
