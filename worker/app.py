@@ -10,6 +10,7 @@ from kombu import Queue
 
 from config.logs import configure_logging
 from config.settings import environment_value
+from worker import redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
@@ -48,6 +49,7 @@ def broker_url() -> str:
     return environment_value(os.environ, "REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
+redis_transport.install()
 app = Celery("earshot", include=["worker.tasks"], set_as_current=True)
 app.conf.update(
     broker_url=broker_url(),
