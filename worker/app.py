@@ -15,6 +15,7 @@ from worker.metrics import serve
 from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
+READ_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
 ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
@@ -78,6 +79,11 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
+        "read_waiting": {
+            "task": "earshot.read_waiting",
+            "schedule": READ_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
+        },
         "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
         "assign": {
             "task": "earshot.assign_conversations",

@@ -1,5 +1,6 @@
 """The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -48,12 +49,15 @@ log = structlog.get_logger()
 
 # With this many tasks waiting in the stage queues a ring would only add a duplicate behind them.
 MAX_WAITING = 2000
-# What one tick rings leaves in seconds even where the machine is busy: readings wait for it, and the lock's connection is idle
-# meanwhile, which Postgres ends after a while. The next tick goes on.
+# What one tick rings leaves in seconds even where the machine is busy: the lock's connection is idle meanwhile, which Postgres ends
+# after a while. The next tick goes on.
 RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
+# The lock's connection is idle meanwhile; the next round goes on.
+READING_ROUND_S = 10.0
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
+READING_LOCK = "earshot read"
 PLACED_PER_TICK = 300
 # A round of notices is one transaction, and each of them may lock several customers.
 NOTICES_AT_ONCE = 20
@@ -74,7 +78,6 @@ def tick(deps: Deps) -> None:
         if not row or not row[0]:
             return
         _ring(deps)
-        _read_provisionally(deps)
 
 
 def _ring(deps: Deps) -> None:
@@ -144,15 +147,24 @@ def _count_waiting_or_notice_loss(deps: Deps) -> int:
     return sum(depths[stage] for stage in STAGES)
 
 
-def _read_provisionally(deps: Deps) -> None:
-    older_than_s = deps.settings.provisional_after_s
+def read_waiting(deps: Deps) -> None:
+    """A round of provisional readings for what waits too long for the model. One worker at a time does it. Raises: StoreError.
+
+    Apart from `tick`: after a loss of the broker hundreds of readings are due, and what is to be started again must not wait for them.
+    """
     with deps.database.system_transaction() as conn:
-        refs = list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK)
-    for ref in refs:
-        try:
-            read_provisionally(deps, ref)
-        except StoreError as error:
-            log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
+        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (READING_LOCK,)).fetchone()
+        if not row or not row[0]:
+            return
+        older_than_s = deps.settings.provisional_after_s
+        until = time.monotonic() + READING_ROUND_S
+        for ref in list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK):
+            if time.monotonic() > until:
+                return
+            try:
+                read_provisionally(deps, ref)
+            except StoreError as error:
+                log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
 
 
 def apply_waiting_notices(deps: Deps) -> None:

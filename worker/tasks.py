@@ -203,8 +203,14 @@ def flush_crm(*, tenant_id: int, **_: Any) -> None:
 
 @app.task(name="earshot.reconcile", queue="maintenance")
 def reconcile_tick(**_: Any) -> None:
-    """Ring what has no live lease, read provisionally what waits too long."""
+    """Ring what has no live lease."""
     _quietly(lambda: reconcile.tick(deps()), name="reconcile")
+
+
+@app.task(name="earshot.read_waiting", queue="maintenance")
+def read_waiting(**_: Any) -> None:
+    """Read provisionally what waits too long for the model."""
+    _quietly(lambda: reconcile.read_waiting(deps()), name="read_waiting")
 
 
 @app.task(name="earshot.place_messages", queue="maintenance")
