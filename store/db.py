@@ -60,6 +60,7 @@ class Database:
         self._url, self._pool_size, self._wait_s, self._check = url, pool_size, wait_s, check
         self._replacing = threading.Lock()
         self._replaced_at = 0.0
+        self._given_at = 0.0
         self._pool = self._open_pool()
 
     def _open_pool(self) -> ConnectionPool[Connection]:
@@ -107,6 +108,7 @@ class Database:
         try:
             with pool.connection() as conn:
                 connected = True
+                self._given_at = time.monotonic()
                 try:
                     # is_local = true: the setting ends with the transaction and can't leak to the connection's next user.
                     conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
@@ -118,7 +120,8 @@ class Database:
                     conn.close()
                     raise
         except (psycopg.Error, PoolTimeout) as error:
-            if isinstance(error, PoolTimeout):
+            # A pool that gives connections out is busy and not stuck; throwing them away would make it slower still.
+            if isinstance(error, PoolTimeout) and time.monotonic() - self._given_at >= self._wait_s:
                 self._replace_pool(pool)
             raise store_error(error) from None
         except Exception:
