@@ -93,7 +93,7 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
         healed = Finding(
             "healed within 60 s of the last fault", f"{slowest:.0f} s {healed_s}", slowest <= HEALED_WITHIN_S
         )
-        findings = [*look(stack, producer), healed, *judge_speed(producer.answers, pulse.answers, happenings)]
+        findings = [*look(stack, producer.sent), healed, *judge_speed(producer.answers, pulse.answers, happenings)]
         return Report(campaign, tuple(happenings), healed_s, tuple(findings), time.monotonic() - began)
     finally:
         stop_stack(stack)

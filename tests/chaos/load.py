@@ -49,10 +49,21 @@ class _Post:
 
 
 @dataclass
+class Sent:
+    """What was sent altogether. acknowledged: numbers of messages of whose bodies one was answered with 200. forged: answers to
+    bodies with a wrong signature.
+    """
+
+    messages: int = 0
+    acknowledged: set[int] = field(default_factory=set[int])
+    forged: list[int] = field(default_factory=list[int])
+
+
+@dataclass
 class Producer:
     """Sends `messages` messages to one account at `rate` a second, every id three times in an order of its own.
 
-    acknowledged: numbers of messages of whose bodies one was answered with 200. forged: answers to bodies with a wrong signature.
+    first: the first one's number. customers: how many write, None for one in five messages. sent: where it is counted.
     """
 
     url: str
@@ -60,14 +71,16 @@ class Producer:
     messages: int
     rate: float
     lot: random.Random
-    acknowledged: set[int] = field(default_factory=set[int])
+    first: int = 0
+    customers: int | None = None
+    sent: Sent = field(default_factory=Sent)
     answers: list[Acknowledgement] = field(default_factory=list[Acknowledgement])
-    forged: list[int] = field(default_factory=list[int])
     breaks: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
         """Returns when every body has its 200 (or nobody would wait any longer)."""
+        self.sent.messages += self.messages
         posts = sorted(self._posts(), key=lambda post: post.due_s)
         began = time.monotonic()
         with httpx2.Client(timeout=10, limits=_LIMITS) as client, ThreadPoolExecutor(max_workers=32) as pool:
@@ -78,7 +91,7 @@ class Producer:
                     pool.submit(self._forge, client, post.body)
 
     def _items(self) -> dict[int, dict[str, Any]]:
-        customers = max(1, self.messages // MESSAGES_PER_CUSTOMER)
+        customers = self.customers or max(1, self.messages // MESSAGES_PER_CUSTOMER)
         return {
             number: whatsapp_message(
                 f"{self.lot.choice(TEXTS)} #{number:05d}#",
@@ -87,7 +100,7 @@ class Producer:
                 timestamp=str(int(time.time())),
                 name=NAME,
             )
-            for number in range(self.messages)
+            for number in range(self.first, self.first + self.messages)
         }
 
     def _posts(self) -> Iterator[_Post]:
@@ -97,11 +110,11 @@ class Producer:
             waiting = list(items)
             if copy:
                 self.lot.shuffle(waiting)
-                waiting.sort(key=lambda number: number // max(1, int(self.rate * 10)))
+                waiting.sort(key=lambda number: (number - self.first) // max(1, int(self.rate * 10)))
             while waiting:
                 size = self.lot.randint(1, MAX_IN_BODY)
                 numbers, waiting = waiting[:size], waiting[size:]
-                due_s = max(numbers) / self.rate + copy * self.lot.uniform(0.0, COPIES_WITHIN_S / 2)
+                due_s = (max(numbers) - self.first) / self.rate + copy * self.lot.uniform(0.0, COPIES_WITHIN_S / 2)
                 yield _Post(due_s, tuple(numbers), whatsapp_body(*[items[number] for number in numbers]))
 
     def _post(self, client: httpx2.Client, post: _Post) -> None:
@@ -110,7 +123,7 @@ class Producer:
         while time.monotonic() < deadline:
             if self._once(client, post.body, headers) == 200:
                 with self._lock:
-                    self.acknowledged.update(post.numbers)
+                    self.sent.acknowledged.update(post.numbers)
                 return
             time.sleep(0.5)
 
@@ -134,7 +147,7 @@ class Producer:
             self.breaks[type(error).__name__] += 1
             return
         with self._lock:
-            self.forged.append(status)
+            self.sent.forged.append(status)
 
 
 @dataclass
