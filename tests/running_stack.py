@@ -15,7 +15,7 @@ import psycopg
 from tests.conftest import ROOT
 from tests.webhooks import signature
 
-READY_WITHIN_S = 60
+READY_WITHIN_S = 150
 
 
 @dataclass

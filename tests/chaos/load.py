@@ -61,7 +61,7 @@ class Sent:
 
 @dataclass
 class Producer:
-    """Sends `messages` messages to one account at `rate` a second, every id three times in an order of its own.
+    """Sends `messages` messages to one account at `rate` a second, every id `copies` times in an order of its own.
 
     first: the first one's number. customers: how many write, None for one in five messages. sent: where it is counted.
     """
@@ -73,6 +73,7 @@ class Producer:
     lot: random.Random
     first: int = 0
     customers: int | None = None
+    copies: int = COPIES
     sent: Sent = field(default_factory=Sent)
     answers: list[Acknowledgement] = field(default_factory=list[Acknowledgement])
     breaks: Counter[str] = field(default_factory=Counter[str])
@@ -104,9 +105,9 @@ class Producer:
         }
 
     def _posts(self) -> Iterator[_Post]:
-        """Each message in three bodies, each time between other neighbours."""
+        """Each message in as many bodies, each time between other neighbours."""
         items = self._items()
-        for copy in range(COPIES):
+        for copy in range(self.copies):
             waiting = list(items)
             if copy:
                 self.lot.shuffle(waiting)
