@@ -253,7 +253,6 @@ class _Life:
 
 
 _HASTEN = (
-    "UPDATE action SET lease_until = now() WHERE state = 'sending' AND lease_until < now() + interval '35 s'",
     "UPDATE webhook_subscription SET busy_until = '-infinity' WHERE busy_until < now() + interval '57 s'",
     "UPDATE webhook_subscription SET rests_until = '-infinity' WHERE rests_until > now()",
     "UPDATE webhook_delivery SET next_at = now() WHERE state = 'pending' AND next_at > now()",
