@@ -40,7 +40,7 @@ _ODD = {"path": "/v1/messages", "status": 200, "body": {"id": "msg"}, "times": 4
 
 @dataclass(frozen=True)
 class CrashReport:
-    """unspent: points at which not both deaths happened. reached: points that were come by at all."""
+    """unspent: points at which not every death happened. reached: points that were come by at all."""
 
     findings: tuple[Finding, ...]
     reached: frozenset[str]
@@ -69,8 +69,9 @@ class Armoury:
         paths = [str(Path(__file__).parent / "crash_hook"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TEST_CRASH_FOLDER": str(self.folder)}
 
-    def arm(self, label: str) -> None:
-        for death in DEATHS:
+    def arm(self, label: str, *, deaths: int) -> None:
+        """The next so many processes that come by die there."""
+        for death in DEATHS[:deaths]:
             (self.folder / "armed" / f"{label}.{death}").touch()
 
     def waiting(self, label: str) -> int:
@@ -86,16 +87,16 @@ class Armoury:
 
 
 def run_crash_campaign(
-    data: Path, lanes: Mapping[str, Sequence[str]], *, point_timeout_s: float, workers: int = 1
+    data: Path, lanes: Mapping[str, Sequence[str]], *, deaths: int, point_timeout_s: float, workers: int = 1
 ) -> CrashReport:
-    """Have each point of each lane reached twice, with a death each time; then wait for calm and look."""
+    """Have processes die at each point of each lane, at its first `deaths` hits; then wait for calm and look."""
     began = time.monotonic()
     armoury = Armoury(data / "crashes")
     with _stack(data, armoury, workers=workers) as (stack, endpoint):
         life = _Life(stack, armoury, endpoint)
         unspent: list[str] = []
         working = [
-            threading.Thread(target=_go_along, args=(life, labels, unspent, point_timeout_s), name=lane)
+            threading.Thread(target=_go_along, args=(life, labels, unspent, deaths, point_timeout_s), name=lane)
             for lane, labels in lanes.items()
         ]
         for thread in working:
@@ -111,8 +112,8 @@ def run_crash_campaign(
         over.set()
         hastening.join()
         findings = look(stack, life.sent, asked_again=True)
-        deaths = sum(len(labels) for labels in lanes.values()) * len(DEATHS) - len(unspent)
-        return CrashReport(tuple(findings), armoury.reached(), tuple(unspent), deaths, took_s=time.monotonic() - began)
+        died = sum(len(labels) for labels in lanes.values()) * deaths - len(unspent)
+        return CrashReport(tuple(findings), armoury.reached(), tuple(unspent), died, took_s=time.monotonic() - began)
 
 
 @contextmanager
@@ -136,10 +137,10 @@ def _stack(data: Path, armoury: Armoury, *, workers: int) -> Generator[tuple[Run
         endpoint.stop()
 
 
-def _go_along(life: "_Life", labels: Sequence[str], unspent: list[str], timeout_s: float) -> None:
-    """One lane: each point until both of its deaths have happened."""
+def _go_along(life: "_Life", labels: Sequence[str], unspent: list[str], deaths: int, timeout_s: float) -> None:
+    """One lane: each point until its deaths have happened."""
     for label in labels:
-        life.armoury.arm(label)
+        life.armoury.arm(label, deaths=deaths)
         life.wanted.add(label)
         deadline = time.monotonic() + timeout_s
         while life.armoury.waiting(label) and time.monotonic() < deadline:

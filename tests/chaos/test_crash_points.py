@@ -13,6 +13,8 @@ from tests.chaos.crash_points import DEAREST, LANES, list_points_in_code
 from tests.chaos.scratch import scratch_folder
 from tests.conftest import ROOT
 
+_ALL = {label for labels in LANES.values() for label in labels}
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -41,17 +43,18 @@ def test_no_setting_makes_a_process_die_without_the_tests_own_start_up_file(fold
 
 @pytest.mark.timeout(400)
 def test_dying_at_the_dearest_moments_costs_nothing(folder: Path) -> None:
-    report = run_crash_campaign(folder, DEAREST, point_timeout_s=150)
+    report = run_crash_campaign(folder, DEAREST, deaths=1, point_timeout_s=240)
     print(f"{report.deaths} deaths in {report.took_s:.0f} s")
-    assert report.unspent == ()
     assert report.broken == []
+    assert report.unspent == ()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 def test_dying_anywhere_costs_nothing(folder: Path) -> None:
-    report = run_crash_campaign(folder, LANES, point_timeout_s=200, workers=2)
+    report = run_crash_campaign(folder, LANES, deaths=2, point_timeout_s=300, workers=2)
     print(f"{report.deaths} deaths at {len(report.reached)} points in {report.took_s:.0f} s")
-    assert report.unspent == ()
-    assert report.reached == {label for labels in LANES.values() for label in labels}
+    print(f"unspent: {report.unspent}; never reached: {_ALL - report.reached}")
     assert report.broken == []
+    assert report.unspent == ()
+    assert report.reached == _ALL
