@@ -14,6 +14,7 @@ from tests.mutants.catalogue import MUTANTS, Mutant
 
 TIMEOUT_S = 300
 FAILED, PASSED = 1, 0
+_ALSO_SLOW = ("-m", "slow or not slow")
 
 
 def main() -> int:
@@ -68,7 +69,18 @@ def _try(tree: Path, mutant: Mutant) -> str | None:
 
 
 def _run(tree: Path, tests: tuple[str, ...]) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=120", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "--timeout=120",
+        *_ALSO_SLOW,
+        *tests,
+    ]
     environ = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=tree, env=environ, capture_output=True, timeout=TIMEOUT_S, check=False)
     return done.returncode
