@@ -19,10 +19,11 @@ from tests.chaos.load import NAME, Producer, Sent
 from tests.conftest import ACME, ROOT
 from tests.http_receiver import HttpReceiver
 from tests.running_stack import RunningStack, start_stack, stop_stack
-from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message
+from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation
 
 DEATHS = ("1", "2")
 PER_ROUND, PER_S, CUSTOMERS = 12, 4.0, 100_000
+TAKEN_BACK_AFTER = 4
 TENANT = """
 [actions.webhook]
 enabled = true
@@ -170,12 +171,13 @@ class _Life:
     wanted: set[str] = field(default_factory=set[str])
     _lot: random.Random = field(default_factory=lambda: random.Random(31))
     _tapped: set[str] = field(default_factory=set[str])
-    _echoes: Iterator[int] = field(default_factory=itertools.count)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _written: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     @contextmanager
     def going_on(self) -> Generator[None]:
         over = threading.Event()
-        acts = (self._write, self._echo, self._tap, self._ask_again, self._misread, self.hasten)
+        acts = (self._write, self._echo, self._take_back, self._tap, self._ask_again, self._misread, self.hasten)
         threads = [threading.Thread(target=_until(over, act), name=act.__name__) for act in acts]
         for thread in threads:
             thread.start()
@@ -201,8 +203,20 @@ class _Life:
 
     def _echo(self) -> None:
         """A person answers somebody in the channel's own app."""
-        if "place.before_commit" in self.wanted or "clocks.before_commit" in self.wanted:
-            self.stack.post(whatsapp_echo("We are on it", to=f"9052{next(self._echoes):08d}"))
+        if "place.before_commit" in self.wanted:
+            self.stack.post(whatsapp_echo("We are on it", to=f"9052{next(self._numbers):08d}"))
+
+    def _take_back(self) -> None:
+        """Somebody writes, and takes an earlier message back once it has its place."""
+        if "clocks.before_commit" in self.wanted:
+            number, at = next(self._numbers), str(int(time.time()))
+            sender, message_id = f"9054{number:08d}", f"wamid.TAKENBACK{number:08d}"
+            words = "Where is my parcel? I want my money back!"
+            self.stack.post(whatsapp_body(whatsapp_message(words, sender=sender, message_id=message_id, timestamp=at)))
+            self._written.append((sender, message_id))
+            if len(self._written) > TAKEN_BACK_AFTER:
+                sender, message_id = self._written.pop(0)
+                self.stack.post(whatsapp_body(whatsapp_revocation(message_id, sender=sender, timestamp=at)))
 
     def _tap(self) -> None:
         """Somebody who was asked for a score gives one."""
