@@ -172,7 +172,7 @@ MUTANTS = (
         "worker/routing_step.py",
         'allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),',
         "allow_actions=True,",
-        ("tests/integration/test_reanalyze.py::test_a_second_look_is_appended_and_fires_nothing",),
+        ("tests/integration/test_reanalyze.py::test_a_second_look_that_reads_something_else_messages_nobody",),
     ),
     Mutant(
         "one broker error ends the publisher",
