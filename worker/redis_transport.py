@@ -18,7 +18,7 @@ class Channel(redis.Channel):
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- kombu's own signature
         if self.connection.client is None:
             raise ConnectionError("the broker's connection is closed")
-        return super()._connparams(asynchronous)
+        return super()._connparams(asynchronous)  # pyright: ignore[reportAttributeAccessIssue] -- left out of its stubs
 
 
 class Transport(redis.Transport):
