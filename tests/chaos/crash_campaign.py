@@ -35,8 +35,8 @@ because = "A test's rule."
 when = {{ sentiment = ["negative"] }}
 then = {{ queue = "senior", priority = "P1", actions = ["escalate_to_human", "send_refund_form", "webhook"] }}
 """
-# Of an answer with another form; the model is asked once more.
-_ODD = {"path": "/v1/messages", "status": 200, "body": {"id": "msg"}, "times": 4}
+# An answer of another form: the model is asked once more.
+_ODD = {"path": "/v1/messages", "status": 200, "body": {"id": "msg"}}
 
 
 @dataclass(frozen=True)
@@ -253,10 +253,12 @@ class _Life:
         self.stack.cli(*arguments, **self.armoury.environment())
 
     def _misread(self) -> None:
-        """The model's provider answers something else."""
+        """The model's provider answers something else now and then; more often, and nobody would call it any more."""
+        script = f"{self.stack.info['standins']['anthropic']}/_script"
         if "analyze.failure_before_commit" in self.wanted:
-            httpx2.post(f"{self.stack.info['standins']['anthropic']}/_script", json={"steps": [_ODD]}, timeout=10)
-            time.sleep(5)
+            httpx2.post(script, json={"steps": [_ODD]}, timeout=10)
+            time.sleep(8)
+        httpx2.delete(script, timeout=10)
 
     def hasten(self) -> None:
         """Minutes of waiting are shortened by moving the rows' times, never by touching a state: who began something a quarter of a
