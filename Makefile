@@ -10,7 +10,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-full bench check lint types layers format lock clean
+.PHONY: help setup demo up test test-full chaos mutants soak bench check lint types layers format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
 	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow"
+
+chaos: $(TEST_STAMP) ## Ten seeds: a whole stack broken under load, and what held (SEEDS="1 2" for some; docs/chaos.md)
+	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS))
+
+mutants: $(TEST_STAMP) ## Plant faults, each must be caught by a test
+	@$(BIN)/python -m tests.mutants
+
+soak: $(TEST_STAMP) ## Half an hour at ten messages a second: what grows (MINUTES=5 for less)
+	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.cost

@@ -181,7 +181,7 @@ def _close(episode: _Episode, at: datetime) -> None:
     unseen = [wrote for wrote in waiting.messages if wrote.received_at > at] if waiting else []
     if waiting and unseen:
         seen = [wrote for wrote in waiting.messages if wrote not in unseen]
-        if seen:
+        if seen and _can_part(episode, seen, unseen):
             waiting.messages, waiting.ended_at = seen, at
             episode.waits.append(_Wait(waiting.kind, unseen))
         episode.pauses.append((at, min(wrote.received_at for wrote in unseen)))
@@ -189,6 +189,15 @@ def _close(episode: _Episode, at: datetime) -> None:
     if waiting:
         waiting.ended_at = at
     episode.closed_at = at
+
+
+def _can_part(episode: _Episode, seen: list[Wrote], unseen: list[Wrote]) -> bool:
+    """Whether each would have a start that no other wait has. WhatsApp's times are whole seconds: of two messages of one second the
+    one may be seen and the other not. Then nobody can tell the two waits apart, and the one that there is goes on.
+    """
+    starts = {wait.messages[0].at for wait in episode.waits[:-1] if wait.kind == episode.waits[-1].kind}
+    parted = {seen[0].at, unseen[0].at}
+    return len(parted) == 2 and not parted & starts
 
 
 def _reopen(episode: _Episode, at: datetime) -> None:

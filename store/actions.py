@@ -7,7 +7,8 @@ from routing.rules import PlannedAction
 from store.db import Connection
 from store.runs import RunRef
 
-SENDING_LEASE_S = 60
+# A read mark and the send itself take 23 s together at most: ten to answer each, three to connect.
+SENDING_LEASE_S = 30
 # A person who has not agreed by then will not: the customer's window is over.
 APPROVE_WITHIN_H = 24
 # The far side knows a repeated request by its id.

@@ -36,7 +36,7 @@ class StoreError(Exception):
 
 
 # Classes of SQLSTATE that mean "our statement or data is wrong": another try gives the same answer.
-_PERMANENT_CLASSES = ("22", "23", "42", "0A", "44")
+_PERMANENT_CLASSES = ("21", "22", "23", "42", "0A", "44")
 
 
 def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
@@ -60,6 +60,7 @@ class Database:
         self._url, self._pool_size, self._wait_s, self._check = url, pool_size, wait_s, check
         self._replacing = threading.Lock()
         self._replaced_at = 0.0
+        self._given_at = 0.0
         self._pool = self._open_pool()
 
     def _open_pool(self) -> ConnectionPool[Connection]:
@@ -107,6 +108,7 @@ class Database:
         try:
             with pool.connection() as conn:
                 connected = True
+                self._given_at = time.monotonic()
                 try:
                     # is_local = true: the setting ends with the transaction and can't leak to the connection's next user.
                     conn.execute("SELECT set_config(%s, %s, true)", (setting, value))
@@ -118,7 +120,8 @@ class Database:
                     conn.close()
                     raise
         except (psycopg.Error, PoolTimeout) as error:
-            if isinstance(error, PoolTimeout):
+            # A pool that gives connections out is busy and not stuck; throwing them away would make it slower still.
+            if isinstance(error, PoolTimeout) and time.monotonic() - self._given_at >= self._wait_s:
                 self._replace_pool(pool)
             raise store_error(error) from None
         except Exception:
@@ -155,3 +158,8 @@ def rehearsal(conn: Connection) -> Generator[None]:
     """What is done within is taken back at its end, whatever becomes of the transaction."""
     with conn.transaction(force_rollback=True):
         yield
+
+
+def act_for_tenant_alone(conn: Connection) -> None:
+    """Take back what `act_for_system` gave."""
+    conn.execute("SELECT set_config('earshot.scope', '', true)")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from config.crash_points import crash_point
 from store.db import Connection
 from store.runs import RunRef
 
@@ -42,6 +43,7 @@ def add_reanalyses(
         (list(message_ids), tenant_id, tenant_id, until_now),
     ).fetchall()
     begun = [RunRef(tenant_id, message_id, run_id) for _, message_id, run_id in rows if run_id]
+    crash_point("reanalyze.before_commit")
     return begun, sum(under_way for under_way, _, _ in rows)
 
 

@@ -15,7 +15,7 @@ import psycopg
 from tests.conftest import ROOT
 from tests.webhooks import signature
 
-READY_WITHIN_S = 60
+READY_WITHIN_S = 150
 
 
 @dataclass
@@ -28,9 +28,12 @@ class RunningStack:
     def info(self) -> dict:
         return json.loads((self.data / "stack.json").read_text())
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess:
+    def cli(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "cli.main", *arguments, "--data", str(self.data)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        environment = {**os.environ, **environ}
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
 
     def post(self, body: bytes, *, secret="acme-secret", kind="whatsapp") -> int:
         """Like Meta: again until it is taken."""
@@ -78,8 +81,8 @@ class RunningStack:
         return "\n".join(path.read_text(errors="replace") for path in (self.data / "logs").iterdir())
 
 
-def start_stack(data: Path, **environ: str) -> RunningStack:
-    command = [sys.executable, "-m", "cli.main", "up", "--data", str(data)]
+def start_stack(data: Path, *, workers: int = 1, **environ: str) -> RunningStack:
+    command = [sys.executable, "-m", "cli.main", "up", "--data", str(data), "--workers", str(workers)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ})
     deadline = time.monotonic() + READY_WITHIN_S
     for line in process.stdout:

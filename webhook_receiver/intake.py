@@ -27,6 +27,7 @@ from channels.canary import canary_id_of
 from channels.clock import without_future
 from channels.registry import HINTS, PARSERS
 from channels.signature import first_matching_secret
+from config.crash_points import crash_point
 from store.canaries import is_canary, take_in
 from store.channel_sightings import Sighting
 from store.db import Connection, Database, StoreError, act_for_tenant
@@ -187,6 +188,8 @@ class Intake:
                 started = store_share(conn, tenant_id, share, pepper=directory.pepper)
                 added += started.new_messages
                 runs.extend(started.runs)
+            crash_point("intake.before_commit")
+        crash_point("intake.after_commit")
         self._count(shares, added)
         return runs
 

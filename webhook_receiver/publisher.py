@@ -5,8 +5,8 @@ import threading
 from collections.abc import Sequence
 
 import structlog
-from kombu.exceptions import OperationalError
 
+from config.crash_points import crash_point
 from store.intake import StartedRun
 from webhook_receiver.metrics import RINGS_LOST
 from worker.lanes import Lanes
@@ -50,7 +50,10 @@ class Publisher:
             while len(runs) < GATHER and not self._queue.empty():
                 runs.append(self._queue.get_nowait())
             try:
+                crash_point("publisher.before_ring")
                 start_all(runs, lanes=self._lanes)
-            except (OperationalError, OSError) as error:
+                crash_point("publisher.after_ring")
+            except Exception as error:  # noqa: BLE001 -- whatever a broker does, the thread must live: nobody starts another
+                # No connection, a full memory, a broker that is loading: each has an error class of its own.
                 RINGS_LOST.inc(len(runs))
                 log.warning("rings_lost", code=type(error).__name__, runs=len(runs))

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -10,6 +10,7 @@ from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analysis, AnalysisError,
 from analysis.escalation import may_escalate, reason_to_escalate
 from analysis.lexicon import floor_hits
 from analysis.schema import SCHEMA_VERSION
+from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from store.analyses import Provenance, add_egress, settle_egress
 from store.db import Connection, StoreError
@@ -28,12 +29,16 @@ from store.runs import (
     wake_waiting,
 )
 from store.spend import add_spend, alert_about_provider, get_spent
+from store.suspects import may_begin
 from worker.analysis_request import BuiltRequest, build_request
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
+SUSPECT_RETRY_S = 3.0
+# A restarting Postgres is back within seconds, and the answer is paid.
+STORE_TRIES, STORE_AGAIN_S = 8, 1.0
 BUDGET_RETRY_S = 300.0
 # An answer of another form is asked for once more: models have off moments, but a message that makes two has more.
 MAX_ODD_ANSWERS = 2
@@ -91,6 +96,7 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     wait_s = deps.provider_gate.wait_s(model, bulk=ref.is_flood)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
+    crash_point("analyze.before_claim")
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
     if isinstance(claimed, Next):
         deps.provider_gate.give_back(model)
@@ -98,11 +104,11 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
     with deps.leases.keep(claimed.lease_token):
         answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
         second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
-    if second is not None and second.analysis is not None:
-        return _store(deps, ref, claimed, second, escalated_from=claimed.call.model)
-    if answer.analysis is None:
-        return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
-    return _store(deps, ref, claimed, answer, is_settled=second is not None)
+        if second is not None and second.analysis is not None:
+            return _store(deps, ref, claimed, second, escalated_from=claimed.call.model)
+        if answer.analysis is None:
+            return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
+        return _store(deps, ref, claimed, answer, is_settled=second is not None)
 
 
 def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
@@ -155,12 +161,16 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
         assert run is not None
         if run.leased or run.gathers:  # somebody was faster
             return Next.STOP
+        if not may_begin(conn, ref, crashes=run.crashes):
+            postpone(conn, ref, seconds=SUSPECT_RETRY_S * spread(ref), error_code="waits_after_crashes")
+            return Next.STOP
         message = get_message(conn, ref.message_id)
         built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
         call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
         token = take_lease(conn, ref)
         purpose = "live" if run.kind == "initial" else "again"
         egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
+        crash_point("analyze.claim_before_commit")
         return _Claimed(call, egress_id, token, built, message)
 
 
@@ -179,7 +189,9 @@ def ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str,
     analysis: Analysis | None = None
     failure: AnalysisError | None = None
     try:
+        crash_point("analyze.before_call")
         analysis = analyzer.analyze(call, topics=tuple(topics))
+        crash_point("analyze.after_call")
     except AnalysisError as error:
         failure = error
         is_back = deps.provider_gate.note_failure(call.model, error)
@@ -267,12 +279,36 @@ def _store(
 ) -> Next:
     """is_settled: the call stands in the ledger with its outcome already."""
     record = _answer_record(claimed, answer, escalated_from=escalated_from)
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
-        kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
-        if not is_settled and escalated_from is None:
-            outcome = "answered" if kept else "answered_too_late"
-            _settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
-    return Next.GO_ON if kept else Next.STOP
+
+    def store_once(*, is_again: bool) -> bool:
+        with deps.database.tenant_transaction(ref.tenant_id) as conn:
+            kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
+            # A try whose end nobody heard may have been kept and settled.
+            if not is_settled and escalated_from is None and (kept or not is_again):
+                outcome = "answered" if kept else "answered_too_late"
+                _settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
+            crash_point("analyze.answer_before_commit")
+        crash_point("analyze.after_commit")
+        return kept
+
+    return Next.GO_ON if _insist(store_once) else Next.STOP
+
+
+class _Storing(Protocol):
+    def __call__(self, *, is_again: bool) -> bool: ...
+
+
+def _insist(store_once: _Storing) -> bool:
+    """Store what was paid for, with several tries. Raises: StoreError after the last one, or when trying again is of no use."""
+    for left in range(STORE_TRIES - 1, -1, -1):
+        try:
+            return store_once(is_again=left + 1 < STORE_TRIES)
+        except StoreError as error:
+            if error.permanent or not left:
+                raise
+            log.warning("answer_not_stored_yet", code=error.code)
+            time.sleep(STORE_AGAIN_S)
+    raise AssertionError
 
 
 def _answer_record(claimed: _Claimed, answer: Answer, *, escalated_from: str | None) -> dict[str, Any]:
@@ -331,4 +367,5 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: Answer, 
             error_code=failure.code,
             own_fault=not failure.provider_down,
         )
+        crash_point("analyze.failure_before_commit")
     raise StepError(failure.code, permanent=False, retry_after_s=retry_in_s)

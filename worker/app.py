@@ -10,10 +10,12 @@ from kombu import Queue
 
 from config.logs import configure_logging
 from config.settings import environment_value
+from worker import redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
 RECONCILE_EVERY_S = 1.0
+READ_EVERY_S = 1.0
 PLACE_EVERY_S = 2.0
 ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
@@ -50,6 +52,7 @@ def broker_url() -> str:
     return environment_value(os.environ, "REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
+redis_transport.install()
 app = Celery("earshot", include=["worker.tasks"], set_as_current=True)
 app.conf.update(
     broker_url=broker_url(),
@@ -78,6 +81,11 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
+        "read_waiting": {
+            "task": "earshot.read_waiting",
+            "schedule": READ_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
+        },
         "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
         "assign": {
             "task": "earshot.assign_conversations",

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
+from config.crash_points import crash_point
 from crm_sync.base import RECORD_NOT_FOUND, CrmError, Outcome, StateWrite
 from crm_sync.labels import CustomerLabels, field_values
 from store.crm_connections import hold_cards
@@ -53,7 +54,9 @@ def write_cards(session: CrmSession) -> int:
     is_bulk = all(state.is_bulk for state, _ in writes.values())
     session.meter.purpose = "bulk" if is_bulk else "card"
     try:
+        crash_point("crm_cards.before_write")
         outcomes = session.crm.write([write for _, write in writes.values()])
+        crash_point("crm_cards.after_write")
     except CrmError as error:
         if error.code != BUDGET_USED:
             raise
@@ -66,6 +69,7 @@ def write_cards(session: CrmSession) -> int:
         outcomes = [one for one in outcomes if one.error is None or one.error.code != BUDGET_USED]
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         _settle(conn, session, writes, outcomes)
+        crash_point("crm_cards.settle_before_commit")
     return 0 if used_up is not None else len(states)
 
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
+from config.crash_points import crash_point
 from crm_sync.base import CrmError
 from store.crm_connections import (
     CrmConnection,
@@ -40,6 +41,7 @@ def flush_crm(deps: Deps, *, tenant_id: int) -> None:
         connection = find_connection(conn, tenant_id, keyring=deps.keyring) if token else None
     if token is None or connection is None:
         return
+    crash_point("crm.after_turn")
     is_troubled = connection.tries > 0
     with deps.leases.keep(token), SEATS.seat(connection.kind, is_troubled=is_troubled) as has_seat:
         try:

@@ -1,5 +1,6 @@
 """Notes and tasks into the CRM, urgent ones first, each once by its key."""
 
+from config.crash_points import crash_point
 from crm_sync.base import RECORD_NOT_FOUND, CrmError, CrmEvent, Outcome
 from store.crm_events import DueEvent, forgive_tries, postpone_event, settle_event, take_due_events
 from store.crm_links import unlink_customer
@@ -22,7 +23,9 @@ def deliver_events(session: CrmSession) -> int:
         return 0
     session.meter.purpose = "event"
     try:
+        crash_point("crm_events.before_emit")
         outcomes = session.crm.emit([_crm_event(event) for event in events.values()])
+        crash_point("crm_events.after_emit")
     except CrmError:
         # The CRM's trouble, however long it lasts, must not use up what an event may be tried.
         with session.deps.database.tenant_transaction(session.tenant_id) as conn:
@@ -31,6 +34,7 @@ def deliver_events(session: CrmSession) -> int:
     with session.deps.database.tenant_transaction(session.tenant_id) as conn:
         for outcome in outcomes:
             _settle(conn, session, events[outcome.ref], outcome)
+        crash_point("crm_events.settle_before_commit")
     return len(events)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from channels.sample import is_sample_sender
+from config.crash_points import crash_point
 from crm_sync.base import Candidate, CrmError, CustomerRef, Found
 from store.crm_links import link_customer
 from store.crm_searches import DueSearch, SearchOutcome, list_due_searches, settle_search
@@ -43,6 +44,7 @@ def search_people(session: CrmSession) -> int:
     session.meter.purpose = "card"
     try:
         found = session.crm.find(references)
+        crash_point("crm_search.after_find")
         if session.connection.settings.create_contacts:
             found = _create_missing(session, references, found)
     except CrmError as error:
@@ -71,6 +73,7 @@ def _create_missing(session: CrmSession, references: list[CustomerRef], found: l
     if not nobody:
         return found
     created = session.crm.create([one for one in references if one.customer_id in nobody])
+    crash_point("crm_search.after_create")
     return [one for one in found if one.customer_id not in nobody] + created
 
 
@@ -102,6 +105,7 @@ def _settle(
             settle_search(conn, one.customer_id, outcome=outcome, candidates=candidates, seconds=seconds)
         for customer_id in due.keys() - {one.customer_id for one in found}:
             settle_search(conn, customer_id, outcome="waiting", seconds=later_s or RETRY_S)
+        crash_point("crm_search.settle_before_commit")
     if linked:
         read_values(session, linked)
 

@@ -18,6 +18,7 @@ from channels.base import (
 from channels.clean_text import clean_text
 from channels.sample import is_sample_sender
 from config.actions import ActionConfig
+from config.crash_points import crash_point
 from config.surveys import consent_to
 from config.tenant import TenantConfig
 from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
@@ -95,6 +96,7 @@ def deliver_action(deps: Deps, *, tenant_id: int, action_id: str, now: datetime)
             request = prepare_webhook(conn, deps, action, config=config)
         else:
             departure = _prepare(conn, deps, action, config=config, tenant=tenant, now=now)
+        crash_point("delivery.claim_before_commit")
     if request is not None:
         send_webhook(deps, action, request, now=now)
     if departure is not None:
@@ -285,7 +287,9 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
     failure: ChannelError | None = None
     provider_message_id = ""
     try:
+        crash_point("delivery.before_send")
         provider_message_id = departure.channel.send(departure.outbound, account=departure.account)
+        crash_point("delivery.after_send")
     except ChannelError as error:
         failure = error
     deps.breaker.report(
@@ -303,6 +307,8 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
             log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
             tenant = deps.tenants.get(action.tenant_id)
             _settle_failure(conn, action, departure, failure, tenant=tenant, now=now)
+        crash_point("delivery.settle_before_commit")
+    crash_point("delivery.after_settle")
     if failure is None and action.kind == REPLY:
         _follow_answer(deps, action)
 

@@ -25,6 +25,8 @@ from worker.rate_budget import RateBudget
 
 # An applied tenant file is live within 5 s.
 TENANT_CACHE_S = 2.0
+# A hundred threads share eight connections; nobody waits for them in front of a page.
+DATABASE_WAIT_S = 8.0
 
 
 @dataclass
@@ -104,7 +106,9 @@ class Deps:
 
 def build_deps(settings: Settings) -> Deps:
     """Dependencies of a worker process from its settings."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=DATABASE_WAIT_S
+    )
     return Deps(
         settings=settings,
         database=database,

@@ -15,6 +15,7 @@ import structlog
 from celery import signature
 from celery.signals import worker_ready
 
+from config.crash_points import crash_point
 from store.runs import RunRef
 from worker.app import app
 from worker.metrics import STAGE_SECONDS
@@ -54,6 +55,7 @@ def run_following(request: Any, ref: RunRef, *, stages: Mapping[str, Callable[[R
         if link.task not in FUSABLE:
             return
         try:
+            crash_point("fusion.before_link")
             verdict = _run_link(link, ref, request=request, stage=stages[link.task])
         except Exception as error:  # noqa: BLE001 -- whatever it is, its own task meets it again and knows what to do
             log.info("link_left_to_broker", stage=link.task, code=type(error).__name__, run_id=ref.run_id)

@@ -1,6 +1,7 @@
 """A keyword reading for a message that waits too long for the model: it is placed, its clocks run, and nothing else happens."""
 
 from analysis.lexicon import LEXICON_MODEL, LEXICON_NAME, LEXICON_VERSION, floor_hits, read
+from config.crash_points import crash_point
 from config.industries import load_industry
 from config.tenant import TenantConfig
 from routing.playbooks import policy_for
@@ -48,6 +49,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
             ),
         )
         _place(conn, ref, message=message, tenant=tenant, analysis_id=analysis_id)
+        crash_point("provisional.before_commit")
 
 
 def _new_id(conn: Connection) -> str:

@@ -9,6 +9,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from channels.registry import REPEATABLE
+from config.crash_points import crash_point
 from store.action_alerts import alert_about_sends
 from store.actions import doubt_interrupted_sends, take_due_actions
 from store.crm_connections import list_tenants_with_work
@@ -51,14 +52,17 @@ log = structlog.get_logger()
 
 # With this many tasks waiting in the stage queues a ring would only add a duplicate behind them.
 MAX_WAITING = 2000
-# What one tick rings leaves in seconds even where the machine is busy: readings wait for it, and the lock's connection is idle
-# meanwhile, which Postgres ends after a while. The next tick goes on.
+# What one tick rings leaves in seconds even where the machine is busy: the lock's connection is idle meanwhile, which Postgres ends
+# after a while. The next tick goes on.
 RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
 # Rung so often without moving on, a run may be what kills its workers: from then on its tries are counted.
 SUSPECT_AFTER_RINGS = 3
+# The lock's connection is idle meanwhile; the next round goes on.
+READING_ROUND_S = 10.0
 ADVISORY_LOCK = "earshot reconcile"
 PLACING_LOCK = "earshot place"
+READING_LOCK = "earshot read"
 PLACED_PER_TICK = 300
 # A round of notices is one transaction, and each of them may lock several customers.
 NOTICES_AT_ONCE = 20
@@ -82,7 +86,6 @@ def tick(deps: Deps) -> None:
         if not row or not row[0]:
             return
         _ring(deps)
-        _read_provisionally(deps)
 
 
 def _ring(deps: Deps) -> None:
@@ -99,6 +102,8 @@ def _ring(deps: Deps) -> None:
             due = take_due_runs(conn, limit=max(0, min(RUNG_PER_TICK, room)))
             actions = take_due_actions(conn, limit=RUNG_PER_TICK)
             tenants = list_tenants_with_work(conn)
+        if due:
+            crash_point("reconcile.before_ring")
         rung = _ring_runs(deps, due, waiting=waiting)
         for action in actions:
             ring_action(tenant_id=action.tenant_id, action_id=action.action_id)
@@ -108,6 +113,8 @@ def _ring(deps: Deps) -> None:
         # The rows are pushed back by seconds only; the next tick finds them again.
         log.warning("broker_unreachable", code=type(error).__name__)
         return
+    if due:
+        crash_point("reconcile.after_ring")
     RUNG_AGAIN.inc(rung)
     if due or actions:
         log.info("rung_again", runs=rung, actions=len(actions))
@@ -172,17 +179,26 @@ def _count_waiting_or_notice_loss(deps: Deps) -> Waiting:
     return Waiting(sum(depths[stage] for stage in STAGES), sum(depths[queue] for queue in floods))
 
 
-def _read_provisionally(deps: Deps) -> None:
-    older_than_s = deps.settings.provisional_after_s
+def read_waiting(deps: Deps) -> None:
+    """A round of provisional readings for what waits too long for the model. One worker at a time does it. Raises: StoreError.
+
+    Apart from `tick`: after a loss of the broker hundreds of readings are due, and what is to be started again must not wait for them.
+    """
     with deps.database.system_transaction() as conn:
-        refs = list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK)
-    for ref in refs:
-        try:
-            read_provisionally(deps, ref)
-        except StoreError as error:
-            log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
-        except LookupError:  # its message is gone; the others are not to wait for it
-            log.error("provisional_reading_failed", code="message_missing", message_id=ref.message_id)  # noqa: TRY400
+        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (READING_LOCK,)).fetchone()
+        if not row or not row[0]:
+            return
+        older_than_s = deps.settings.provisional_after_s
+        until = time.monotonic() + READING_ROUND_S
+        for ref in list_runs_without_reading(conn, older_than_s=older_than_s, limit=READINGS_PER_TICK):
+            if time.monotonic() > until:
+                return
+            try:
+                read_provisionally(deps, ref)
+            except StoreError as error:
+                log.warning("provisional_reading_failed", code=error.code, message_id=ref.message_id)
+            except LookupError:  # its message is gone; the others are not to wait for it
+                log.error("provisional_reading_failed", code="message_missing", message_id=ref.message_id)  # noqa: TRY400
 
 
 def apply_waiting_notices(deps: Deps) -> None:

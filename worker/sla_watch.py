@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import structlog
 
+from config.crash_points import crash_point
 from store.db import StoreError
 from store.sla_alerts import (
     claim_conversation,
@@ -47,6 +48,7 @@ def _watch_tenant(deps: Deps, tenant_id: int, conversation_ids: list[str]) -> No
             for conversation_id in sorted(conversation_ids[start : start + IN_ONE_TRANSACTION]):
                 if claim_conversation(conn, conversation_id):
                     recompute_clocks(conn, tenant_id, conversation_id, tenant=tenant)
+            crash_point("clocks.before_commit")
     with deps.database.tenant_transaction(tenant_id) as conn:
         for kind in ("sla_breach", "sla_warning"):
             told = write_due_alerts(conn, tenant_id, kind=kind)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from analysis.minimize import minimize as strip_personal_data
 from analysis.regions import region_of
+from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
 from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
@@ -111,6 +112,8 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
             return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
+        crash_point("minimize.before_commit")
+    crash_point("minimize.after_commit")
     return Next.GO_ON
 
 
@@ -133,6 +136,7 @@ def place(deps: Deps, ref: RunRef) -> None:
             place_after_answer(conn, conversation_id, tenant=tenant)
             recompute_clocks(conn, ref.tenant_id, conversation_id, tenant=tenant)
         finish(conn, ref, kind=run.kind, outcome=None)
+        crash_point("place.before_commit")
 
 
 def persist(deps: Deps, ref: RunRef) -> Next:
@@ -159,6 +163,8 @@ def persist(deps: Deps, ref: RunRef) -> Next:
         )
         count_unknown_topics(conn, ref.tenant_id, stored.get("unknown_topics", []))
         advance(conn, ref, to="persisted")
+        crash_point("persist.before_commit")
+    crash_point("persist.after_commit")
     return Next.GO_ON
 
 
@@ -182,6 +188,8 @@ def route(deps: Deps, ref: RunRef, *, now: datetime) -> Routed:
         message = get_message(conn, ref.message_id)
         action_ids = decide_and_store(conn, ref, run=run, message=message, tenant=tenant, now=now)
         advance(conn, ref, to="routed")
+        crash_point("route.before_commit")
+    crash_point("route.after_commit")
     return Routed(Next.GO_ON, tuple(action_ids))
 
 
@@ -206,6 +214,8 @@ def crm_sync(deps: Deps, ref: RunRef) -> Next:
         if run.outcome == "analyzed" and message.customer_id and has_crm(conn, ref.tenant_id):
             mark_dirty(conn, ref.tenant_id, message.customer_id, because=CARD_CHANGES[run.kind])
         finish(conn, ref, kind=run.kind, outcome=run.outcome)
+        crash_point("crm_sync.before_commit")
+    crash_point("crm_sync.after_commit")
     return Next.GO_ON
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from routing.facts import Decision, RoutingFacts
 from routing.survey_answers import SurveyReading, read_score, tapped
@@ -106,6 +107,7 @@ def _take_answer(
         answer = read_answer(message, is_open, words=words) or _as_comment(conn, message, is_open)
     if answer and message.customer_id:
         put_answer(conn, ref.tenant_id, message.id, answer, customer_id=message.customer_id)
+        crash_point("survey.answer_before_commit")
     elif message.edits > 0:
         drop_answer(conn, message.id)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from analysis.base import Analysis, AnalysisError, PreparedCall
+from config.crash_points import crash_point
 from store.analyses import settle_egress
 from store.db import StoreError
 from store.messages import share_context
@@ -71,7 +72,9 @@ class CallDesk:
         started = time.monotonic()
         answer: Analysis | AnalysisError
         try:
+            crash_point("sweep.before_call")
             answer = self._turn.analyzer.analyze(claimed.call, topics=self._turn.topics)
+            crash_point("sweep.after_call")
         except AnalysisError as error:
             answer = error
             gate.note_failure(self._turn.model, error)

@@ -8,6 +8,7 @@ import time
 import structlog
 
 from analysis.base import BatchAnalyzer
+from config.crash_points import crash_point
 from store.sweep_batches import list_open_batches
 from store.sweep_items import release_interrupted_calls, skip_waiting
 from store.sweep_leases import release_sweep, take_due_sweeps, take_sweep_lease
@@ -47,6 +48,7 @@ def advance_sweep(deps: Deps, *, tenant_id: int, sweep_id: str) -> None:
     if token is None:
         return
     next_in_s: float | None = sweep_limits.RETRY_S
+    crash_point("sweep.after_lease")
     try:
         with deps.leases.keep(token):
             next_in_s = _take_turn(deps, tenant_id=tenant_id, sweep_id=sweep_id, lease_token=token)

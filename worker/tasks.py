@@ -8,6 +8,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
+from config.crash_points import crash_point
 from store.db import StoreError
 from store.runs import RunRef
 from worker import (
@@ -128,6 +129,7 @@ def _route_and_ring(ref: RunRef) -> Next:
     routed = steps.route(deps(), ref, now=datetime.now(UTC))
     for action_id in routed.action_ids:
         ring_action(tenant_id=ref.tenant_id, action_id=action_id)
+    crash_point("route.after_ring")
     return routed.verdict
 
 
@@ -228,8 +230,14 @@ def flush_crm(*, tenant_id: int, **_: Any) -> None:
 
 @app.task(name="earshot.reconcile", queue="maintenance")
 def reconcile_tick(**_: Any) -> None:
-    """Ring what has no live lease, read provisionally what waits too long."""
+    """Ring what has no live lease."""
     _quietly(lambda: reconcile.tick(deps()), name="reconcile")
+
+
+@app.task(name="earshot.read_waiting", queue="maintenance")
+def read_waiting(**_: Any) -> None:
+    """Read provisionally what waits too long for the model."""
+    _quietly(lambda: reconcile.read_waiting(deps()), name="read_waiting")
 
 
 @app.task(name="earshot.place_messages", queue="maintenance")

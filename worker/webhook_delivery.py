@@ -10,6 +10,7 @@ import structlog
 from channels.guarded_http import RequestFailed
 from channels.signed_webhooks import failure_of, signed_headers
 from config.actions import ActionConfig
+from config.crash_points import crash_point
 from routing.webhook_payload import retry_wait_s, webhook_payload
 from store.action_secrets import find_action_secret
 from store.actions import ClaimedAction, put_back_action, settle_action
@@ -54,7 +55,9 @@ def send_webhook(deps: Deps, action: ClaimedAction, request: WebhookRequest, *, 
     headers = signed_headers(request.body, webhook_id=action.id, secret=request.secret, at=now)
     asked_s: float | None = None
     try:
+        crash_point("automation_webhook.before_post")
         answer = deps.guarded_http.post(request.url, body=request.body, headers=headers)
+        crash_point("automation_webhook.after_post")
     except RequestFailed as error:
         # "refused": the name leads into a network, or the URL is not one we may call. Its text is never told.
         failure = ("url_points_inside", False) if error.code == "refused" else (error.code, True)

@@ -12,6 +12,7 @@ import structlog
 
 from channels.guarded_http import RequestFailed
 from channels.signed_webhooks import failure_of, signed_headers
+from config.crash_points import crash_point
 from routing.webhook_schedule import rest_s, wait_s
 from store.alerts import NewAlert, raise_alert
 from store.audit_log import note_deed
@@ -68,6 +69,7 @@ def serve_subscription(deps: Deps, *, tenant_id: int, subscription_id: str) -> N
         with deps.database.tenant_transaction(tenant_id) as conn:
             turn = begin_turn(conn, tenant_id, subscription_id)
         if turn:
+            crash_point("webhooks.after_turn")
             _serve(deps, turn)
     finally:
         _hands.release()
@@ -102,6 +104,7 @@ def _send_next(deps: Deps, turn: Turn) -> bool:
         if failure is None:
             assert status is not None
             settle_delivered(conn, turn, claimed.id, status=status, after_failures=endpoint.failures)
+            crash_point("webhooks.settle_before_commit")
             WEBHOOK_TRIES.labels("delivered").inc()
             return True
         log.info("webhook_not_taken", delivery_id=claimed.id, code=failure.code, tries=claimed.tries)
@@ -132,7 +135,9 @@ def _post(
     try:
         url, secret, old_secret = _open(deps, turn, endpoint)
         headers = signed_headers(body, webhook_id=claimed.id, secret=secret, old_secret=old_secret, at=claimed.at)
+        crash_point("webhooks.before_post")
         answer = deps.guarded_http.post(url, body=body, headers=headers)
+        crash_point("webhooks.after_post")
     except SecretError:
         found = ("unreadable_secret", True)
     except RequestFailed as error:

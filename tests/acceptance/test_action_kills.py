@@ -147,7 +147,7 @@ def hasten(owner):
     owner.execute("UPDATE action SET next_at = now() WHERE state = 'pending' AND next_at > now() + interval '1 second'")
     owner.execute(
         "UPDATE action SET lease_until = now() - interval '1 s' "
-        "WHERE state = 'sending' AND lease_until < now() + interval '45 seconds'"
+        "WHERE state = 'sending' AND lease_until < now() + interval '15 seconds'"
     )
 
 

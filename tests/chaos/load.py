@@ -4,15 +4,20 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
 COPIES = 3
-CUSTOMERS_PER_MESSAGE = 5
+# The last copy of a message comes at most this long after its turn.
+COPIES_WITHIN_S = 5.0
+MESSAGES_PER_CUSTOMER = 5
 MAX_IN_BODY = 4
 # What no provider of an analysis, log or queue may ever show; the card number passes the check that real ones pass.
 PHONE, MAIL, CARD, NAME = "+90 532 999 88 77", "canary@example.com", "4000 0566 5566 5556", "CanaryName"
@@ -22,22 +27,43 @@ TEXTS = (
     f"Where is my order? My card is {CARD}",
 )
 GIVE_UP_S = 120.0
+_LIMITS = httpx2.Limits(max_connections=40)
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """One answer of the receiver. at: seconds since the load began. status: 0 when the connection broke."""
+    """One answer of the receiver. began: monotonic seconds. status: 0 when the connection broke."""
 
-    at: float
+    began: float
     took_s: float
     status: int
 
 
+@dataclass(frozen=True)
+class _Post:
+    """One body to send. due_s: after the load began. numbers: of the messages in it."""
+
+    due_s: float
+    numbers: tuple[int, ...]
+    body: bytes
+
+
+@dataclass
+class Sent:
+    """What was sent altogether. acknowledged: numbers of messages of whose bodies one was answered with 200. forged: answers to
+    bodies with a wrong signature.
+    """
+
+    messages: int = 0
+    acknowledged: set[int] = field(default_factory=set[int])
+    forged: list[int] = field(default_factory=list[int])
+
+
 @dataclass
 class Producer:
-    """Sends `messages` messages to one account at `rate` a second, every id three times in an order of its own.
+    """Sends `messages` messages to one account at `rate` a second, every id `copies` times in an order of its own.
 
-    acknowledged: numbers of messages of whose bodies one was answered with 200. forged: answers to bodies with a wrong signature.
+    first: the first one's number. customers: how many write, None for one in five messages. sent: where it is counted.
     """
 
     url: str
@@ -45,28 +71,29 @@ class Producer:
     messages: int
     rate: float
     lot: random.Random
-    acknowledged: set[int] = field(default_factory=set)
-    answers: list[Acknowledgement] = field(default_factory=list)
-    forged: list[int] = field(default_factory=list)
-    breaks: Counter[str] = field(default_factory=Counter)
+    first: int = 0
+    customers: int | None = None
+    copies: int = COPIES
+    sent: Sent = field(default_factory=Sent)
+    answers: list[Acknowledgement] = field(default_factory=list[Acknowledgement])
+    breaks: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _began: float = 0.0
 
     def run(self) -> None:
         """Returns when every body has its 200 (or nobody would wait any longer)."""
-        bodies = list(self._bodies())
-        self._began = time.monotonic()
+        self.sent.messages += self.messages
+        posts = sorted(self._posts(), key=lambda post: post.due_s)
+        began = time.monotonic()
         with httpx2.Client(timeout=10, limits=_LIMITS) as client, ThreadPoolExecutor(max_workers=32) as pool:
-            for number, (due, numbers, body) in enumerate(bodies):
-                time.sleep(max(0.0, self._began + due - time.monotonic()))
-                pool.submit(self._post, client, body, numbers)
+            for number, post in enumerate(posts):
+                time.sleep(max(0.0, began + post.due_s - time.monotonic()))
+                pool.submit(self._post, client, post)
                 if number % 50 == 0:
-                    pool.submit(self._forge, client, body)
+                    pool.submit(self._forge, client, post.body)
 
-    def _bodies(self):
-        """(when it is due in seconds, numbers of the messages in it, body), by time; copies come up to ten seconds later."""
-        customers = max(1, self.messages // CUSTOMERS_PER_MESSAGE)
-        items = {
+    def _items(self) -> dict[int, dict[str, Any]]:
+        customers = self.customers or max(1, self.messages // MESSAGES_PER_CUSTOMER)
+        return {
             number: whatsapp_message(
                 f"{self.lot.choice(TEXTS)} #{number:05d}#",
                 sender=f"9053{self.lot.randrange(customers):08d}",
@@ -74,29 +101,30 @@ class Producer:
                 timestamp=str(int(time.time())),
                 name=NAME,
             )
-            for number in range(self.messages)
+            for number in range(self.first, self.first + self.messages)
         }
-        posts = []
-        for copy in range(COPIES):
+
+    def _posts(self) -> Iterator[_Post]:
+        """Each message in as many bodies, each time between other neighbours."""
+        items = self._items()
+        for copy in range(self.copies):
             waiting = list(items)
             if copy:
                 self.lot.shuffle(waiting)
-                waiting.sort(key=lambda number: number // max(1, int(self.rate * 10)))
+                waiting.sort(key=lambda number: (number - self.first) // max(1, int(self.rate * 10)))
             while waiting:
                 size = self.lot.randint(1, MAX_IN_BODY)
                 numbers, waiting = waiting[:size], waiting[size:]
-                due = max(numbers) / self.rate + copy * self.lot.uniform(0.0, 5.0)
-                posts.append((due, numbers, whatsapp_body(*[items[number] for number in numbers])))
-        return sorted(posts, key=lambda post: post[0])
+                due_s = (max(numbers) - self.first) / self.rate + copy * self.lot.uniform(0.0, COPIES_WITHIN_S / 2)
+                yield _Post(due_s, tuple(numbers), whatsapp_body(*[items[number] for number in numbers]))
 
-    def _post(self, client: httpx2.Client, body: bytes, numbers: list[int]) -> None:
-        headers = {"X-Hub-Signature-256": signature(body, self.secret)}
+    def _post(self, client: httpx2.Client, post: _Post) -> None:
+        headers = {"X-Hub-Signature-256": signature(post.body, self.secret)}
         deadline = time.monotonic() + GIVE_UP_S
         while time.monotonic() < deadline:
-            status = self._once(client, body, headers)
-            if status == 200:
+            if self._once(client, post.body, headers) == 200:
                 with self._lock:
-                    self.acknowledged.update(numbers)
+                    self.sent.acknowledged.update(post.numbers)
                 return
             time.sleep(0.5)
 
@@ -104,11 +132,11 @@ class Producer:
         began, status = time.monotonic(), 0
         try:
             status = client.post(self.url, content=body, headers=headers).status_code
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # As Meta sees it: no answer. The client's own errors are not all of one class when a socket dies in mid-air.
             self.breaks[type(error).__name__] += 1
         with self._lock:
-            self.answers.append(Acknowledgement(began - self._began, time.monotonic() - began, status))
+            self.answers.append(Acknowledgement(began, time.monotonic() - began, status))
         return status
 
     def _forge(self, client: httpx2.Client, body: bytes) -> None:
@@ -116,10 +144,30 @@ class Producer:
         headers = {"X-Hub-Signature-256": signature(forged, "not the secret")}
         try:
             status = client.post(self.url, content=forged, headers=headers).status_code
-        except httpx2.HTTPError:
+        except Exception as error:
+            self.breaks[type(error).__name__] += 1
             return
         with self._lock:
-            self.forged.append(status)
+            self.sent.forged.append(status)
 
 
-_LIMITS = httpx2.Limits(max_connections=40)
+@dataclass
+class Pulse:
+    """Asks the receiver for an answer that touches nothing, again and again: how long that takes is the machine's share."""
+
+    url: str
+    answers: list[Acknowledgement] = field(default_factory=list[Acknowledgement])
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Returns after `stop`."""
+        with httpx2.Client(timeout=10) as client:
+            while not self._over.wait(0.1):
+                began, status = time.monotonic(), 0
+                with suppress(Exception):
+                    status = client.get(self.url).status_code
+                self.answers.append(Acknowledgement(began, time.monotonic() - began, status))
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._over.set()

@@ -194,7 +194,7 @@ def test_a_message_that_waits_for_the_provider_has_a_place_in_a_queue(deps, mini
     failing(deps, first)
     analyze_step.analyze(deps, second)
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
-    reconcile.tick(deps)
+    reconcile.read_waiting(deps)
     assert owner.execute("SELECT queue, priority FROM conversation").fetchall() == [("not_yet_analysed", "P1")]
 
 
@@ -206,7 +206,7 @@ def test_urgent_words_come_first_when_the_provider_is_back(deps, minimized, owne
     failing(deps, plain)
     analyze_step.analyze(deps, urgent)
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
-    reconcile.tick(deps)
+    reconcile.read_waiting(deps)
     owner.execute(
         "UPDATE run SET next_at = now() - interval '1 s' * CASE WHEN id = %s THEN 60 ELSE 1 END", (plain.run_id,)
     )

@@ -265,7 +265,7 @@ def test_a_correction_of_a_keyword_reading_stands_on_the_analysis_that_comes(dep
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
     from worker import reconcile
 
-    reconcile.tick(deps)
+    reconcile.read_waiting(deps)
     assert owner.execute("SELECT provisional FROM message_analysis").fetchone() == (True,)
     assert fix(ref, "sentiment", "negative").label is None
     analyze_step.analyze(deps, ref)

@@ -1,5 +1,7 @@
 """The schema keeps tenants apart, whatever the code above it does."""
 
+import threading
+
 import psycopg
 import pytest
 
@@ -146,6 +148,27 @@ def test_a_pool_that_lost_all_its_connections_is_replaced(app_url):
         assert conn.execute("SELECT 1").fetchone() == (1,)
     for conn in lost:
         conn.close()
+    database.close()
+
+
+def test_a_pool_that_is_only_busy_is_kept_with_its_connections(app_url):
+    database = Database(app_url, pool_size=1, wait_s=0.6)
+    pool, refused = database._pool, []
+
+    def use():
+        try:
+            with database.system_transaction() as conn:
+                conn.execute("SELECT pg_sleep(0.2)")
+        except StoreError as error:
+            refused.append(error.code)
+
+    threads = [threading.Thread(target=use) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "pool_timeout" in refused
+    assert database._pool is pool
     database.close()
 
 

@@ -375,8 +375,8 @@ def test_a_broken_crm_connection_pauses_and_loses_nothing(deps, receive, owner, 
 def test_a_message_that_waits_gets_a_provisional_reading_and_fires_nothing(deps, receive, owner):
     (ref,) = receive(whatsapp_body(message(REFUND)))
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
-    reconcile.tick(deps)
-    reconcile.tick(deps)
+    reconcile.read_waiting(deps)
+    reconcile.read_waiting(deps)
     row = owner.execute("SELECT provisional, analyzer, score <= 0.5 FROM message_analysis").fetchall()
     assert row == [(True, "local-lexicon", True)]
     ((queue, provisional, facts),) = owner.execute("SELECT queue, provisional, inputs FROM routing_decision").fetchall()
@@ -429,7 +429,7 @@ def test_an_unanswered_urgent_conversation_is_not_pulled_down_by_an_ok(deps, rec
     first, second = receive(whatsapp_body(message(REFUND), message("ok")))
     run_all(deps, first)
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
-    reconcile.tick(deps)
+    reconcile.read_waiting(deps)
     assert owner.execute("SELECT queue, priority FROM conversation").fetchone() == ("senior", "P1")
     run_all(deps, second)
     assert owner.execute("SELECT queue, priority FROM conversation").fetchone() == ("senior", "P1")

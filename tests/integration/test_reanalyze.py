@@ -49,6 +49,19 @@ def test_a_second_look_is_appended_and_fires_nothing(deps, judged, owner):
     assert owner.execute("SELECT state FROM message").fetchone() == ("done",)
 
 
+def test_a_second_look_that_reads_something_else_messages_nobody(deps, judged, owner):
+    ref = judged("What are your opening hours?")
+    assert owner.execute("SELECT count(*) FROM action WHERE form IS NOT NULL OR state = 'pending'").fetchone() == (0,)
+    actions = counted(owner, "action")
+    # As a better prompt would read it: what the first look took for a question is a complaint.
+    owner.execute("UPDATE message SET text = %(words)s, minimized_text = %(words)s", {"words": REFUND})
+    (begun,), _ = again(deps, ref)
+    assert run_all(deps, begun) == ()
+    sentiments = owner.execute("SELECT sentiment FROM message_analysis ORDER BY id").fetchall()
+    assert sentiments[-1] == ("negative",) != sentiments[0]
+    assert counted(owner, "action") == actions
+
+
 def test_pressing_many_times_at_once_is_one_run(deps, judged, owner):
     ref = judged(REFUND)
     with ThreadPoolExecutor(6) as pool:

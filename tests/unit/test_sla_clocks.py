@@ -21,11 +21,11 @@ def at(minutes):
     return T0 + timedelta(minutes=minutes)
 
 
-def wrote(minutes, priority="P2", *, queue="support", needs_person=True, received=None):
+def wrote(minutes, priority="P2", *, queue="support", needs_person=True, received=None, name=None):
     return Wrote(
         at=at(minutes),
         received_at=at(minutes if received is None else received),
-        message_id=f"m{minutes}",
+        message_id=name or f"m{minutes}",
         priority=priority,
         queue=queue,
         needs_person=needs_person,
@@ -146,6 +146,12 @@ def test_a_message_that_came_in_after_the_resolving_was_not_seen_and_waits_on():
     assert only(found, "resolution").state == "running"
 
 
+def test_of_one_second_one_was_seen_and_the_other_not_so_the_wait_goes_on_as_one():
+    found = clocks(messages=[wrote(0, name="a"), wrote(0, name="b", received=35)], rests=[resolved(30)], now=40)
+    waits = [(clock.started_at, clock.state) for clock in found if clock.kind == "first_answer"]
+    assert waits == [(at(0), "running")]
+
+
 def test_a_snooze_pauses_the_resolution_and_not_the_answer():
     asleep = Rest("snoozed", at(10), at(100))
     found = clocks(messages=[wrote(0)], rests=[asleep], now=20)
@@ -201,8 +207,12 @@ def test_bad_targets_are_refused_with_the_field(table, said):
 
 _minutes = st.integers(0, 4000)
 _messages = st.builds(
-    lambda minute, delay, priority, needs: wrote(minute, priority, needs_person=needs, received=minute + delay),
-    _minutes,
+    lambda minute, name, delay, priority, needs: wrote(
+        minute, priority, needs_person=needs, received=minute + delay, name=f"m{name}"
+    ),
+    # Some of them at the same time as others: the provider's times are whole seconds.
+    _minutes | st.sampled_from([10, 20]),
+    st.integers(0, 10**6),
     st.integers(0, 100),
     st.sampled_from(["P1", "P2", "P3", "P4"]),
     st.booleans(),
