@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from config.tenant_file import parse_tenant_file
 from devstack.health import http_answers
@@ -62,7 +63,7 @@ class SlowClients:
         self.thrown_out = 0
         self._thread = threading.Thread(target=self._drip_for_ever, daemon=True)
 
-    def __enter__(self) -> "SlowClients":
+    def __enter__(self) -> Self:
         self._connections = [self._connect(number) for number in range(self._number)]
         self._thread.start()
         return self

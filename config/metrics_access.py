@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _SAYS_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
 
 
@@ -16,7 +17,9 @@ def may_read_metrics(peer: str, headers: Mapping[str, str], *, token: str | None
     if token:
         given = headers.get("authorization", "").encode(errors="surrogatepass")
         return hmac.compare_digest(given, f"Bearer {token}".encode())
-    if trusted_proxies or any(name in headers for name in _SAYS_FORWARDED):
+    # A page whose name was turned to 127.0.0.1 asks from this machine too, but under its own name.
+    is_local_name = headers.get("host", "").rsplit(":", maxsplit=1)[0] in _LOCAL_NAMES or headers.get("host") == "[::1]"
+    if trusted_proxies or not is_local_name or any(name in headers for name in _SAYS_FORWARDED):
         return False
     try:
         address = ipaddress.ip_address(peer)

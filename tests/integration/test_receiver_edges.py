@@ -138,6 +138,11 @@ def test_every_answer_forbids_browsers_everything(client):
         ("::ffff:127.0.0.1", {}, None, 0, True),
         ("127.0.0.1", {}, None, 1, False),
         ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, None, 0, False),
+        ("127.0.0.1", {"host": "evil.example:8080"}, None, 0, False),
+        ("127.0.0.1", {"host": "localhost.evil.example"}, None, 0, False),
+        ("127.0.0.1", {"host": ""}, None, 0, False),
+        ("127.0.0.1", {"host": "localhost:8080"}, None, 0, True),
+        ("::1", {"host": "[::1]"}, None, 0, True),
         ("127.0.0.1", {"forwarded": "for=127.0.0.1"}, None, 0, False),
         ("10.0.0.8", {}, None, 0, False),
         ("172.17.0.1", {}, None, 0, False),
@@ -153,7 +158,7 @@ def test_every_answer_forbids_browsers_everything(client):
     ],
 )
 def test_figures_are_for_this_machine_or_for_who_has_the_token(peer, headers, token, proxies, may):
-    assert may_read_metrics(peer, headers, token=token, trusted_proxies=proxies) is may
+    assert may_read_metrics(peer, {"host": "127.0.0.1:8080", **headers}, token=token, trusted_proxies=proxies) is may
 
 
 def test_the_receivers_figures_are_closed_to_strangers(settings, accept_nothing, start_receiver):  # noqa: F811
