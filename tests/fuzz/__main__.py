@@ -1,0 +1,59 @@
+"""Coverage-guided fuzzing: `python -m tests.fuzz [seconds for each target]`. Starts from the payload files; a crash is kept and named.
+
+Exit 1 when a target failed: the file that it names makes it fail again (`python -m tests.fuzz TARGET FILE`).
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+# One input of a target may take so long; a body of 64 KiB takes milliseconds.
+HANG_S, MAX_BYTES = 5, 64 * 1024
+
+
+def fuzz_one(name, seconds):
+    """In a process of its own: atheris ends the one it runs in."""
+    seeds = PAYLOADS / name
+    with tempfile.TemporaryDirectory() as found:
+        folders = [found, *([str(seeds)] if seeds.is_dir() else [])]
+        limits = [
+            f"-max_total_time={seconds}",
+            f"-timeout={HANG_S}",
+            f"-max_len={MAX_BYTES}",
+            f"-artifact_prefix=fuzz-{name}-",
+        ]
+        return subprocess.run(
+            [sys.executable, "-m", "tests.fuzz", "--here", name, *limits, *folders], check=False
+        ).returncode
+
+
+def run_here(name, arguments):
+    """Until its time is over or an input fails."""
+    import atheris
+
+    with atheris.instrument_imports(include=["channels", "analysis"]):
+        import tests.fuzz.targets as targets
+    atheris.Setup([sys.argv[0], *arguments], targets.TARGETS[name])
+    atheris.Fuzz()
+
+
+def main():
+    if sys.argv[1:2] == ["--here"]:
+        run_here(sys.argv[2], sys.argv[3:])
+    elif len(sys.argv) == 3:
+        TARGETS[sys.argv[1]](Path(sys.argv[2]).read_bytes())
+    else:
+        seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+        failed = [name for name in TARGETS if fuzz_one(name, seconds)]
+        print(
+            f"{len(TARGETS) - len(failed)} of {len(TARGETS)} targets held for {seconds} s each; failed: {', '.join(failed) or 'none'}"
+        )
+        sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
