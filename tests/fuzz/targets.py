@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import json
+from pathlib import Path
 
 from analysis.minimize import minimize
 from channels.base import ChannelError, InboundMessage
@@ -11,6 +13,12 @@ from channels.signature import challenge_is_safe, first_matching_secret, verify_
 
 SECRETS = ("acme-secret", "other-secret", "ü")
 MAX_TEXT_CHARS = 65_536
+
+
+def bodies(kind):
+    """Real-shaped bodies of a channel, to begin with."""
+    files = sorted((Path(__file__).parents[1] / "payloads" / kind).glob("*.json"))
+    return [json.loads(file.read_text(encoding="utf-8"))["body"] for file in files]
 
 
 def parse(kind, body):

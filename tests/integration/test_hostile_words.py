@@ -89,6 +89,12 @@ def walked(deps, owner, settings, standins, accept_nothing, start_receiver, time
     return owner
 
 
+def as_kept(text):
+    """What no text of a database can hold is one and the same mark; what is only space is nothing."""
+    whole = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode().replace("?", "\ufffd")
+    return whole if whole.strip() else ""
+
+
 def test_every_hostile_word_is_stored_read_once_and_shown_as_words(walked, settings, tenant_ids):
     owner = walked
     assert owner.execute("SELECT count(*), count(DISTINCT id) FROM message").fetchone() == (len(HOSTILE),) * 2
@@ -97,9 +103,8 @@ def test_every_hostile_word_is_stored_read_once_and_shown_as_words(walked, setti
     assert read == [(1,)] * (len(HOSTILE) - 1)  # where there are no words, there is nothing to read
     assert owner.execute("SELECT count(DISTINCT message_id) FROM routing_decision").fetchone() == (len(HOSTILE),)
     assert owner.execute("SELECT count(*) FROM unparsed_body").fetchone() == (0,)
-    kept = [text for (text,) in owner.execute("SELECT text FROM message ORDER BY id").fetchall()]
-    came = [text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode() for text in HOSTILE.values()]
-    assert [text.replace("?", "\ufffd") for text in kept] == [text.replace("?", "\ufffd") for text in came]
+    kept = [text or "" for (text,) in owner.execute("SELECT text FROM message ORDER BY id").fetchall()]
+    assert [as_kept(text) for text in kept] == [as_kept(text) for text in HOSTILE.values()]
     app = create_app({}, settings=settings)
     try:
         person = signed_in(app, add_visitor(owner, tenant_ids["acme"], role="admin"))
