@@ -9,8 +9,10 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 # The project itself has no hashes: it is installed from this folder, without its dependencies and without build isolation.
 INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
+PACKAGES = analysis channels cli config console crm_sync devstack routing store webhook_receiver worker
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-full chaos mutants soak bench check lint types layers format lock clean
+.PHONY: help setup demo up test test-full chaos mutants soak bench fuzz sbom check lint types layers format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,14 @@ bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.decide
 	@$(BIN)/python -m benchmarks.simulate
 	@$(BIN)/python -m benchmarks.console
+	@$(BIN)/python -m benchmarks.slow_clients
+
+fuzz: $(TEST_STAMP) ## Attack the parsers, a minute each (FUZZ_S=3600 for an hour each)
+	@$(BIN)/python -m tests.fuzz $(or $(FUZZ_S),60)
+
+sbom: $(RUN_STAMP) $(TEST_STAMP) ## List what is installed to run Earshot, as CycloneDX: sbom.json
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
+	@echo "sbom.json lists the locked packages. No advisory was looked up: ask a scanner that can reach a database of them."
 
 check: lint types layers ## Style, types, layers, dependencies, migrations
 
@@ -62,6 +72,7 @@ lint: $(TEST_STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/deptry .
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium $(PACKAGES)
 	@$(BIN)/squawk store/migrations/*.sql
 
 types: $(TEST_STAMP)

@@ -72,7 +72,7 @@ class Settings(BaseModel):
     canary_late_after_s: float = Field(default=120.0, gt=0)
     """A test message that has not come through by then is an alarm."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
-    """How many proxies of ours stand before the console: the address of a call is what the outermost of them saw."""
+    """How many proxies of ours stand before console and receiver: the address of a call is what the outermost of them saw."""
     api_calls_per_min: int = Field(default=600, ge=0)
     """How often each key may call the API in a minute; 0: as often as it likes. Not counted while Redis is away."""
     oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
@@ -89,9 +89,11 @@ class Settings(BaseModel):
     database_pool_size: int = Field(default=8, ge=1, le=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """Who sends it (`Authorization: Bearer …`) may read /metrics of receiver and console; unset: only processes of this machine may."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    """Where a worker serves /metrics; 0 switches it off."""
+    """Where a worker serves /metrics, which asks nobody who they are: a network of your own only; 0 switches it off."""
 
     @model_validator(mode="after")
     def _has_whole_provider(self) -> Self:

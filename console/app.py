@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from flask import Flask, Response, redirect, request, session, url_for
+from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.logs import configure_logging
+from config.metrics_access import may_read_metrics
+from config.request_time import TimedBodies
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
 from console.api.failed_keys import FailedKeys
@@ -77,8 +80,20 @@ from store.web_sessions import AGE_H
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
+
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+# Where the console's own address is https:// browsers ask for nothing else for two years.
+HSTS = "max-age=63072000"
 
 _PAGES = (
     sign_in, welcome, oidc, me, inbox, conversation, reply, live, go, insights, insight_figures, insight_trend,
@@ -134,29 +149,49 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     def healthz() -> Response:
         return Response("ok", content_type="text/plain; charset=utf-8")
 
+    _add_metrics(app, settings)
+    _harden(app, is_https=_is_https(settings))
+    app.wsgi_app = TimedBodies(app.wsgi_app)
+    return app
+
+
+def _is_https(settings: Settings) -> bool:
+    return bool(settings.console_url and settings.console_url.startswith("https://"))
+
+
+def _add_metrics(app: OpenAPI, settings: Settings) -> None:
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+
     @app.get("/metrics", doc_ui=False)
     def metrics() -> Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        peer, proxies = request.remote_addr or "", settings.trusted_proxies
+        if not may_read_metrics(peer, headers, token=token, trusted_proxies=proxies):
+            raise Forbidden
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _harden(app: Flask, *, is_https: bool) -> None:
+    """Headers on every answer: pages, errors, files and the API's."""
 
     @app.after_request
     def harden(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers.update(HEADERS)
+        if is_https:
+            response.headers["Strict-Transport-Security"] = HSTS
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
-
-    return app
 
 
 def _add_pages(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key.get_secret_value() if settings.secret_key else os.urandom(32)
     app.config.update(
-        SESSION_COOKIE_NAME="earshot",
+        # A name that browsers take over https only, for this very host and all its paths: no neighbour can plant one.
+        SESSION_COOKIE_NAME="__Host-earshot" if _is_https(settings) else "earshot",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=bool(settings.console_url and settings.console_url.startswith("https://")),
+        SESSION_COOKIE_SECURE=_is_https(settings),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=AGE_H),
         # What a page's script fetches by itself would put the cookie back as it was before the form that was sent meanwhile.
         SESSION_REFRESH_EACH_REQUEST=False,
@@ -165,7 +200,8 @@ def _add_pages(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def only_our_forms() -> AnyResponse | None:
-        if request.method != "POST" or request.path.startswith("/api/"):
+        # The API listens to keys alone, never to a cookie, which is all that a forged form has.
+        if request.method in {"GET", "HEAD", "OPTIONS"} or request.path.startswith("/api/"):
             return None
         if SESSION_KEY not in session and request.blueprint not in _OPEN:
             return to_sign_in()  # the cookie is too old; nothing is written for nobody

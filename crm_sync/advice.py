@@ -14,6 +14,10 @@ _FIXES = (
     ("domain_", "correct domain under [crm] in the tenant file and apply the file"),
     ("private_key_unusable", "give an RSA key in PEM as private_key under [crm] in the tenant file and apply the file"),
     ("address_unusable", "correct domain under [crm], or the CRM's address in the environment"),
+    (
+        "token_names_strange_host",
+        "check the domain under [crm]: the CRM names an address that is not the vendor's for its API",
+    ),
     ("token_address_unusable", "correct domain under [crm], or the CRM's address in the environment"),
     ("crm_not_supported:", "name another kind under [crm] in the tenant file"),
     ("budget_used", "it goes on tomorrow; raise day_share or day_limit under [crm] for more"),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +21,18 @@ _FINAL_REFUSALS = {
 
 
 def request_token(
-    url: str, form: Mapping[str, str], *, basic_auth: tuple[str, str] | None = None, base_key: str | None = None
+    url: str,
+    form: Mapping[str, str],
+    *,
+    basic_auth: tuple[str, str] | None = None,
+    base_key: str | None = None,
+    base_hosts: str | None = None,
 ) -> AccessToken:
     """The token in the answer to a form POST.
 
     basic_auth: client id and secret, for vendors that want them in the header. base_key: where the answer names the host of
-    the API ("instance_url", "api_domain").
+    the API ("instance_url", "api_domain"). base_hosts: a pattern of the vendor's own hosts; a token is sent to no other, and over
+    https only. None where the operator has said where the vendor is.
     Raises: CrmError: `connection_broken` with the vendor's code when it refuses for good; passing for the rest.
     """
     failure: CrmError
@@ -39,11 +46,15 @@ def request_token(
             trust_env=False,
         ).stream("POST", url, data=dict(form), headers=headers) as response:
             response.read()
-            return _read_token(response, base_key=base_key)
+            token = _read_token(response, base_key=base_key)
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
         failure = CrmError("token_address_unusable", permanent=False, connection_broken=True)
     except httpx2.HTTPError:
         failure = CrmError("no_token_answer", permanent=False)
+    else:
+        if token.api_base is None or base_hosts is None or re.fullmatch(f"https://(?:{base_hosts})/?", token.api_base):
+            return token
+        failure = CrmError("token_names_strange_host", permanent=False, connection_broken=True)
     raise failure  # outside the handler: the exception holds the request with its secrets
 
 

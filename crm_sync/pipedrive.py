@@ -35,16 +35,19 @@ from crm_sync.pipedrive_writing import write_labels
 from crm_sync.tokens import AccessToken, TokenSource
 
 API_URL = "https://api.pipedrive.com"
+OAUTH_URL = "https://oauth.pipedrive.com"
 _DOMAIN = re.compile(r"(?:https://)?([a-z0-9][a-z0-9-]{0,62})(?:\.pipedrive\.com)?/?")
 
 
 def fetch_token(credentials: Mapping[str, str], settings: Settings) -> AccessToken:
     """A new access token for an app's refresh token. Raises: CrmError; KeyError for what the credentials lack."""
+    is_theirs = settings.pipedrive_oauth_url == OAUTH_URL
     return request_token(
         f"{settings.pipedrive_oauth_url}/oauth/token",
         {"grant_type": "refresh_token", "refresh_token": credentials["refresh_token"]},
         basic_auth=(credentials["client_id"], credentials["client_secret"]),
         base_key="api_domain",
+        base_hosts=r"[a-z0-9-]+\.pipedrive\.com" if is_theirs else None,
     )
 
 

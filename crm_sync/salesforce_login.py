@@ -75,7 +75,9 @@ def fetch_token(credentials: Mapping[str, str], settings: Settings) -> AccessTok
     else:
         grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
         form = {"grant_type": grant, "assertion": _assertion(login, now_s=int(time.time()))}
-    return request_token(base + TOKEN_PATH, {k: v or "" for k, v in form.items()}, base_key="instance_url")
+    hosts = None if settings.salesforce_login_url else _MY_DOMAIN.pattern
+    form = {name: value or "" for name, value in form.items()}
+    return request_token(base + TOKEN_PATH, form, base_key="instance_url", base_hosts=hosts)
 
 
 def _assertion(login: Login, *, now_s: int) -> str:

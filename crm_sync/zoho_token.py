@@ -10,6 +10,7 @@ from crm_sync.oauth import request_token
 from crm_sync.tokens import AccessToken
 
 DATA_CENTRES = ("com", "eu", "in", "com.au", "jp", "ca", "com.cn", "sa")
+_HOSTS = r"(?:www\.|sandbox\.)?(?:zohoapis|zohocloud)\.(?:com|eu|in|com\.au|jp|ca|com\.cn|sa)"
 # Zoho gives ten access tokens in ten minutes for one refresh token.
 TOKEN_LIMIT_WAIT_S = 600.0
 
@@ -39,7 +40,8 @@ def fetch_token(credentials: Mapping[str, str], settings: Settings) -> AccessTok
     }
     failure: CrmError
     try:
-        token = request_token(f"{accounts_url(dc, settings)}/oauth/v2/token", form, base_key="api_domain")
+        url, hosts = f"{accounts_url(dc, settings)}/oauth/v2/token", None if settings.zoho_accounts_url else _HOSTS
+        token = request_token(url, form, base_key="api_domain", base_hosts=hosts)
     except CrmError as error:
         failure = _naming(error, dc)
     else:
@@ -62,6 +64,8 @@ def _naming(error: CrmError, dc: str) -> CrmError:
     """Clients and refresh tokens exist in their own data centre only: in another one they are unknown."""
     if error.connection_broken and error.code.startswith("token_refused:"):
         return CrmError(f"{error.code}:dc_{dc}", permanent=False, connection_broken=True)
+    if error.connection_broken:
+        return error
     if error.code == "token_invalid_client_secret":
         return CrmError(f"token_refused:invalid_client_secret:dc_{dc}", permanent=False, connection_broken=True)
     if error.code == "token_http_400":

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Not /var/tmp: its old files are swept away on many systems, and these must stay.
 KEPT_FOR_ACCOUNT = Path("/var/lib/earshot")
-KEPT_FOR_ACCOUNT_ELSEWHERE = Path("/var/tmp/earshot")  # noqa: S108 -- owner and mode are checked before use
+KEPT_FOR_ACCOUNT_ELSEWHERE = Path("/var/tmp/earshot")  # nosec B108  # noqa: S108 -- owner and mode are checked before use
 
 
 def account_for(folder: Path) -> Account | None:

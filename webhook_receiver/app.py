@@ -6,11 +6,14 @@ import os
 import gevent
 import structlog
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
 
 from channels.base import ChannelKind
 from channels.registry import PARSERS
 from channels.signature import challenge_is_safe, verify_token_matches
 from config.logs import configure_logging
+from config.metrics_access import may_read_metrics
+from config.request_time import TimedBodies
 from config.settings import Settings, load_settings
 from store.channel_sightings import Sighting
 from store.db import Database, StoreError
@@ -30,6 +33,15 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 # A frozen Postgres answers nothing, not even a time-out of its own: this is ours. Meta tries again for days.
 STORE_DEADLINE_S = 2.5
 PLAIN = "text/plain; charset=utf-8"
+# Nothing here is a page. Should a browser be led here, it shows, runs, frames and keeps nothing.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 def _plain(text: str, status: int) -> Response:
@@ -50,10 +62,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     publisher = Publisher(Lanes(RateBudget(settings.redis_url.get_secret_value())))
     intake = Intake(database, accounts, Activity(database), sightings)
 
-    app = Flask("webhook_receiver")
+    app = Flask("webhook_receiver", static_folder=None)
     app.extensions["database"] = database
     app.extensions["sightings"] = sightings
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.wsgi_app = TimedBodies(app.wsgi_app)
+    metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
 
     @app.get("/webhooks/<kind>")
     def handshake(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -78,8 +92,24 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.get("/metrics")
     def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        peer, proxies = request.remote_addr or "", settings.trusted_proxies
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if not may_read_metrics(peer, headers, token=metrics_token, trusted_proxies=proxies):
+            return _plain("only with METRICS_TOKEN, or from this machine where none is set", 403)
         page, content_type = render()
         return Response(page, content_type=content_type)
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        answer = Response(f"{error.name}\n", error.code, error.get_headers())
+        answer.content_type = PLAIN
+        return answer
+
+    @app.after_request
+    def harden(answer: Response) -> Response:  # pyright: ignore[reportUnusedFunction]
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        return answer
 
     return app
 

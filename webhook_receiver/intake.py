@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+import gevent
 import structlog
 
 from channels.base import (
@@ -103,7 +104,7 @@ class Intake:
         directory = self._accounts.get()
         secret = self._verify(kind, body, signature=signature, directory=directory)
         try:
-            parsed = without_future(PARSERS[kind](decode_body(body)), now=datetime.now(UTC))
+            parsed = without_future(_parse(kind, body), now=datetime.now(UTC))
         except ChannelError as error:
             DROPPED.labels(kind, error.code).inc()
             self._store_unparsed(kind, body, reason=error.code)
@@ -204,6 +205,21 @@ class Intake:
         if live:
             RECEIVED.labels(live[0].channel).inc(added)
             DUPLICATES.labels(live[0].channel).inc(len(live) - added)
+
+
+def _parse(kind: ChannelKind, body: bytes) -> ParsedWebhook:
+    """A large body takes long to read: it does so in a thread, so that everybody else's webhooks go on meanwhile. Raises: ChannelError."""
+
+    def read() -> ParsedWebhook | ChannelError:
+        try:
+            return PARSERS[kind](decode_body(body))
+        except ChannelError as error:
+            return error  # gevent prints what a thread raises
+
+    found = read() if len(body) <= LARGE_BODY_BYTES else gevent.get_hub().threadpool.apply(read)
+    if isinstance(found, ChannelError):
+        raise found
+    return found
 
 
 def _in_parts(shares: dict[int, Accepted]) -> Iterator[dict[int, Accepted]]:

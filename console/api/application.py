@@ -48,6 +48,7 @@ from console.api.failed_keys import FailedKeys
 from console.api.key_calls import Allowance, KeyCalls
 from console.api.paths import DOCS, DOCUMENT, PREFIX, SECURITY_SCHEMES
 from console.api.webhook_document import with_webhooks
+from console.row_numbers import RowNumber
 from store.db import Database, StoreError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -90,7 +91,7 @@ BLUEPRINTS = (
 
 def new_application() -> OpenAPI:
     """An application that describes its API as it is built. Its own pages come from elsewhere."""
-    return OpenAPI(
+    app = OpenAPI(
         "console",
         info=Info(
             title="Earshot",
@@ -101,6 +102,8 @@ def new_application() -> OpenAPI:
         doc_ui=False,
         validation_error_callback=problems.from_validation,
     )
+    app.url_map.converters["int"] = RowNumber
+    return app
 
 
 def add_api(

@@ -85,15 +85,15 @@ def change_password() -> Response | tuple[str, int]:
     email, user_id = who.person.email, who.person.user_id
     old, new = request.form.get("old", ""), request.form.get("password", "")
     failures, address, counted = count_for(email)
-    if failures.wait_s(address, counted):
+    if failures.claim(address, counted):
         return _page(problem="password_wait"), 429
     with database().system_transaction() as conn:
         known = get_password_hash(conn, user_id)
     if known is None or not fits(known, old):
-        failures.note(address, counted)
         with database().system_transaction() as conn:
             note_everywhere(conn, user_id, "password_refused", by=who.actor)
         return _page(problem="password_wrong"), 422
+    failures.give_back(address, counted)
     problem = why_unusable(new, request.form.get("again", ""), email=email)
     if problem:
         return _page(problem=problem), 422

@@ -53,15 +53,15 @@ def submit() -> tuple[str, int] | Response:
     password = request.form.get("password", "")
     back = request.form.get("next", "")
     failures, address, counted = count_for(email)
-    if failures.wait_s(address, counted):
+    if failures.claim(address, counted):
         return page(back=back, problem="wait"), 429
     with database().system_transaction() as conn:
         account = find_account(conn, email) if email.isprintable() else None
     if not fits(account.password_hash if account else None, password) or account is None:
-        failures.note(address, counted)
         with database().system_transaction() as conn:
             note_refused(conn, account.user_id if account else None, how="password")
         return page(back=back, problem="wrong", email=email), 401
+    failures.give_back(address, counted)
     return enter(account.user_id, how="password", back=back)
 
 
@@ -77,7 +77,10 @@ def count_for(email: str) -> tuple[FailedKeys, str, str]:
 
 def enter(user_id: int, *, how: str, back: str) -> Response:
     """Let a person in whose identity is proven, with the language and look of their own."""
+    before = session.get(SESSION_KEY)
     with database().system_transaction() as conn:
+        if isinstance(before, str):
+            end_session(conn, before)  # of whoever sat at this browser until now
         token = begin_session(conn, user_id, user_agent=request.headers.get("User-Agent", ""))
         profile = get_profile(conn, user_id)
         note_everywhere(conn, user_id, "signed_in", by=Actor(user_id=user_id), details={"how": how})
@@ -93,7 +96,8 @@ def keep_look(answer: Response, *, language: str | None, theme: str | None) -> N
     """In the browser, where pages read it; None leaves what is there."""
     for name, value in ((LANGUAGE_COOKIE, language), (THEME_COOKIE, theme)):
         if value is not None:
-            answer.set_cookie(name, value, max_age=YEAR_S, samesite="Lax", httponly=True)
+            is_secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+            answer.set_cookie(name, value, max_age=YEAR_S, samesite="Lax", httponly=True, secure=is_secure)
 
 
 @blueprint.post("/sign-out")

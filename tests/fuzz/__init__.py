@@ -1,0 +1,1 @@
+"""What strangers can reach without a key, fed with what no program would send."""
