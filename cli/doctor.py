@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from collections.abc import Mapping
 
 from analysis.base import AnalysisError
 from cli.connect import Installation, find_installation
@@ -10,6 +11,7 @@ from cli.main import add_data_argument
 from config.settings import SettingsError, load_settings
 from config.tenant import TenantConfig
 from store.health import Finding, list_findings
+from store.key_rotation import count_by_key
 from store.tenants import get_tenant_config, list_tenants
 
 
@@ -24,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     installation = find_installation(options.data)
     with installation.system_transaction() as conn:
         findings: list[Finding] = list_findings(conn)
+        findings.extend(_key_findings(count_by_key(conn), [key_id for key_id, _ in installation.keyring.keys]))
         tenants = [(tenant.slug, get_tenant_config(conn, tenant.id)) for tenant in list_tenants(conn)]
     findings.extend(_model_findings(installation, tenants))
     for finding in findings:
@@ -31,6 +34,21 @@ def run(options: argparse.Namespace) -> int:
     if not findings and not options.json:
         print("nothing is wrong")
     return 1 if findings else 0
+
+
+def _key_findings(counts: Mapping[str, int], live: list[str]) -> list[Finding]:
+    """Secrets that are sealed with a key that is not the newest, or with one that nobody has. live: newest first."""
+    findings: list[Finding] = []
+    for key_id, count in sorted(counts.items()):
+        if key_id not in live:
+            problem = f"{count} secrets are sealed with the key {key_id}, which EARSHOT_KEYS does not hold"
+            findings.append(
+                Finding("keys", problem, "Put that key back beside the newest, then `earshot rotate-keys`.")
+            )
+        elif key_id != live[0]:
+            problem = f"{count} secrets are still sealed with the old key {key_id}"
+            findings.append(Finding("keys", problem, "Run `earshot rotate-keys`."))
+    return findings
 
 
 def _model_findings(installation: Installation, tenants: list[tuple[str, TenantConfig]]) -> list[Finding]:
