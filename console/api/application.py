@@ -23,6 +23,7 @@ from console.api import (
     customers,
     dead_letters,
     decisions,
+    erasures,
     examples,
     inbox,
     insights,
@@ -83,6 +84,7 @@ BLUEPRINTS = (
     channels.blueprint,
     dead_letters.blueprint,
     privacy.blueprint,
+    erasures.blueprint,
 )
 
 
