@@ -11,6 +11,7 @@ from store import customer_erasure
 from store.customer_erasure import ask_erasure, find_erasure
 from store.customer_search import find_by_channel_id, find_by_id, find_by_phone
 from store.intake import keep_unparsed_body
+from store.merging import merge_customers
 from tests.integration.passes import now, run_all, states
 from tests.webhooks import (
     instagram_event,
@@ -300,6 +301,20 @@ def test_merged_identities_go_together(deps, receive, owner, acme, erase):
     erase()
     assert owner.execute("SELECT count(*) FROM customer_identity").fetchone() == (0,)
     assert "TR.9988776655" not in everything(owner)
+
+
+def test_who_turns_out_to_be_somebody_else_while_waiting_is_erased_all_the_same(deps, receive, owner, acme, ask):
+    (one,) = receive(wrote(message_id=WAMID))
+    steps.minimize(deps, one)
+    (two,) = receive(whatsapp_body(whatsapp_message("it is me, Ada Lovelacia", sender="905550001122", name=NAME)))
+    steps.minimize(deps, two)
+    older, younger = customer_of(owner), customer_of(owner, "905550001122")
+    erasure_id = ask(younger)
+    with deps.database.tenant_transaction(acme) as conn:
+        assert merge_customers(conn, acme, older, younger) == older
+    erasing.erase_customer(deps, tenant_id=acme, erasure_id=erasure_id)
+    assert hits(owner) == [] and "905550001122" not in everything(owner)
+    assert owner.execute("SELECT state, counts ->> 'identities' FROM customer_erasure").fetchall() == [("done", "2")]
 
 
 def test_a_long_history_goes_in_steps_and_a_killed_worker_loses_none(deps, receive, owner, acme, ask, monkeypatch):
