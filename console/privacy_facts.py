@@ -114,7 +114,8 @@ _BATCHES = _(
 _NO_BATCHES = _("Sweeps of yours use no batches, so nothing of them lies there.")
 
 
-def _tell_retention(say: Callable[[str], str], retention: Retention) -> list[str]:
+def tell_retention(say: Callable[[str], str], retention: Retention) -> list[str]:
+    """How long a tenant keeps what, a sentence each."""
     told: list[str] = []
     for name, while_set, for_ever in _FOR_DAYS:
         days: int = getattr(retention, name)
@@ -129,7 +130,7 @@ def tell_facts(say: Callable[[str], str], *, batches: bool, retention: Retention
         leaves=[say(one) for one in _LEAVES],
         never_leaves=[say(one) for one in _NEVER_LEAVES],
         missed=say(_MISSED),
-        kept=[*_tell_retention(say, retention), *(say(one) for one in _KEPT)],
+        kept=[*tell_retention(say, retention), *(say(one) for one in _KEPT)],
         terms=[Promise(say(one.text), one.source) for one in terms],
         in_our_words=say(_IN_OUR_WORDS),
     )
