@@ -47,6 +47,9 @@ COMMANDS = {
     "alert": ("cli.alert", "list, show, acknowledge and snooze alerts; send a test to their targets"),
     "webhook": ("cli.webhook", "programs that are told of events: add, test, what became of each event, tell again"),
     "sla": ("cli.sla", "clocks that run now, kept and missed targets, and time to answer before and after"),
+    "erase": ("cli.erase", "erase a customer everywhere, and see the receipts"),
+    "export": ("cli.export", "all that is held of one customer, as JSON"),
+    "rotate-keys": ("cli.rotate_keys", "seal stored secrets with the newest key, while everything runs"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }
 

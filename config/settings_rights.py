@@ -1,8 +1,10 @@
-"""Which of a tenant's settings are an administrator's alone: what lets something leave, what costs money, and the tenant's own name."""
+"""Which of a tenant's settings are an administrator's alone: what lets something leave, what costs money, what deletes, and its name."""
 
 from collections.abc import Iterable
 
-ADMINS_ONLY = frozenset({"name", "industry", "default_region", "model", "budget", "sweep", "actions", "automation"})
+ADMINS_ONLY = frozenset(
+    {"name", "industry", "default_region", "model", "budget", "sweep", "actions", "automation", "retention"}
+)
 """Keys of the tenant file. The others (rules, thresholds, topics, hours, targets, queues, surveys …) are a supervisor's too."""
 
 

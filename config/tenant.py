@@ -16,6 +16,7 @@ from config.hours import Hours
 from config.industries import find_industry_name, industry_names, nearest_industry_name
 from config.model import BudgetConfig, ModelConfig
 from config.queues import OwnQueues
+from config.retention import Retention
 from config.rules import Rule
 from config.sla import Sla
 from config.surveys import Surveys
@@ -57,6 +58,7 @@ class TenantConfig(TenantPart):
     sla: Sla = Sla()
     hours: Hours = Hours()
     sweep: SweepConfig = SweepConfig()
+    retention: Retention = Retention()
     surveys: Surveys = Surveys()
     churn: Churn = Churn()
     trends: Trends = Trends()

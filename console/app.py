@@ -57,6 +57,7 @@ from console.pages.admin import laboratory as admin_laboratory
 from console.pages.admin import overview as admin_overview
 from console.pages.admin import people as admin_people
 from console.pages.admin import privacy as admin_privacy
+from console.pages.admin import privacy_customers as admin_privacy_customers
 from console.pages.admin import rule_editor as admin_rules
 from console.pages.admin import settings as admin_settings
 from console.pages.admin import settings_actions as admin_settings_actions
@@ -103,8 +104,8 @@ _PAGES = (
 _OPEN = frozenset(page.blueprint.name for page in (sign_in, welcome, oidc))
 _ADMIN_PAGES = (
     admin_overview, admin_tenants, admin_start, admin_start_settings, admin_channels, admin_channel_checks, admin_crm, admin_crm_connection,
-    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_sweeps, admin_sweep_flips, admin_examples, admin_laboratory, admin_dead_letters,
-    admin_accounting, admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_rules, admin_settings_actions,
+    admin_people, admin_keys, admin_audit_log, admin_privacy, admin_privacy_customers, admin_sweeps, admin_sweep_flips, admin_examples, admin_laboratory,
+    admin_dead_letters, admin_accounting, admin_alerts, admin_alert_targets, admin_webhooks, admin_settings, admin_rules, admin_settings_actions,
     admin_settings_form, admin_settings_history, admin_errands,
 )  # fmt: skip
 

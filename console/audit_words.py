@@ -73,6 +73,7 @@ SENTENCES: Mapping[str, str] = {
     "crm_record_unlinked": _("%(who)s took away a customer’s CRM record."),
     "customer_erased": _("%(who)s erased a customer."),
     "customer_exported": _("%(who)s exported what is known of a customer."),
+    "keys_rotated": _("%(who)s sealed secrets with a new key (%(secrets)s)."),
     "settings_changed": _("%(who)s changed settings (%(paths)s)."),
     "settings_restored": _("%(who)s restored earlier settings."),
 }
@@ -97,7 +98,7 @@ ABOUT: Mapping[str, str] = {
 }  # fmt: skip
 
 # What a subject says of itself before the colon.
-_KINDS = frozenset({"person", "key", "conversation", "message", "egress", "sweep", "customer", "action"})
+_KINDS = frozenset({"person", "key", "conversation", "message", "egress", "sweep", "customer", "action", "erasure"})
 
 _HOW: Mapping[str, str] = {"password": _("with a password"), "provider": _("through the provider")}
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from config.retention import Retention
+
 
 def _(text: str) -> str:
     """Marks a text for the catalogs."""
@@ -36,12 +38,31 @@ _NEVER_LEAVES = (
 _MISSED = _(
     "It is done on this machine, by fixed rules. Known to be missed: names of other people, street addresses, some short local numbers, and names that are everyday words where nothing shows that they are names."
 )
+_FOR_DAYS = (
+    (
+        "raw_days",
+        _("What channels sent, as it came: %(days)s days."),
+        _("What channels sent, as it came: until it is erased."),
+    ),
+    (
+        "text_days",
+        _("Words, summaries and the texts of this ledger: %(days)s days after the message came."),
+        _("Words, summaries and the texts of this ledger: until they are erased."),
+    ),
+    (
+        "history_days",
+        _("Messages with their labels and decisions: %(days)s days."),
+        _("Labels and decisions: for ever, without words once those have gone."),
+    ),
+)
 _KEPT = (
-    _("Messages, analyses and this ledger: until they are erased. Nothing is deleted by its age alone."),
     _(
         "When a customer takes a message back, its words go from every table, from this ledger and from what was judged with it."
     ),
     _("Words that somebody tried in the laboratory: 30 days. What was written to the CRM: 90 days."),
+    _(
+        "When a customer is erased, nothing of them stays but labels and counts without a person; see the receipts below."
+    ),
     _("Who read a conversation is noted, also from this page."),
 )
 _IN_OUR_WORDS = _(
@@ -93,14 +114,23 @@ _BATCHES = _(
 _NO_BATCHES = _("Sweeps of yours use no batches, so nothing of them lies there.")
 
 
-def tell_facts(say: Callable[[str], str], *, batches: bool) -> Facts:
-    """say: puts a text into the reader's language. batches: whether the tenant's sweeps use them."""
+def tell_retention(say: Callable[[str], str], retention: Retention) -> list[str]:
+    """How long a tenant keeps what, a sentence each."""
+    told: list[str] = []
+    for name, while_set, for_ever in _FOR_DAYS:
+        days: int = getattr(retention, name)
+        told.append(say(while_set) % {"days": days} if days else say(for_ever))
+    return told
+
+
+def tell_facts(say: Callable[[str], str], *, batches: bool, retention: Retention) -> Facts:
+    """say: puts a text into the reader's language. batches: whether the tenant's sweeps use them. retention: how long it keeps what."""
     terms = (*_TERMS, Promise(_BATCHES if batches else _NO_BATCHES, "docs/sweeps.md"))
     return Facts(
         leaves=[say(one) for one in _LEAVES],
         never_leaves=[say(one) for one in _NEVER_LEAVES],
         missed=say(_MISSED),
-        kept=[say(one) for one in _KEPT],
+        kept=[*tell_retention(say, retention), *(say(one) for one in _KEPT)],
         terms=[Promise(say(one.text), one.source) for one in terms],
         in_our_words=say(_IN_OUR_WORDS),
     )

@@ -206,8 +206,19 @@ AUTOMATION = SettingsPage(
     ),
 )  # fmt: skip
 
+KEEPING = SettingsPage(
+    "keeping", _("How long it is kept"), _("What is older is removed by itself, a little at a time. 0: kept until somebody erases it."),
+    (
+        Section("", (
+            Field("retention.raw_days", _("As it came"), _("What channels sent, with everything in it: at least 7 days, and not longer than the words."), "whole", lowest=0, highest=36_500, unit="days"),
+            Field("retention.text_days", _("Words"), _("Texts, summaries, what left for the AI provider, examples: at least 30 days. Labels stay."), "whole", lowest=0, highest=36_500, unit="days"),
+            Field("retention.history_days", _("Messages and labels"), _("The whole history of how messages were read: at least 90 days, and not shorter than the words. Figures of that time go with it."), "whole", lowest=0, highest=36_500, unit="days"),
+        )),
+    ),
+)  # fmt: skip
+
 PAGES = {
-    page.name: page for page in (THRESHOLDS, READING, HOURS, SLA, QUEUES, SURVEYS, WATCHING, AUTOMATION, COSTS)
+    page.name: page for page in (THRESHOLDS, READING, HOURS, SLA, QUEUES, SURVEYS, WATCHING, AUTOMATION, COSTS, KEEPING)
 }  # fmt: skip
 """In the order in which the overview names them."""
 

@@ -61,6 +61,7 @@ WORDS: Mapping[str, str] = {
     "stage route": _("being decided"), "stage crm_sync": _("being noted for the CRM"),
     "came sent": _("not to the inbox"), "came received": _("the inbox"), "came minimized": _("personal data taken out"),
     "came analyzed": _("read"), "came persisted": _("stored"), "came routed": _("decided"),
+    "erasure waiting": _("under way"), "erasure done": _("done"),
     "parked initial": _("at arrival"), "parked reanalyze": _("read again"), "parked sweep": _("in a sweep"),
     "parked place": _("finding its conversation"),
     "mode off": _("off"), "mode shadow": _("recorded only"), "mode approve": _("a person agrees first"), "mode auto": _("by itself"),
@@ -210,6 +211,8 @@ NOTICES: Mapping[str, str] = {
         "Somebody has changed the settings since you looked: nothing was saved. Look again."
     ),
     "replayed": _("Back to work. It starts within seconds."),
+    "customer_unknown": _("Nobody is known by this. Try another number or id of theirs."),
+    "customer_erased": _("They are being erased: it takes less than a minute, and its receipt stands below."),
     "not_parked": _("Nothing of this is parked any more."),
     "alert_yours": _("You are on it."),
     "alert_snoozed": _("Put away. It is told again when the time is up."),

@@ -123,6 +123,11 @@ def claim_action(conn: Connection, tenant_id: int, action_id: str) -> ClaimedAct
     return ClaimedAction(*row) if row else None
 
 
+def hold_action(conn: Connection, action_id: str) -> bool:
+    """Whether the action is still there; locked until the transaction ends."""
+    return conn.execute("SELECT FROM action WHERE id = %s FOR UPDATE", (action_id,)).fetchone() is not None
+
+
 def note_departure(conn: Connection, action_id: str, *, form: str, sent_hash: bytes, sent_text: str) -> None:
     """Write down what is about to leave, in the transaction that claims it: an echo or a person can then tell what it was."""
     conn.execute(

@@ -44,10 +44,7 @@ def erase_messages(
 
 
 def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]:
-    claim_contexts(conn, ids)
-    # Runs before messages, as everywhere. Without its run an answer that is under way is not stored.
-    conn.execute("SELECT FROM run WHERE message_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (ids,))
-    conn.execute("DELETE FROM run WHERE message_id = ANY(%s::uuid[])", (ids,))
+    end_runs(conn, ids)
     rows = conn.execute(
         """
         SELECT id::text, conversation_id::text, customer_id::text, joined_to::text
@@ -61,18 +58,30 @@ def _erase(conn: Connection, tenant_id: int, ids: list[str]) -> list[StartedRun]
     erased = [_Erased(*row) for row in rows]
     if not erased:
         return []
-    ids = [one.id for one in erased]
-    _forget_words(conn, ids)
-    forget_examples(conn, tenant_id, ids)
-    forget_trials_of(conn, ids)
-    forget_answers(conn, ids)
-    forget_events(conn, ids)
+    forget_messages(conn, tenant_id, [one.id for one in erased])
     _forget_as_context(conn, [one.id for one in erased if one.conversation_id])
     _mark_cards(conn, [one.customer_id for one in erased if one.customer_id])
     started = _judge_bursts_anew(conn, tenant_id, erased)
     # Nobody waits for an answer to what they have taken back.
     mark_clocks_stale(conn, {one.conversation_id for one in erased if one.conversation_id})
     return started
+
+
+def end_runs(conn: Connection, ids: list[str]) -> None:
+    """No pass of these messages goes on, and nobody reads them as context meanwhile. Before any of their rows is locked."""
+    claim_contexts(conn, ids)
+    # Runs before messages, as everywhere. Without its run an answer that is under way is not stored.
+    conn.execute("SELECT FROM run WHERE message_id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (ids,))
+    conn.execute("DELETE FROM run WHERE message_id = ANY(%s::uuid[])", (ids,))
+
+
+def forget_messages(conn: Connection, tenant_id: int, ids: list[str]) -> None:
+    """The words of these messages go from every table, with what was drawn from them. Their runs must have been ended."""
+    _forget_words(conn, ids)
+    forget_examples(conn, tenant_id, ids)
+    forget_trials_of(conn, ids)
+    forget_answers(conn, ids)
+    forget_events(conn, ids)
 
 
 def _forget_words(conn: Connection, ids: list[str]) -> None:
@@ -99,10 +108,10 @@ def _forget_words(conn: Connection, ids: list[str]) -> None:
     )
 
 
-def _forget_as_context(conn: Connection, ids: list[str]) -> None:
-    """Later messages were judged with these words before them: they go from the ledger, and with them what was made of them.
+def forget_turns(conn: Connection, ids: list[str]) -> list[tuple[str, str | None]]:
+    """Take these words out of the ledger's turns of later messages, which had them as context.
 
-    A pass that is open starts over without them; of one that is done the summary goes, which may quote them.
+    Returns (run id, message id) of those turns; message id: None for words that somebody tried in the laboratory.
     """
     rows = conn.execute(
         """
@@ -112,8 +121,6 @@ def _forget_as_context(conn: Connection, ids: list[str]) -> None:
         """,
         (ids,),
     ).fetchall()
-    if not rows:
-        return
     turns = {egress_id: (user_turn, context_ids) for egress_id, _, _, user_turn, context_ids in rows}
     conn.execute(
         """
@@ -124,7 +131,18 @@ def _forget_as_context(conn: Connection, ids: list[str]) -> None:
         """,
         (list(turns), [_without_turns(*turn, erased=ids) for turn in turns.values()]),
     )
-    message_ids, run_ids = sorted({row[2] for row in rows}), sorted({row[1] for row in rows})
+    return [(row[1], row[2]) for row in rows]
+
+
+def _forget_as_context(conn: Connection, ids: list[str]) -> None:
+    """Later messages were judged with these words before them: they go from the ledger, and with them what was made of them.
+
+    A pass that is open starts over without them; of one that is done the summary goes, which may quote them.
+    """
+    judged = forget_turns(conn, ids)
+    if not judged:
+        return
+    message_ids, run_ids = sorted({one for _, one in judged if one}), sorted({one for one, _ in judged})
     conn.execute(
         """
         WITH again AS (

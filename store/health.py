@@ -8,7 +8,9 @@ from store.backlog import list_failing_targets, upkeep_late_s
 from store.canaries import list_late_canaries
 from store.channel_health import all_are_silent, list_unwell
 from store.crm_health import list_crm_problems
+from store.customer_erasure import list_late_erasures
 from store.db import Connection
+from store.retention import list_behind
 from store.stage_ages import list_stage_ages
 
 OLD_RUN_S = 300
@@ -90,6 +92,14 @@ def list_findings(conn: Connection) -> list[Finding]:
     for target in list_failing_targets(conn):
         problem = f"the alert target {target.name} takes no alerts ({target.alerts} wait or were given up: {target.error_code})"
         findings.append(Finding(target.tenant, problem, "Check its URL, then `earshot alert test`."))
+    for behind in list_behind(conn):
+        problem = f"what is past its time ({behind.part}) has not been removed for {behind.hours:.0f} hours"
+        findings.append(Finding(behind.tenant, problem, "Are beat and a worker of the role `delivery` running?"))
+    for count, hours in list_late_erasures(conn):
+        problem = f"{count} erasures of customers wait, the first for {hours:.1f} hours"
+        findings.append(
+            Finding("erasure", problem, "Are beat and a worker of the role `delivery` running? See their logs.")
+        )
     late_s = upkeep_late_s(conn)
     if late_s:
         problem = f"upkeep is behind by {late_s / 60:.0f} minutes: alerts, clocks or sends wait"

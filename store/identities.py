@@ -11,6 +11,7 @@ from typing import Any
 from channels.base import IdentityChange, MarketingChoice
 from store.crm_searches import look_again_if_unclear
 from store.db import Connection
+from store.erased_identities import was_erased
 from store.intake import key_of
 from store.merging import merge_customers
 from store.notices import Notice, put_off
@@ -214,15 +215,15 @@ def apply_identity_changes(
     links = [change for change in changes if not change.replaces]
     unclear = _learn_links(conn, tenant_id, links)
     fresh = _only_new(conn, tenant_id, [change for change in changes if change.replaces], pepper=pepper)
-    apply_notices(conn, tenant_id, [*unclear, *fresh][:_AT_ONCE])
+    apply_notices(conn, tenant_id, [*unclear, *fresh][:_AT_ONCE], pepper=pepper)
     put_off(conn, tenant_id, [*unclear, *fresh][_AT_ONCE:])
 
 
-def apply_notices(conn: Connection, tenant_id: int, notices: Sequence[Notice]) -> None:
+def apply_notices(conn: Connection, tenant_id: int, notices: Sequence[Notice], *, pepper: bytes) -> None:
     """Apply them one after another. The transaction must act for `tenant_id`."""
     for notice in notices:
         if isinstance(notice, MarketingChoice):
-            _note_choice(conn, tenant_id, notice)
+            _note_choice(conn, tenant_id, notice, pepper=pepper)
         else:
             _apply_change(conn, tenant_id, notice)
 
@@ -364,13 +365,18 @@ def _is_same_person(conn: Connection, other: _Known, change: IdentityChange) -> 
     return bool(row and row[0])
 
 
-def note_marketing_choices(conn: Connection, tenant_id: int, choices: Sequence[MarketingChoice]) -> None:
+def note_marketing_choices(
+    conn: Connection, tenant_id: int, choices: Sequence[MarketingChoice], *, pepper: bytes
+) -> None:
     """Remember who wants marketing messages; an older choice never undoes a newer one. Must act for `tenant_id`."""
-    apply_notices(conn, tenant_id, choices[:_AT_ONCE])
+    apply_notices(conn, tenant_id, choices[:_AT_ONCE], pepper=pepper)
     put_off(conn, tenant_id, choices[_AT_ONCE:])
 
 
-def _note_choice(conn: Connection, tenant_id: int, choice: MarketingChoice) -> None:
+def _note_choice(conn: Connection, tenant_id: int, choice: MarketingChoice, *, pepper: bytes) -> None:
+    people = [(one.kind, one.value) for one in choice.identities]
+    if choice.chosen_at and was_erased(conn, tenant_id, people, at=choice.chosen_at, pepper=pepper):
+        return
     customer_id = resolve_customer(
         conn,
         tenant_id,

@@ -28,6 +28,7 @@ def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> s
     conn.execute("UPDATE survey_answer SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE alert SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     conn.execute("UPDATE crm_event SET customer_id = %s WHERE customer_id = %s", (keep, gone))
+    _merge_erasures(conn, tenant_id, keep=keep, gone=gone)
     conn.execute("UPDATE customer_identity SET customer_id = %s WHERE customer_id = %s", (keep, gone))
     _merge_crm_rows(conn, tenant_id, keep=keep, gone=gone)
     conn.execute(
@@ -47,6 +48,20 @@ def merge_customers(conn: Connection, tenant_id: int, one: str, other: str) -> s
     )
     conn.execute("DELETE FROM customer WHERE id = %s", (gone,))
     return keep
+
+
+def _merge_erasures(conn: Connection, tenant_id: int, *, keep: str, gone: str) -> None:
+    """Whoever asked for one of them to be erased meant the person: both are."""
+    conn.execute(
+        """
+        UPDATE customer_erasure AS e
+        SET customer_id = %(keep)s, cut_at = NULL
+        WHERE e.tenant_id = %(tenant)s AND e.customer_id = %(gone)s AND NOT EXISTS (
+            SELECT FROM customer_erasure AS o WHERE o.tenant_id = e.tenant_id AND o.customer_id = %(keep)s
+        )
+        """,
+        {"keep": keep, "gone": gone, "tenant": tenant_id},
+    )
 
 
 def _merge_conversations(conn: Connection, *, keep: str, gone: str) -> None:

@@ -2,12 +2,10 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import LiteralString
-
-from psycopg import sql
 
 from store.db import Connection
 from store.health import Finding
+from store.key_rotation import SEALED, count_keys_of
 from store.migrate import GROUP_ROLE, list_migrations
 
 # Each of them off loses acknowledged messages: the first two when the server dies, the third when the machine does.
@@ -17,13 +15,6 @@ CONNECTIONS_SHARE = 0.85
 CLOCK_SKEW_S = 2.0
 MIGRATE = "Run `earshot migrate`."
 WAL_HELD_BYTES = 4 * 2**30
-# Every column that holds a sealed secret: format, length and id of its key stand before it.
-SEALED: tuple[tuple[LiteralString, LiteralString], ...] = (
-    ("installation_secret", "ciphertext"), ("channel_account", "app_secrets"), ("channel_account", "verify_token"),
-    ("channel_account", "access_token"), ("crm_connection", "credentials"), ("crm_connection", "access_token"),
-    ("action_secret", "secret"), ("alert_target", "url"), ("webhook_subscription", "url"),
-    ("webhook_subscription", "secret"), ("webhook_subscription", "old_secret"),
-)  # fmt: skip
 
 
 def list_server_findings(conn: Connection, *, key_ids: Collection[str], now: datetime) -> list[Finding]:
@@ -161,13 +152,9 @@ def _partitions(conn: Connection, *, now: datetime) -> list[Finding]:
 
 def _keys(conn: Connection, *, key_ids: list[str]) -> list[Finding]:
     used: dict[str, set[str]] = {}
-    for table, column in SEALED:
-        query = sql.SQL(
-            "SELECT DISTINCT encode(substring({column} FROM 3 FOR get_byte({column}, 1)), 'escape') FROM {table} "
-            "WHERE {column} IS NOT NULL"
-        ).format(column=sql.Identifier(column), table=sql.Identifier(table))
-        for (key_id,) in conn.execute(query).fetchall():
-            used.setdefault(key_id, set()).add(table)
+    for sealed in SEALED:
+        for key_id in count_keys_of(conn, sealed):
+            used.setdefault(key_id, set()).add(sealed.table)
     findings: list[Finding] = []
     for key_id, tables in sorted(used.items()):
         where = ", ".join(sorted(tables))

@@ -252,7 +252,7 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     revived = revive_history(conn, tenant_id, share.messages, added=added, pepper=pepper)
     fill_placeholders(conn, tenant_id, share.messages, pepper=pepper)
     apply_identity_changes(conn, tenant_id, share.identity_changes, pepper=pepper)
-    note_marketing_choices(conn, tenant_id, share.marketing_choices)
+    note_marketing_choices(conn, tenant_id, share.marketing_choices, pepper=pepper)
     echoes = [message for message in share.messages if message.direction == "outbound"]
     take_echoes(conn, tenant_id, echoes, pepper=pepper)
     settle_sends(conn, tenant_id, share.statuses, pepper=pepper)

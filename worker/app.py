@@ -23,6 +23,8 @@ WATCH_CLOCKS_EVERY_S = 5.0
 RING_SWEEPS_EVERY_S = 2.0
 RING_TRIALS_EVERY_S = 1.0
 RING_WEBHOOKS_EVERY_S = 1.0
+RING_ERASURES_EVERY_S = 1.0
+RETENTION_EVERY_S = 600.0
 MEASURE_EVERY_S = 10.0
 COUNT_EVERY_S = 60.0
 CANARIES_EVERY_S = 10.0
@@ -191,6 +193,16 @@ app.conf.update(
             "task": "earshot.ring_sweeps",
             "schedule": RING_SWEEPS_EVERY_S,
             "options": {"queue": "maintenance"},
+        },
+        "erasures": {
+            "task": "earshot.ring_erasures",
+            "schedule": RING_ERASURES_EVERY_S,
+            "options": {"queue": "maintenance", "expires": 10},
+        },
+        "retention": {
+            "task": "earshot.keep_retention",
+            "schedule": RETENTION_EVERY_S,
+            "options": {"queue": "maintenance", "expires": RETENTION_EVERY_S},
         },
         # Somebody sits in front of the page and waits.
         "ring_trials": {

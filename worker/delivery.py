@@ -29,6 +29,7 @@ from store.action_people import hand_to_person, wait_for_approval
 from store.actions import (
     ClaimedAction,
     claim_action,
+    hold_action,
     note_departure,
     put_back_action,
     settle_action,
@@ -297,6 +298,8 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
         failed=failure is not None and failure.channel_down,
     )
     with deps.database.tenant_transaction(action.tenant_id) as conn:
+        if not hold_action(conn, action.id):  # the customer was erased meanwhile, and nothing of this may stay
+            return
         if failure is None:
             settle_action(conn, action.id, state="sent", provider_message_id=provider_message_id)
             ACTIONS.labels(action.kind, "sent").inc()

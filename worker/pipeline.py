@@ -64,6 +64,13 @@ def ring_crm(*, tenant_id: int) -> None:
     app.signature("earshot.flush_crm", kwargs={"tenant_id": tenant_id}, queue="crm_flush").apply_async()
 
 
+def ring_erasure(*, tenant_id: int, erasure_id: str) -> None:
+    """Ask a worker to go on with one erasure. Its row is the promise; a lost ring costs seconds."""
+    app.signature(
+        "earshot.erase_customer", kwargs={"tenant_id": tenant_id, "erasure_id": erasure_id}, queue="maintenance"
+    ).apply_async()
+
+
 def ring_webhooks(*, tenant_id: int, subscription_id: str) -> None:
     """Ask a worker to tell one subscription what is due."""
     app.signature(

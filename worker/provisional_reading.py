@@ -9,13 +9,14 @@ from routing.rules import decide
 from store.analyses import NewAnalysis, add_analysis
 from store.customers import lock_conversation
 from store.db import Connection
+from store.erased_identities import SenderErasedError
 from store.messages import StoredMessage, get_message
 from store.runs import RunRef, lock_run, mark_provisional
 from store.sla_clocks import recompute_clocks
 from worker.decision_facts import provisional_facts
 from worker.deps import Deps
 from worker.placing import store_and_place
-from worker.steps import ensure_conversation
+from worker.steps import ensure_conversation, forget_message
 
 
 def read_provisionally(deps: Deps, ref: RunRef) -> None:
@@ -23,6 +24,13 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
 
     No automation, no alert, no CRM label. Raises: StoreError.
     """
+    try:
+        _read(deps, ref)
+    except SenderErasedError:
+        forget_message(deps, ref)
+
+
+def _read(deps: Deps, ref: RunRef) -> None:
     tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
@@ -48,7 +56,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
                 provisional=True,
             ),
         )
-        _place(conn, ref, message=message, tenant=tenant, analysis_id=analysis_id)
+        _place(conn, deps, ref, message=message, tenant=tenant, analysis_id=analysis_id)
         crash_point("provisional.before_commit")
 
 
@@ -59,9 +67,9 @@ def _new_id(conn: Connection) -> str:
 
 
 def _place(
-    conn: Connection, ref: RunRef, *, message: StoredMessage, tenant: TenantConfig, analysis_id: str | None
+    conn: Connection, deps: Deps, ref: RunRef, *, message: StoredMessage, tenant: TenantConfig, analysis_id: str | None
 ) -> None:
-    _, conversation_id = ensure_conversation(conn, ref, message)
+    _, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
     conversation = lock_conversation(conn, conversation_id)
     facts = provisional_facts(message=message, conversation=conversation, tenant=tenant)
     policy = policy_for(tenant)

@@ -209,7 +209,7 @@ def apply_waiting_notices(deps: Deps) -> None:
         for _ in range(NOTICE_ROUNDS):
             with deps.database.tenant_transaction(tenant_id) as conn:
                 notices = take_notices(conn, tenant_id, limit=NOTICES_AT_ONCE)
-                apply_notices(conn, tenant_id, notices)
+                apply_notices(conn, tenant_id, notices, pepper=deps.dedupe_pepper)
             if len(notices) < NOTICES_AT_ONCE:
                 break
 

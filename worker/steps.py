@@ -16,6 +16,7 @@ from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_
 from store.canaries import drop_canary_run
 from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
+from store.customer_erasure import erase_whole_messages
 from store.customers import (
     find_or_add_conversation,
     list_identities,
@@ -24,7 +25,8 @@ from store.customers import (
     resolve_conversation,
 )
 from store.db import Connection
-from store.identities import resolve_customer
+from store.erased_identities import SenderErasedError, refuse_erased_sender
+from store.identities import read_sender, resolve_customer
 from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
 from store.outbound import note_human_answers
 from store.runs import (
@@ -45,8 +47,11 @@ from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 
 
-def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[str, str]:
-    """(customer_id, conversation_id) of the message, found or made on first need."""
+def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *, pepper: bytes) -> tuple[str, str]:
+    """(customer_id, conversation_id) of the message, found or made on first need.
+
+    Raises: SenderErasedError when whoever wrote it has been erased since: the transaction must then be given up.
+    """
     if message.customer_id and message.conversation_id:
         return message.customer_id, message.conversation_id
     customer_id = resolve_customer(
@@ -56,6 +61,14 @@ def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage) -
         channel=message.channel,
         account_id=message.account_id,
         at=message.sent_at,
+    )
+    refuse_erased_sender(
+        conn,
+        ref.tenant_id,
+        customer_id,
+        read_sender(message.sender).identities,
+        at=message.sent_at,
+        pepper=pepper,
     )
     if message.direction == "inbound" and not message.is_history:
         conversation_id = resolve_conversation(
@@ -87,11 +100,27 @@ def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig,
     store_minimized(conn, message_id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
 
 
+def forget_message(deps: Deps, ref: RunRef) -> Next:
+    """A message of somebody who has been erased after writing it: only its tombstone stays."""
+    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        if lock_run(conn, ref):
+            erase_whole_messages(conn, ref.tenant_id, [ref.message_id])
+    return Next.STOP
+
+
 def minimize(deps: Deps, ref: RunRef) -> Next:
     """Find the customer and conversation, strip personal data, keep the stripped text. Without text: on to routing.
 
-    Where the tenant joins bursts, the chain stops here until the burst is over; the reconciler goes on with it.
+    Where the tenant joins bursts, the chain stops here until the burst is over; the reconciler goes on with it. What somebody wrote
+    who has been erased since goes at once.
     """
+    try:
+        return _minimize(deps, ref)
+    except SenderErasedError:
+        return forget_message(deps, ref)
+
+
+def _minimize(deps: Deps, ref: RunRef) -> Next:
     tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
@@ -100,7 +129,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
             return verdict
         assert run is not None
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_conversation(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
         for part in list_burst_parts(conn, message.id):
             if part.minimized_text is None and part.text:  # its words were changed
                 strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
@@ -122,13 +151,20 @@ def place(deps: Deps, ref: RunRef) -> None:
 
     What a person typed in the channel's app takes the conversation over. Repeating it changes nothing.
     """
+    try:
+        _place(deps, ref)
+    except SenderErasedError:
+        forget_message(deps, ref)
+
+
+def _place(deps: Deps, ref: RunRef) -> None:
     tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         if run is None or run.kind != "place":
             return
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_conversation(conn, ref, message)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
         if message.text:
             strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:

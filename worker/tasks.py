@@ -23,11 +23,13 @@ from worker import (
     crm_watch,
     day_counting,
     delivery,
+    erasing,
     errands,
     fusion,
     measuring,
     notify,
     reconcile,
+    retaining,
     sla_watch,
     steps,
     sweep_plan,
@@ -42,7 +44,7 @@ from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import StepError
 from worker.metrics import LAST_UPKEEP, STAGE_FAILURES, STAGE_SECONDS
-from worker.pipeline import ring_action, ring_sweep, ring_trial, ring_webhooks
+from worker.pipeline import ring_action, ring_erasure, ring_sweep, ring_trial, ring_webhooks
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -437,6 +439,32 @@ def run_errand(*, tenant_id: int, errand_id: str, **_: Any) -> None:
 def forget_errands(**_: Any) -> None:
     """Drop what people had looked at more than an hour ago."""
     _quietly(lambda: errands.forget_old(deps()), name="forget_errands")
+
+
+@app.task(name="earshot.ring_erasures", queue="maintenance")
+def ring_erasures(**_: Any) -> None:
+    """Have workers go on with erasures of customers."""
+
+    def ring() -> None:
+        for tenant_id, erasure_id in erasing.take_due(deps()):
+            ring_erasure(tenant_id=tenant_id, erasure_id=erasure_id)
+
+    try:
+        _quietly(ring, name="ring_erasures")
+    except OperationalError as error:
+        log.warning("broker_unreachable", code=type(error).__name__)
+
+
+@app.task(name="earshot.erase_customer", queue="maintenance")
+def erase_customer(*, tenant_id: int, erasure_id: str, **_: Any) -> None:
+    """Erase one customer, or go on with it."""
+    _quietly(lambda: erasing.erase_customer(deps(), tenant_id=tenant_id, erasure_id=erasure_id), name="erase_customer")
+
+
+@app.task(name="earshot.keep_retention", queue="maintenance")
+def keep_retention(**_: Any) -> None:
+    """Remove what is older than tenants keep it."""
+    _quietly(lambda: retaining.keep_retention(deps(), now=datetime.now(UTC)), name="keep_retention")
 
 
 @app.task(name="earshot.ring_trials", queue="maintenance")

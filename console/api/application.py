@@ -24,6 +24,7 @@ from console.api import (
     customers,
     dead_letters,
     decisions,
+    erasures,
     examples,
     inbox,
     insights,
@@ -86,6 +87,7 @@ BLUEPRINTS = (
     accounting.blueprint,
     dead_letters.blueprint,
     privacy.blueprint,
+    erasures.blueprint,
 )
 
 

@@ -155,6 +155,11 @@ MAY_CALL: dict[str, frozenset[Role]] = {
     "privacy.read_facts": _OVERSEERS,
     "privacy.list_calls": _OVERSEERS,
     "privacy.read_call": _OVERSEERS,
+    "erasures.find": _ADMINS,
+    "erasures.export": _ADMINS,
+    "erasures.erase": _ADMINS,
+    "erasures.list_all": _OVERSEERS,
+    "erasures.read_one": _OVERSEERS,
 }
 
 

@@ -92,7 +92,7 @@ def read_facts() -> Response:
     who = caller()
     with database().tenant_transaction(who.tenant_id) as conn:
         tenant = get_tenant_config(conn, who.tenant_id)
-    facts = tell_facts(str, batches=tenant.sweep.batches)
+    facts = tell_facts(str, batches=tenant.sweep.batches, retention=tenant.retention)
     body = PrivacyAnswer(
         leaves=facts.leaves,
         context_turns=tenant.context_turns,

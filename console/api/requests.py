@@ -105,6 +105,12 @@ class EgressPath(BaseModel):
     egress_id: UUID
 
 
+class ErasurePath(BaseModel):
+    """Which erasure."""
+
+    erasure_id: UUID
+
+
 class CustomerPath(BaseModel):
     """Which customer."""
 

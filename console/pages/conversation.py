@@ -92,6 +92,7 @@ def render(key: str, *, draft: str | None = None) -> str:
         **page,
         allowed=_allowed(who, item),
         may_correct=who.place.role != "auditor",
+        is_admin=who.place.role == "admin",
         may_reanalyze=who.place.role in {"supervisor", "admin"},
         sentiments=get_args(Sentiment),
         intents=get_args(Intent),

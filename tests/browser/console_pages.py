@@ -11,7 +11,7 @@ NO_PAGES = {
     "static", "healthz", "metrics", "index",
     "live.events", "live.rows", "live.messages",  # a stream, and pieces of pages
     "go.choices",  # JSON
-    "insight_files.table", "admin_sweep_flips.export", "admin_privacy.export", "admin_audit_log.export",  # CSV
+    "insight_files.table", "admin_sweep_flips.export", "admin_privacy.export", "admin_privacy_customers.export", "admin_audit_log.export",  # CSV
     "admin_channel_checks.waiting", "admin_sweeps.show_progress", "oidc.begin", "oidc.come_back",  # pieces of pages, and ways to the provider and back
     # Pages of what comes and goes; their own tests open them.
     "welcome.show", "admin_errands.show", "admin_alert_targets.confirm",
@@ -24,6 +24,7 @@ PLACES = {
     "sweep_id": "SELECT id FROM sweep LIMIT 1",
     "webhook_id": "SELECT id FROM webhook_subscription LIMIT 1",
     "user_id": "SELECT id FROM app_user WHERE starts_with(email, 'ana@')",
+    "customer_id": "SELECT customer_id FROM message WHERE starts_with(text, 'This is') ORDER BY id LIMIT 1",
     "kind": "whatsapp",
     "account_id": "111000111",
     "trial_id": "SELECT id FROM trial WHERE kind = 'laboratory' LIMIT 1",

@@ -127,6 +127,11 @@ ROUTES = {
     ("GET", "/api/v1/privacy"): (None, "overseers", None),
     ("GET", "/api/v1/egress"): (None, "overseers", None),
     ("GET", "/api/v1/egress/<egress_id>"): (None, "overseers", "egress"),
+    ("POST", "/api/v1/customers/find"): ({"channel_id": "nobody"}, "admins", None),
+    ("GET", "/api/v1/customers/<customer_id>/export"): (None, "admins", "customer"),
+    ("POST", "/api/v1/customers/<customer_id>/erase"): (None, "admins", "customer"),
+    ("GET", "/api/v1/erasures"): (None, "overseers", None),
+    ("GET", "/api/v1/erasures/<erasure_id>"): (None, "overseers", "erasure"),
     ("GET", "/api/v1/corrections"): (None, "readers", None),
     ("GET", "/api/v1/messages/<message_id>/corrections"): (None, "readers", "message"),
     ("POST", "/api/v1/messages/<message_id>/corrections"): (

@@ -97,6 +97,7 @@ CHANGES = {
     "watching": ({"churn.within_days": "14", "trends.ignore": ["shipping"]}, {"churn": {"within_days": 14}, "trends": {"ignore": ["shipping"]}}),
     "automation": ({"automation.quiet_hours": "21:00-08:00"}, {"automation": {"quiet_hours": "21:00-08:00"}}),
     "costs": ({"budget.daily_usd": "12.5", "sweep.batches": None, "sweep.days": "30"}, {"budget": {"daily_usd": 12.5}, "sweep": {"batches": False, "days": 30}}),
+    "keeping": ({"retention.raw_days": "14", "retention.text_days": "90"}, {"retention": {"raw_days": 14, "text_days": 90, "history_days": 0}}),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tests.integration.workplace import add_action, add_agent, add_clock, add_co
 
 KINDS = (
     "conversation", "action", "reply", "alert", "decision", "agent", "customer", "message", "egress", "sweep", "key", "webhook", "delivery", "account", "target", "errand",
-    "trial", "check", "token", "invitation",
+    "trial", "check", "token", "invitation", "erasure",
 )  # fmt: skip
 ROLES = ("agent", "supervisor", "admin", "auditor")
 RANDOM = {
@@ -103,6 +103,11 @@ def fill(owner, tenant_id, slug):
     owner.execute(
         "INSERT INTO alert_target (tenant_id, name, service, url, config) VALUES (%s, %s, 'slack', '', '{}')",
         (tenant_id, ids["target"]),
+    )
+    ids["erasure"] = _one(
+        owner,
+        "INSERT INTO customer_erasure (tenant_id, state, finished_at) VALUES (%s, 'done', now()) RETURNING id::text",
+        (tenant_id,),
     )
     ids["errand"] = _one(
         owner, "INSERT INTO errand (tenant_id, kind, input) VALUES (%s, 'crm', '{}') RETURNING id::text", (tenant_id,)
@@ -203,7 +208,7 @@ def fill_path(path, ids):
     named = {
         "conversation_id": "conversation", "alert_id": "alert", "decision_id": "decision", "action_id": "action", "reply_id": "reply",
         "user_id": "agent", "customer_id": "customer", "message_id": "message", "egress_id": "egress", "sweep_id": "sweep",
-        "key_id": "key", "webhook_id": "webhook", "delivery_id": "delivery", "account_id": "account", "errand_id": "errand",
+        "key_id": "key", "webhook_id": "webhook", "delivery_id": "delivery", "account_id": "account", "errand_id": "errand", "erasure_id": "erasure",
         "trial_id": "check" if "/examples/" in path else "trial", "token": "invitation" if path.endswith("/join") else "token",
     }  # fmt: skip
     for converter, name in re.findall(r"<(\w+:)?(\w+)>", path):

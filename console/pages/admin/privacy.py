@@ -14,11 +14,13 @@ from console.privacy_facts import tell_facts
 from console.visitors import database, speech, visitor
 from store.audit_log import note_deed
 from store.conversation_events import add_access
+from store.customer_erasure import list_erasures
 from store.egress_ledger import LedgerRow, find_entry, search_ledger
 from store.tenants import get_tenant_config
 
 blueprint = new_blueprint("privacy", path="/privacy")
 ROWS = 50
+RECEIPTS = 50
 CSV_ROWS_AT_ONCE = 5000
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -74,6 +76,7 @@ def show() -> str:
         if search.is_narrowed:
             subject = search.message_id
             note_deed(conn, who.tenant_id, by=who.actor, deed="egress_searched", subject=subject)
+        erasures = list_erasures(conn, who.tenant_id, limit=RECEIPTS)
     found = search.rows(before_id=read_id(request.args.get("before")), limit=ROWS + 1)
     kept: dict[str, Any] = {
         name: value for name in ("message", "since", "until") if (value := request.args.get(name, "")[:40])
@@ -81,10 +84,12 @@ def show() -> str:
     return render_template(
         "admin/privacy.html",
         tenant=tenant,
-        facts=tell_facts(speech().text, batches=tenant.sweep.batches),
+        facts=tell_facts(speech().text, batches=tenant.sweep.batches, retention=tenant.retention),
         rows=found[:ROWS],
         more=found[ROWS - 1].id if len(found) > ROWS else None,
         kept=kept,
+        erasures=erasures,
+        is_admin=who.place.role == "admin",
     )
 
 

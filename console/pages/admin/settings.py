@@ -10,6 +10,7 @@ from config.tenant import TenantConfig
 from console.action_form import KINDS, find_action, mode_of
 from console.pages.admin.changing import find_undo
 from console.pages.admin.gate import new_blueprint
+from console.privacy_facts import tell_retention
 from console.setting_tables import PAGES, PRIORITIES
 from console.visitors import database, speech, visitor
 from routing.playbooks import playbook_for
@@ -99,6 +100,7 @@ def _facts(name: str, tenant: TenantConfig) -> list[str]:
         "costs": lambda: [
             f"${tenant.budget.daily_usd:g}" if tenant.budget.daily_usd else text("No daily limit"),
         ],
+        "keeping": lambda: tell_retention(text, tenant.retention),
     }  # fmt: skip
     return facts[name]()
 
