@@ -19,6 +19,8 @@ COPIES = 3
 COPIES_WITHIN_S = 5.0
 MESSAGES_PER_CUSTOMER = 5
 MAX_IN_BODY = 4
+# How the numbers of all who write here begin.
+CUSTOMERS = "9053"
 # What no provider of an analysis, log or queue may ever show; the card number passes the check that real ones pass.
 PHONE, MAIL, CARD, NAME = "+90 532 999 88 77", "canary@example.com", "4000 0566 5566 5556", "CanaryName"
 TEXTS = (
@@ -96,7 +98,7 @@ class Producer:
         return {
             number: whatsapp_message(
                 f"{self.lot.choice(TEXTS)} #{number:05d}#",
-                sender=f"9053{self.lot.randrange(customers):08d}",
+                sender=f"{CUSTOMERS}{self.lot.randrange(customers):08d}",
                 message_id=f"wamid.CHAOS{number:08d}",
                 timestamp=str(int(time.time())),
                 name=NAME,
