@@ -192,7 +192,7 @@ def _rehearse(
     (started,) = add_messages(conn, ref.tenant_id, [inbound], pepper=deps.dedupe_pepper).runs
     as_ref = RunRef(started.tenant_id, started.message_id, started.run_id)
     message = get_message(conn, as_ref.message_id)
-    customer_id, _ = ensure_conversation(conn, as_ref, message)
+    customer_id, _ = ensure_conversation(conn, as_ref, message, pepper=deps.dedupe_pepper)
     strip(conn, as_ref.message_id, CANARY_TEXT, tenant=tenant, customer_id=customer_id)
     assert canary.answer is not None
     add_analysis(
