@@ -72,15 +72,15 @@ MUTANTS = (
     Mutant(
         "any tenant's secret opens every account",
         "webhook_receiver/intake.py",
-        "if account is None or secret not in account.app_secrets:",
-        "if account is None:",
+        "if account is None or secret not in account.app_secrets:\n                DROPPED",
+        "if account is None:\n                DROPPED",
         (f"{_RECEIVER}::test_a_tenant_cannot_forge_messages_of_another_with_its_own_secret",),
     ),
     Mutant(
         "no reconciler",
         "worker/reconcile.py",
-        "        for run in due:\n",
-        "        for run in due[:0]:\n",
+        "    for run in due:\n",
+        "    for run in due[:0]:\n",
         (f"{_PROMISES}::test_what_has_no_live_lease_is_started_again_from_its_state",),
     ),
     Mutant(
