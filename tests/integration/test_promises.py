@@ -48,7 +48,7 @@ def test_what_has_no_live_lease_is_started_again_from_its_state(deps, receive, o
     fresh, stuck, leased = receive(whatsapp_body(*[whatsapp_message(f"hello {number}") for number in range(3)]))
     steps.minimize(deps, stuck)
     started: list[tuple[str, RunState]] = []
-    monkeypatch.setattr(reconcile, "start", lambda ref, *, state: started.append((ref.run_id, state)))
+    monkeypatch.setattr(reconcile, "start", lambda ref, *, state, **_: started.append((ref.run_id, state)))
     owner.execute("UPDATE run SET next_at = now() - interval '1 s'")
     owner.execute("UPDATE run SET lease_until = now() + interval '10 s' WHERE id = %s", (leased.run_id,))
     reconcile.tick(deps)
