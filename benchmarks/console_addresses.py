@@ -1,7 +1,7 @@
 """Every address of the console that is read, with the ids of one tenant: each route once plainly, then where it is likely slow."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString, cast
@@ -13,8 +13,21 @@ from werkzeug.routing import BuildError, Rule
 
 from console.api.cursors import write_cursor
 
-# What is no page: streams that end with the visit, files, and what programs scrape.
-LEFT_OUT = frozenset({"live.events", "static", "healthz", "metrics", "index"})
+# What is no page (streams that end with the visit, files, what programs scrape), or not for this tenant's administrator: signing in by a
+# provider is not set up, tenants are made by operators, nobody was drawn for the weekly sample.
+LEFT_OUT = frozenset(
+    {
+        "live.events",
+        "static",
+        "healthz",
+        "metrics",
+        "index",
+        "oidc.begin",
+        "oidc.come_back",
+        "admin_tenants.new",
+        "sample.show_one",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,12 @@ _IDS: Mapping[str, str] = {
         " WHERE tenant_id = %(tenant)s ORDER BY written_at OFFSET 200 LIMIT 1"
     ),
     "row_ids": "SELECT string_agg(id::text, ',') FROM (SELECT id FROM conversation WHERE tenant_id = %(tenant)s AND state = 'open' LIMIT 100) AS one",
+}
+
+
+# What an address does not answer without.
+_ALWAYS_ASKED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "reanalyses.read_progress": lambda found: {"message_ids": found["message_id"]}
 }
 
 
@@ -168,7 +187,7 @@ def list_addresses(
                 except BuildError:
                     unknown.append(str(rule))
                     continue
-                queries = [{}, *asked.get(rule.endpoint, ())]
+                queries = [_ALWAYS_ASKED.get(rule.endpoint, lambda _: {})(found), *asked.get(rule.endpoint, ())]
                 if rule.endpoint.startswith("live."):
                     queries = [{**one, "tenant": str(found["tenant"])} for one in queries]
                 addresses += [_address(rule, path, query) for query in queries]
@@ -176,10 +195,10 @@ def list_addresses(
 
 
 def _fill(rule: Rule, found: Mapping[str, Any], names: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
-    """Values for the arguments of a route, several where it has several names; none when one is not known."""
+    """Values for the arguments of a route, several where it has several names; none when one is not known. names come before found."""
     filled: list[dict[str, Any]] = [{}]
     for argument in sorted(rule.arguments):
-        given = [found[argument]] if argument in found else list(names.get(f"{rule.endpoint}.{argument}", ()))
+        given = list(names.get(f"{rule.endpoint}.{argument}", [found[argument]] if argument in found else []))
         filled = [{**one, argument: value} for one in filled for value in given]
     return filled
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import LiteralString
 
+from psycopg import sql
+
 from store.db import Connection
 from store.secrets import Keyring
 
@@ -69,22 +71,31 @@ def reseal_batch(conn: Connection, sealed: SealedColumn, *, keyring: Keyring) ->
 
     Returns how many; 0 when none is left. Needs the system scope. Raises: SecretError when one can't be opened.
     """
-    column, key_id = sealed.column, _key_id(sealed.column)
+    named = {
+        "table": sql.Identifier(sealed.table),
+        "column": sql.Identifier(sealed.column),
+        "key": sql.SQL(sealed.key),
+        "tenant": sql.SQL(sealed.tenant),
+        "bound_to": sql.SQL(sealed.bound_to),
+        "key_id": sql.SQL(_key_id(sealed.column)),
+    }
     rows = conn.execute(
-        f"""
-        SELECT {sealed.key}, {sealed.tenant}, {sealed.bound_to}, {column}
-        FROM {sealed.table}
-        WHERE {key_id} IS DISTINCT FROM %s AND {key_id} IS NOT NULL
-        ORDER BY 1
-        LIMIT %s
-        FOR UPDATE
-        """,  # noqa: S608
+        sql.SQL(
+            """
+            SELECT {key}, {tenant}, {bound_to}, {column}
+            FROM {table}
+            WHERE {key_id} IS DISTINCT FROM %s AND {key_id} IS NOT NULL
+            ORDER BY 1
+            LIMIT %s
+            FOR UPDATE
+            """
+        ).format(**named),
         (keyring.keys[0][0], BATCH),
     ).fetchall()
     for row_key, tenant_id, bound_to, ciphertext in rows:
         plain = keyring.decrypt(ciphertext, tenant_id=tenant_id, table=sealed.table, column=bound_to)
         conn.execute(
-            f"UPDATE {sealed.table} SET {column} = %s WHERE {sealed.key} = %s",  # noqa: S608
+            sql.SQL("UPDATE {table} SET {column} = %s WHERE {key} = %s").format(**named),
             (keyring.encrypt(plain, tenant_id=tenant_id, table=sealed.table, column=bound_to), row_key),
         )
     return len(rows)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from psycopg import sql
+
 from config.retention import Retention
 from store.db import Connection
 from store.erasure import ERASED, forget_turns
@@ -136,7 +138,7 @@ def _remove_messages(conn: Connection, tenant_id: int, ids: list[str]) -> None:
     """What recognises a repetition (message_key) stays, and so do the customer, the conversation and the day's counts."""
     _remove_words(conn, tenant_id, ids)
     for table in _OF_MESSAGES:
-        conn.execute(f"DELETE FROM {table} WHERE message_id = ANY(%s::uuid[])", (ids,))  # noqa: S608  # pyright: ignore[reportArgumentType, reportCallIssue]
+        conn.execute(sql.SQL("DELETE FROM {} WHERE message_id = ANY(%s::uuid[])").format(sql.Identifier(table)), (ids,))
     conn.execute("DELETE FROM message WHERE id = ANY(%s::uuid[])", (ids,))
 
 

@@ -17,13 +17,12 @@ STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 _NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2, "persisted": 3, "routed": 4}
 
 
-def _stage_signature(stage: str, ref: RunRef, **said: bool) -> Any:
-    ids = {"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id}
+def _stage_signature(stage: str, ref: RunRef, **flags: bool) -> Any:
     # Only what is so: a worker of an older release knows neither.
-    said |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
+    flags |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
     return app.signature(
         f"earshot.{stage}",
-        kwargs={**ids, **said},
+        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id, **flags},
         queue=queue_of(stage, is_flood=ref.is_flood),
         immutable=True,
     )
@@ -36,8 +35,8 @@ def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False
     broker can't be reached.
     """
     first, *others = STAGES[_NEXT_STAGE[state] :]
-    said = {"is_suspect": True} if is_suspect else {}
-    chain(_stage_signature(first, ref, **said), *[_stage_signature(stage, ref) for stage in others]).apply_async()
+    flags = {"is_suspect": True} if is_suspect else {}
+    chain(_stage_signature(first, ref, **flags), *[_stage_signature(stage, ref) for stage in others]).apply_async()
 
 
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:

@@ -30,6 +30,7 @@ SPEAKS_HTTP = {
     "console/oidc.py": "the operator's OpenID provider",
     "crm_sync/client.py": "a CRM vendor's own hosts",
     "crm_sync/oauth.py": "a CRM vendor's own hosts",
+    "worker/canaries.py": "the operator's receiver",
     "worker/errands.py": "the operator's receiver",
 }
 HTTP_LIBRARIES = {
@@ -229,8 +230,11 @@ def tasks_with_more_than_ids(tree: ast.AST) -> Iterator[ast.AST]:
         if name == "signature":
             for one in call.keywords:
                 if one.arg == "kwargs" and isinstance(one.value, ast.Dict):
-                    for key in one.value.keys:
-                        if not (isinstance(key, ast.Constant) and IDS_ONLY.fullmatch(str(key.value))):
+                    for key, value in zip(one.value.keys, one.value.values, strict=True):
+                        is_id = isinstance(key, ast.Constant) and IDS_ONLY.fullmatch(str(key.value))
+                        # Said to be true or false by their type: a dict[str, bool].
+                        are_flags = key is None and isinstance(value, ast.Name) and value.id == "flags"
+                        if not (is_id or are_flags):
                             yield call
                 if one.arg == "args":
                     yield call
@@ -242,6 +246,7 @@ def test_nothing_but_ids_is_handed_to_the_broker():
     assert found(tasks_with_more_than_ids, "task.delay(text)") == 1
     assert found(tasks_with_more_than_ids, "task.apply_async(args=(message.text,))") == 1
     assert found(tasks_with_more_than_ids, "app.signature(n, kwargs={'text': t}, queue=q)") == 1
+    assert found(tasks_with_more_than_ids, "app.signature(n, kwargs={'tenant_id': t, **words}, queue=q)") == 1
     assert found(tasks_with_more_than_ids, "app.signature(n, kwargs={'tenant_id': t}, queue=q).apply_async()") == 0
     assert wrong(tasks_with_more_than_ids) == []
 
