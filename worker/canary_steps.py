@@ -169,7 +169,7 @@ def _ask_model(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next:
 
 def route(deps: Deps, ref: RunRef, *, now: datetime) -> Next:
     """Rehearse what would stay of a customer's message, with the tenant's own rules, and take it back."""
-    tenant = deps.tenants.get(ref.tenant_id)
+    tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         verdict = after(lock_run(conn, ref), expected="persisted")
         if verdict:
@@ -179,20 +179,20 @@ def route(deps: Deps, ref: RunRef, *, now: datetime) -> Next:
             drop_canary_run(conn, ref, code="gone")
             return Next.STOP
         with rehearsal(conn):
-            _rehearse(deps, conn, ref, canary, tenant=tenant, now=now)
+            _rehearse(conn, pepper, ref, canary, tenant=tenant, now=now)
         _advance(conn, ref, to="routed")
     return Next.GO_ON
 
 
 def _rehearse(
-    deps: Deps, conn: Connection, ref: RunRef, canary: Canary, *, tenant: TenantConfig, now: datetime
+    conn: Connection, pepper: bytes, ref: RunRef, canary: Canary, *, tenant: TenantConfig, now: datetime
 ) -> None:
     kind = cast("ChannelKind", canary.channel)
     inbound = canary_message(kind, canary.account_id, canary_id=ref.message_id, now=now)
-    (started,) = add_messages(conn, ref.tenant_id, [inbound], pepper=deps.dedupe_pepper).runs
+    (started,) = add_messages(conn, ref.tenant_id, [inbound], pepper=pepper).runs
     as_ref = RunRef(started.tenant_id, started.message_id, started.run_id)
     message = get_message(conn, as_ref.message_id)
-    customer_id, _ = ensure_conversation(conn, as_ref, message, pepper=deps.dedupe_pepper)
+    customer_id, _ = ensure_conversation(conn, as_ref, message, pepper=pepper)
     strip(conn, as_ref.message_id, CANARY_TEXT, tenant=tenant, customer_id=customer_id)
     assert canary.answer is not None
     add_analysis(

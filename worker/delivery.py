@@ -278,6 +278,7 @@ def _recipient(conn: Connection, action: ClaimedAction, message: StoredMessage) 
 
 
 def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: datetime) -> None:
+    pepper = deps.dedupe_pepper
     if departure.marks_read:
         try:
             departure.channel.mark_read(
@@ -303,7 +304,7 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
         if failure is None:
             settle_action(conn, action.id, state="sent", provider_message_id=provider_message_id)
             ACTIONS.labels(action.kind, "sent").inc()
-            _keep_own_message(conn, deps, action, departure, provider_message_id=provider_message_id, now=now)
+            _keep_own_message(conn, pepper, action, departure, provider_message_id=provider_message_id, now=now)
             if action.kind == REPLY:
                 note_replies(conn, [action.id])
         else:
@@ -361,7 +362,7 @@ def _settle_failure(
 
 def _keep_own_message(
     conn: Connection,
-    deps: Deps,
+    pepper: bytes,
     action: ClaimedAction,
     departure: _Departure,
     *,
@@ -370,7 +371,7 @@ def _keep_own_message(
 ) -> None:
     """What we sent stands in the conversation too, and its echo is recognised as ours."""
     key = own_key(
-        deps.dedupe_pepper,
+        pepper,
         channel=departure.kind,
         account_id=departure.account.account_id,
         form=departure.form,

@@ -99,7 +99,9 @@ class Deps:
 
     @cached_property
     def dedupe_pepper(self) -> bytes:
-        """The installation's key for message keys. Raises: StoreError."""
+        """The installation's key for message keys. Take it before a transaction: the first time it needs a connection of its own, and
+        threads that each hold one while they wait for another wait for ever. Raises: StoreError.
+        """
         with self.database.system_transaction() as conn:
             return get_dedupe_pepper(conn, keyring=self.keyring)
 

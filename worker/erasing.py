@@ -24,11 +24,11 @@ def take_due(deps: Deps) -> list[tuple[int, str]]:
 
 def erase_customer(deps: Deps, *, tenant_id: int, erasure_id: str) -> None:
     """Go on until it is done, has to wait, or the turn is over. Raises: StoreError when the database is away."""
-    ends_at = time.monotonic() + TURN_S
+    ends_at, pepper = time.monotonic() + TURN_S, deps.dedupe_pepper
     while time.monotonic() < ends_at:
         try:
             with deps.database.tenant_transaction(tenant_id) as conn:
-                step = erase_some(conn, tenant_id, erasure_id, pepper=deps.dedupe_pepper)
+                step = erase_some(conn, tenant_id, erasure_id, pepper=pepper)
         except StoreError as error:
             log.warning("erasure_interrupted", erasure_id=erasure_id, code=error.code)
             with deps.database.tenant_transaction(tenant_id) as conn:

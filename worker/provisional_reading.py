@@ -31,7 +31,7 @@ def read_provisionally(deps: Deps, ref: RunRef) -> None:
 
 
 def _read(deps: Deps, ref: RunRef) -> None:
-    tenant = deps.tenants.get(ref.tenant_id)
+    tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         if run is None or run.provisional_done or run.state not in {"received", "minimized"}:
@@ -56,7 +56,7 @@ def _read(deps: Deps, ref: RunRef) -> None:
                 provisional=True,
             ),
         )
-        _place(conn, deps, ref, message=message, tenant=tenant, analysis_id=analysis_id)
+        _place(conn, pepper, ref, message=message, tenant=tenant, analysis_id=analysis_id)
         crash_point("provisional.before_commit")
 
 
@@ -67,9 +67,15 @@ def _new_id(conn: Connection) -> str:
 
 
 def _place(
-    conn: Connection, deps: Deps, ref: RunRef, *, message: StoredMessage, tenant: TenantConfig, analysis_id: str | None
+    conn: Connection,
+    pepper: bytes,
+    ref: RunRef,
+    *,
+    message: StoredMessage,
+    tenant: TenantConfig,
+    analysis_id: str | None,
 ) -> None:
-    _, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
+    _, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
     conversation = lock_conversation(conn, conversation_id)
     facts = provisional_facts(message=message, conversation=conversation, tenant=tenant)
     policy = policy_for(tenant)

@@ -203,13 +203,14 @@ def read_waiting(deps: Deps) -> None:
 
 def apply_waiting_notices(deps: Deps) -> None:
     """What channels said about people, beyond what was applied while the webhook's sender waited. Raises: StoreError."""
+    pepper = deps.dedupe_pepper
     with deps.database.system_transaction() as conn:
         tenants = list_tenants_with_notices(conn)
     for tenant_id in tenants:
         for _ in range(NOTICE_ROUNDS):
             with deps.database.tenant_transaction(tenant_id) as conn:
                 notices = take_notices(conn, tenant_id, limit=NOTICES_AT_ONCE)
-                apply_notices(conn, tenant_id, notices, pepper=deps.dedupe_pepper)
+                apply_notices(conn, tenant_id, notices, pepper=pepper)
             if len(notices) < NOTICES_AT_ONCE:
                 break
 

@@ -121,7 +121,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
 
 
 def _minimize(deps: Deps, ref: RunRef) -> Next:
-    tenant = deps.tenants.get(ref.tenant_id)
+    tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="received")
@@ -129,7 +129,7 @@ def _minimize(deps: Deps, ref: RunRef) -> Next:
             return verdict
         assert run is not None
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
         for part in list_burst_parts(conn, message.id):
             if part.minimized_text is None and part.text:  # its words were changed
                 strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
@@ -158,13 +158,13 @@ def place(deps: Deps, ref: RunRef) -> None:
 
 
 def _place(deps: Deps, ref: RunRef) -> None:
-    tenant = deps.tenants.get(ref.tenant_id)
+    tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         if run is None or run.kind != "place":
             return
         message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=deps.dedupe_pepper)
+        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
         if message.text:
             strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
         if message.direction == "outbound" and message.author == "human" and not message.is_history:

@@ -19,7 +19,7 @@ ROLES: tuple[Role, ...] = ("agent", "supervisor", "admin", "auditor")
 _OF_BODIES = ("409", "413", "415")
 
 # Sent to ask for something: there is nothing to be done twice.
-ONLY_ASKS = frozenset({"settings.simulate", "laboratory.plan", "sweeps.plan"})
+ONLY_ASKS = frozenset({"settings.simulate", "laboratory.plan", "sweeps.plan", "erasures.find"})
 
 _ACTS_FOR: dict[str, Any] = {
     "name": ACTS_FOR,

@@ -80,6 +80,18 @@ def test_a_refund_request_ends_urgent_with_a_senior_and_a_form(deps, receive, ow
     assert owner.execute("SELECT state FROM action WHERE id = %s", (action_id,)).fetchone() == ("sent",)
 
 
+def test_no_stage_waits_for_a_second_connection_while_it_holds_one(settings, deps, receive, standins):
+    # Threads that each hold one and want another wait for each other: with one connection in all a stage that does it shows itself.
+    alone = build_deps(settings.model_copy(update={"database_pool_size": 1}))
+    (ref,), before = receive(whatsapp_body(message(REFUND))), len(sends(standins))
+    try:
+        for action_id in run_all(alone, ref):
+            deliver_action(alone, tenant_id=ref.tenant_id, action_id=action_id, now=now())
+    finally:
+        alone.database.close()
+    assert len(sends(standins)) == before + 1
+
+
 def test_every_stage_run_twice_changes_nothing(deps, receive, owner, standins):
     (ref,) = receive(whatsapp_body(message(PRAISE)))
     for stage in (steps.minimize, analyze_step.analyze, steps.persist):
