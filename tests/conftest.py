@@ -1,5 +1,6 @@
 """Real servers for all tests: one Postgres and one Valkey a session, a database cloned from a template for each test."""
 
+import functools
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpcore2
 import psycopg
 import pytest
 from werkzeug.routing import Rule
@@ -117,6 +119,15 @@ def _addresses_compiled_once():
     Rule._compile_builder = compiled
     yield
     Rule._compile_builder = compile_builder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _authorities_loaded_once():
+    """Every client of httpx2 loads the system's certificates, which takes 0.04 s, and tests make thousands; they speak to loopback, without TLS."""
+    load = httpcore2.default_ssl_context
+    httpcore2.default_ssl_context = functools.cache(load)
+    yield
+    httpcore2.default_ssl_context = load
 
 
 def _quick_folder() -> str:

@@ -25,7 +25,7 @@ KEPT = {
         (
             "message", "message_analysis", "egress", "correction", "routing_decision", "audit_sample", "sweep", "sweep_batch", "sweep_item",
             "trial", "label_day", "correction_day", "topic_hour", "trend_episode", "topic_suggestion", "live_change",
-            "customer_erasure", "retention_mark", "channel_health", "channel_sighting", "onboarding_step", "crm_connection", "prompt_examples",
+            "customer_erasure", "retention_mark", "canary", "channel_health", "channel_sighting", "onboarding_step", "crm_connection", "prompt_examples",
         ),
         _CODES,
     ),

@@ -58,6 +58,7 @@ def test_the_administrations_menu_names_each_of_its_subjects(app):
     assert subjects - {
         "errands",
         "crm_connection",
+        "privacy_customers",
         "settings_actions",
         "settings_form",
         "settings_history",

@@ -140,7 +140,7 @@ def test_a_value_that_no_text_can_hold_is_wrong_for_good_and_no_lost_connection(
 
 
 def test_a_pool_that_lost_all_its_connections_is_replaced(app_url):
-    database = Database(app_url, pool_size=2, wait_s=0.2)
+    database = Database(app_url, pool_size=2, wait_s=1.0)
     lost = [database._pool.getconn() for _ in range(2)]
     with pytest.raises(StoreError, match="pool_timeout"), database.system_transaction():
         pass

@@ -243,7 +243,7 @@ RAW = {
     "no method": (b"\r\n\r\nGARBAGE\r\n\r\n", [[400]]),
     "another protocol": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", [[], [400]]),
     "HTTP/9": (request(line="GET /healthz HTTP/9.9"), [[400], [505]]),
-    "an absolute address": (request(line="GET http://evil.example/metrics HTTP/1.1"), [[404], [400], [200]]),
+    "an absolute address": (request(line="GET http://evil.example/metrics HTTP/1.1"), [[403], [404], [400]]),
     "CONNECT": (request(line="CONNECT 169.254.169.254:80 HTTP/1.1"), [[404], [400], [405]]),
     "a script name": (request("SCRIPT_NAME: /webhooks", line="GET /healthz HTTP/1.1"), [[200], [400], [500]]),
 }
