@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -20,6 +21,7 @@ MIGRATION_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 GROUP_ROLE = "earshot_process"
 DEDUPE_PEPPER = "dedupe_pepper"
 # Two stacks may migrate the same server at once: the roles are cluster-wide, so the lock must be too.
+APPLY_TRIES, APPLY_AGAIN_S = 10, 0.5
 ROLE_LOCK_ID = 0x4541_5253
 
 
@@ -84,6 +86,19 @@ def _ensure_roles(conn: psycopg.Connection, *, app_role: str, app_password: str)
 
 
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
+    """In one transaction. Running processes hold locks on the tables in an order of their own: who loses to them tries again."""
+    for tries_left in reversed(range(APPLY_TRIES)):
+        try:
+            _apply_once(conn, migration)
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+            if not tries_left:
+                raise
+            time.sleep(APPLY_AGAIN_S)
+        else:
+            return
+
+
+def _apply_once(conn: psycopg.Connection, migration: Migration) -> None:
     with conn.transaction():
         conn.execute("SET LOCAL lock_timeout = '5s'")
         conn.execute(cast("LiteralString", migration.sql_text))

@@ -22,6 +22,7 @@ CUSTOMER_TEXT = {
 # Functions that run with their owner's rights, and what keeps each from being a door.
 DEFINERS = {
     "ensure_month_partitions": "makes partitions of three named tables, and reads nothing",
+    "drop_past_months": "drops months of three named tables that are over for a week and past for every tenant, and reads nothing",
     **dict.fromkeys(
         ("note_live_work", "note_live_change", "note_live_reading"),
         "triggers: write ids of the row at hand into live_change, which processes can't write themselves",
