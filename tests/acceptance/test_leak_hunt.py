@@ -16,6 +16,8 @@ from tests.leaks.wire_tap import WireTap
 from tests.running_stack import start_stack, stop_stack
 
 CUSTOMER, ERASED, SECRETS = person(1), person(2), secrets(1)
+# With workers killed and started anew it takes longer than a test may.
+pytestmark = pytest.mark.timeout(400)
 SOUGHT = (*CUSTOMER.canaries, *ERASED.canaries, *SECRETS.canaries)
 PLANTED = (*person(3).canaries, *secrets(3).canaries)
 
