@@ -80,7 +80,7 @@ def waits() -> list[float]:
 
 
 def settings_for(standins: dict[str, str]) -> Settings:
-    environ = {"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-"}
+    environ = {"DATABASE_URL": "postgresql://-", "REDIS_URL": "redis://-", "EARSHOT_KEYS": "-"}
     return load_settings(environ | {name: standins[standin] for name, standin in STANDIN_OF.items()})
 
 

@@ -70,7 +70,7 @@ def crm(portal: PipedrivePortal, waits: list[float]) -> Pipedrive:
 
 
 def settings_of(**environ: str) -> Settings:
-    return load_settings({"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-", **environ})
+    return load_settings({"DATABASE_URL": "postgresql://-", "REDIS_URL": "redis://-", "EARSHOT_KEYS": "-", **environ})
 
 
 def write_of(record_id: str, number: int = 1, **changed: Any) -> StateWrite:

@@ -71,7 +71,7 @@ def meter():
 
 
 def built(portal, standins, *, waits=None, meter=None, **credentials):
-    environ = {"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-"}
+    environ = {"DATABASE_URL": "postgresql://-", "REDIS_URL": "redis://-", "EARSHOT_KEYS": "-"}
     settings = load_settings({**environ, "SALESFORCE_LOGIN_URL": standins["salesforce"]})
     given = {name: value for name, value in {**portal.credentials, **credentials}.items() if value is not None}
     sleep = [].append if waits is None else waits.append

@@ -73,7 +73,7 @@ def settings(standins: dict[str, str]) -> Settings:
 
 
 def settings_with(**more: str) -> Settings:
-    return load_settings({"DATABASE_URL": "-", "REDIS_URL": "-", "EARSHOT_KEYS": "-", **more})
+    return load_settings({"DATABASE_URL": "postgresql://-", "REDIS_URL": "redis://-", "EARSHOT_KEYS": "-", **more})
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_a_setting_that_is_none_is_a_finding():
         "ANTHROPIC_MODLE": "x",
         "EARSHOT_KEY": "x",
         "EARSHOT_NONSENSE": "1",
-        "DATABASE_URL": "x",
+        "DATABASE_URL": "postgresql://x",
         "PATH": "x",
         "EARSHOT_KEYS_FILE": "x",
         "HOME": "x",

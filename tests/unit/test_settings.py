@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.settings import SettingsError, load_settings
+from config.settings import SettingsError, environment_value, load_settings
 
 GOOD = {"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x", "EARSHOT_KEYS": "k1:abc"}
 
@@ -46,3 +46,29 @@ def test_a_pool_size_of_zero_is_refused():
 def test_settings_cannot_be_changed():
     with pytest.raises(Exception, match="frozen"):
         load_settings(GOOD).log_level = "DEBUG"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:p%40ss@db.example:5432/earshot?sslmode=require", "postgresql://u:p@a:5432,b:5433/earshot", "redis://h",
+        "postgresql:///earshot?host=/run/postgres", "rediss://:p@[::1]:6380/0", "sentinel://:p@a:26379;sentinel://:p@b:26379", "amqp://u:p@mq//",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_addresses_of_servers_are_taken(name, address):
+    assert environment_value({name: address}, name) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://:hunt/er2@h:6379/0", "redis://:hunt#er2@h:6379/0", "redis://:hunt?er2@h:6379/0", "postgresql://u:hunt@er2@h/earshot",
+        "postgresql://u:hunt%er2@h/earshot", "postgresql://u:[hunter2@h/earshot", "hunter2", "host=h password=hunter2",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_password_that_breaks_its_address_is_refused_before_a_driver_quotes_it(name, address):
+    with pytest.raises(SettingsError, match=f"{name} is no address") as caught:
+        environment_value({name: address}, name)
+    assert "hunt" not in str(caught.value) and "er2" not in str(caught.value)
