@@ -70,7 +70,7 @@ class TestMessage(BaseModel):
     latency_s: float | None
 
 
-class Accounting(BaseModel):
+class AccountingAnswer(BaseModel):
     """balanced: whether every message is accounted for. hours: oldest first, with older ones that do not balance. test_messages: newest
     first.
     """
@@ -81,7 +81,7 @@ class Accounting(BaseModel):
     test_messages: list[TestMessage]
 
 
-@blueprint.get("", summary="Read what became of every message", responses={200: Accounting})
+@blueprint.get("", summary="Read what became of every message", responses={200: AccountingAnswer})
 def read(query: AccountingQuery) -> Response:
     """Counted every minute. For supervisors, admins and auditors."""
     who = caller()
@@ -92,7 +92,7 @@ def read(query: AccountingQuery) -> Response:
         stages = list_stage_ages(conn, who.tenant_id)
         canaries = list_canaries(conn, who.tenant_id)
     hours = {one.hour: one for one in (*unbalanced, *recent)}
-    body = Accounting(
+    body = AccountingAnswer(
         balanced=not unbalanced,
         hours=[
             AccountedHour.model_validate({**vars(hours[hour]), "unaccounted": hours[hour].unaccounted})

@@ -151,10 +151,12 @@ def _add_message(owner, tenant_id, conversation, customer, *, words, summary):
         """
         INSERT INTO message (tenant_id, conversation_id, customer_id, channel, surface, account_id, provider_message_id, direction,
                              message_type, text, minimized_text, sent_at, state, sender)
-        VALUES (%s, %s, %s, 'whatsapp', 'dm', '111000111', gen_random_uuid()::text, 'inbound', 'text', %s, 'x', now(), 'done', '{}')
+        VALUES (%(tenant)s, %(conversation)s, %(customer)s, 'whatsapp', 'dm',
+                (SELECT account_id FROM channel_account WHERE tenant_id = %(tenant)s AND kind = 'whatsapp'),
+                gen_random_uuid()::text, 'inbound', 'text', %(words)s, 'x', now(), 'done', '{}')
         RETURNING id::text
         """,
-        (tenant_id, conversation, customer, words),
+        {"tenant": tenant_id, "conversation": conversation, "customer": customer, "words": words},
     )
     owner.execute(
         """
