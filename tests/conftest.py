@@ -125,7 +125,12 @@ def _addresses_compiled_once():
 def _authorities_loaded_once():
     """Every client of httpx2 loads the system's certificates, which takes 0.04 s, and tests make thousands; they speak to loopback, without TLS."""
     load = httpcore2.default_ssl_context
-    httpcore2.default_ssl_context = functools.cache(load)
+    once = functools.cache(load)
+
+    def load_unless_another_is_named(**trust):
+        return load(**trust) if "SSL_CERT_FILE" in os.environ else once(**trust)
+
+    httpcore2.default_ssl_context = load_unless_another_is_named
     yield
     httpcore2.default_ssl_context = load
 
