@@ -45,7 +45,12 @@ def _portal(portal: HubSpotPortal) -> Iterator[HubSpotPortal]:
 
 @pytest.fixture
 def product(standins: dict[str, str]) -> Settings:
-    environ = {"DATABASE_URL": "postgresql://-", "REDIS_URL": "redis://-", "EARSHOT_KEYS": "-", "HUBSPOT_API_URL": standins["hubspot"]}
+    environ = {
+        "DATABASE_URL": "postgresql://-",
+        "REDIS_URL": "redis://-",
+        "EARSHOT_KEYS": "-",
+        "HUBSPOT_API_URL": standins["hubspot"],
+    }
     return load_settings(environ)
 
 
