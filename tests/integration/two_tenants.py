@@ -32,7 +32,9 @@ def marks(slug):
 def fill(owner, tenant_id, slug):
     """Ids by kind. agent: a person of the role agent."""
     name, words, left, our_answer, summary = marks(slug)
-    conversation = add_conversation(owner, tenant_id)
+    # The accounts of the two tenants in tests/conftest.py.
+    account = {"acme": "111000111", "other": "222000222"}[slug]
+    conversation = add_conversation(owner, tenant_id, account_id=account)
     (customer,) = owner.execute(
         """
         UPDATE customer SET display_name = %s
@@ -97,8 +99,7 @@ def fill(owner, tenant_id, slug):
         ).fetchone()[0]
     )
     _add_crm(owner, tenant_id, customer)
-    # The accounts of the two tenants in tests/conftest.py.
-    ids["account"] = {"acme": "111000111", "other": "222000222"}[slug]
+    ids["account"] = account
     ids["target"] = f"{slug}-desk"
     owner.execute(
         "INSERT INTO alert_target (tenant_id, name, service, url, config) VALUES (%s, %s, 'slack', '', '{}')",
