@@ -24,7 +24,7 @@ LEFT_OUT = frozenset(
         "index",
         "oidc.begin",
         "oidc.come_back",
-        "admin_tenants.new",
+        "admin_tenants.form",
         "sample.show_one",
     }
 )
