@@ -193,6 +193,8 @@ def _quietly(work: Callable[[], object], *, name: str) -> None:
         work()
     except StoreError as error:
         log.warning("left_to_next_tick", what=name, code=error.code)
+    except OperationalError as error:  # of the broker
+        log.warning("broker_unreachable", what=name, code=type(error).__name__)
     else:
         LAST_UPKEEP.labels(name).set_to_current_time()
 
@@ -311,10 +313,7 @@ def ring_due_webhooks(**_: Any) -> None:
         for tenant_id, subscription_id in webhook_turns.take_due_subscriptions(deps()):
             ring_webhooks(tenant_id=tenant_id, subscription_id=subscription_id)
 
-    try:
-        _quietly(ring, name="ring_webhooks")
-    except OperationalError as error:
-        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(ring, name="ring_webhooks")
 
 
 @app.task(name="earshot.serve_webhooks", queue="webhooks")
@@ -347,10 +346,7 @@ def measure(**_: Any) -> None:
 @app.task(name="earshot.send_canaries", queue="maintenance")
 def send_canaries(**_: Any) -> None:
     """Send messages of our own, and tell people of one that does not come through."""
-    try:
-        _quietly(lambda: canaries.send_due(deps(), now=datetime.now(UTC)), name="send_canaries")
-    except OperationalError as error:
-        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(lambda: canaries.send_due(deps(), now=datetime.now(UTC)), name="send_canaries")
     _quietly(lambda: canaries.watch(deps(), now=datetime.now(UTC)), name="watch_canaries")
 
 
@@ -404,10 +400,7 @@ def ring_sweeps(**_: Any) -> None:
         for tenant_id, sweep_id in sweeps.take_due(deps()):
             ring_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
 
-    try:
-        _quietly(ring, name="ring_sweeps")
-    except OperationalError as error:
-        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(ring, name="ring_sweeps")
 
 
 @app.task(name="earshot.advance_sweep", queue="sweep")
@@ -449,10 +442,7 @@ def ring_erasures(**_: Any) -> None:
         for tenant_id, erasure_id in erasing.take_due(deps()):
             ring_erasure(tenant_id=tenant_id, erasure_id=erasure_id)
 
-    try:
-        _quietly(ring, name="ring_erasures")
-    except OperationalError as error:
-        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(ring, name="ring_erasures")
 
 
 @app.task(name="earshot.erase_customer", queue="maintenance")
@@ -475,10 +465,7 @@ def ring_trials(**_: Any) -> None:
         for tenant_id, trial_id in trial_work.take_due(deps()):
             ring_trial(tenant_id=tenant_id, trial_id=trial_id)
 
-    try:
-        _quietly(ring, name="ring_trials")
-    except OperationalError as error:
-        log.warning("broker_unreachable", code=type(error).__name__)
+    _quietly(ring, name="ring_trials")
 
 
 @app.task(name="earshot.run_trial", queue="sweep")
