@@ -175,7 +175,8 @@ def test_one_is_sent_when_it_is_due_and_not_while_another_is_on_its_way(open_dep
     assert canaries.send_due(deps, now=now()) == 2
 
 
-def test_a_tenant_that_has_just_come_is_left_alone(open_deps, receiver):
+def test_a_tenant_that_has_just_come_is_left_alone(open_deps, receiver, owner):
+    owner.execute("UPDATE tenant SET created_at = now()")
     assert canaries.send_due(open_deps(), now=now()) == 0
 
 
