@@ -55,7 +55,7 @@ def broker_url() -> str:
 
 
 redis_transport.install()
-app = Celery("earshot", include=["worker.tasks"], set_as_current=True)
+app = Celery("earshot", include=["worker.tasks", "worker.upkeep_tasks"], set_as_current=True)
 app.conf.update(
     broker_url=broker_url(),
     # Nobody waits for a result, and a stored result would be a copy of what it returned.

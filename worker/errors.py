@@ -1,4 +1,4 @@
-"""The one error steps raise towards Celery."""
+"""The one error steps raise towards Celery, and where an unknown one came from."""
 
 
 class StepError(Exception):
@@ -12,3 +12,11 @@ class StepError(Exception):
         self.code = code
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+
+
+def innermost_frame(error: Exception) -> str:
+    """File and line of the innermost frame: enough to find a bug without its values."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""

@@ -16,7 +16,7 @@ from tests.conftest import TEST_KEY
 from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import steps, tasks
+from worker import steps, upkeep_tasks
 from worker.accounting import count_messages, windows
 
 NOW = datetime.now(UTC)
@@ -225,7 +225,7 @@ def test_work_that_stands_too_long_in_a_stage_is_told_with_its_reason(deps, send
     account()
     (alarm,) = open_alerts("work_stuck")
     assert alarm == {"stage": "analyze", "messages": 2, "limit_s": LIMITS_S["analyze"], "because": "http_529"}
-    tasks.measuring.measure(deps)
+    upkeep_tasks.measuring.measure(deps)
     assert (
         gauge("earshot_stage_late_runs", stage="analyze") == 2
         and gauge("earshot_stage_late_runs", stage="minimize") == 0

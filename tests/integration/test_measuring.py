@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from store.alerts import NewAlert, raise_alert
 from store.health import list_findings
 from tests.integration.workplace import add_agent, add_clock, add_conversation
-from worker import tasks
+from worker import upkeep_tasks
 from worker.measuring import measure
 
 NOW = datetime.now(UTC)
@@ -143,6 +143,6 @@ def test_what_waits_for_its_time_is_no_finding(database, add_action):
 
 
 def test_each_task_of_the_beats_says_when_it_last_ended_well(deps, monkeypatch):
-    monkeypatch.setattr(tasks, "deps", lambda: deps)
-    tasks.measure()
+    monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
+    upkeep_tasks.measure()
     assert abs(value("earshot_last_upkeep_timestamp_seconds", task="measure") - datetime.now(UTC).timestamp()) < 20

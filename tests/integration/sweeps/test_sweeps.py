@@ -14,6 +14,7 @@ from tests.integration.sweeps.sweeping import (
     analyses,
     analyze_before,
     batch_states,
+    chosen,
     drive,
     item_states,
     ledger,
@@ -89,9 +90,10 @@ def test_high_value_customers_come_first_then_those_who_write_most(deps, owner, 
     owner.execute(
         "UPDATE customer SET high_value = true WHERE id = (SELECT customer_id FROM message WHERE id = %s)", (vip[0],)
     )
-    chosen = [message_id for message_id, _ in plan(deps, tenant_id).chosen]
-    assert chosen == [*vip, *many, *few]
-    assert [message_id for message_id, _ in plan(deps, tenant_id, customers=2).chosen] == [*vip, *many]
+    assert chosen(deps, tenant_id) == [*vip, *many, *few]
+    assert chosen(deps, tenant_id, customers=2) == [*vip, *many]
+    planned = plan(deps, tenant_id, customers=2)
+    assert (planned.messages, planned.customers) == (5, 2)
 
 
 def test_only_words_of_customers_that_are_done_with_triage_and_still_stand_are_chosen(deps, owner, tenant_id):
@@ -105,8 +107,8 @@ def test_only_words_of_customers_that_are_done_with_triage_and_still_stand_are_c
         strict=False,
     ):  # fmt: skip
         owner.execute(f"UPDATE message SET {change} WHERE id = %s", (message_id,))
-    assert [message_id for message_id, _ in plan(deps, tenant_id).chosen] == [ids[7]]
-    assert plan(deps, tenant_id, days=1).chosen == []
+    assert chosen(deps, tenant_id) == [ids[7]] and plan(deps, tenant_id).messages == 1
+    assert chosen(deps, tenant_id, days=1) == [] and plan(deps, tenant_id, days=1).messages == 0
 
 
 # Where a worker may die, and what happens there instead.
@@ -814,11 +816,11 @@ def test_the_budget_holds_when_messages_cost_more_than_planned(deps, owner, tena
 def test_an_error_of_ours_pauses_the_sweep_after_some_turns_and_tells_no_words(
     deps, owner, tenant_id, provider, monkeypatch, caplog
 ):
-    from worker import tasks
+    from worker import upkeep_tasks
 
     seed(owner, tenant_id, messages=3)
     sweep_id = start(deps, tenant_id)
-    monkeypatch.setattr(tasks, "deps", lambda: deps)
+    monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
 
     def fail(*_arguments, **_more):
         message = "canary: words of a customer"
@@ -827,7 +829,7 @@ def test_an_error_of_ours_pauses_the_sweep_after_some_turns_and_tells_no_words(
     with monkeypatch.context() as patch:
         patch.setattr("worker.sweep_batches.claim_words", fail)
         for _ in range(sweep_limits.MAX_BUGS):
-            tasks.advance_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
+            upkeep_tasks.advance_sweep(tenant_id=tenant_id, sweep_id=sweep_id)
     sweep = look(deps, tenant_id, sweep_id)
     assert (sweep.state, sweep.reason) == ("paused", "bug_KeyError") and "canary" not in caplog.text
     with deps.database.tenant_transaction(tenant_id) as conn:
@@ -858,12 +860,12 @@ def test_a_worker_that_dies_while_it_marks_customers_leaves_none_out(
 
 
 def test_beat_rings_what_is_due_with_ids_only(deps, owner, tenant_id, monkeypatch):
-    from worker import tasks
+    from worker import upkeep_tasks
 
     sweep_id = start(deps, tenant_id)
     rung = []
-    monkeypatch.setattr(tasks, "deps", lambda: deps)
-    monkeypatch.setattr(tasks, "ring_sweep", lambda **ids: rung.append(ids))
-    tasks.ring_sweeps()
-    tasks.ring_sweeps()  # pushed back a little, so that rings do not pile up
+    monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
+    monkeypatch.setattr(upkeep_tasks, "ring_sweep", lambda **ids: rung.append(ids))
+    upkeep_tasks.ring_sweeps()
+    upkeep_tasks.ring_sweeps()  # pushed back a little, so that rings do not pile up
     assert rung == [{"tenant_id": tenant_id, "sweep_id": sweep_id}]
