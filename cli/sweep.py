@@ -158,13 +158,13 @@ def _run(options: argparse.Namespace) -> int:
             message = f"the sweep {running} is running; let it finish, or pause or cancel it first"
             raise CommandError(message)
         plan = _make_plan(conn, tenant_id, options)
-        if not plan.chosen:
+        if not plan.messages:
             message = f"there is nothing to judge in the last {plan.options.days} days"
             raise CommandError(message)
         period = f"manual-{datetime.now(UTC):%Y-%m-%dT%H%M%S.%f}"
         sweep_id = start_sweep(conn, tenant_id, plan, period=period)
         if sweep_id is not None:
-            _note(conn, tenant_id, "sweep_started", sweep_id, messages=len(plan.chosen))
+            _note(conn, tenant_id, "sweep_started", sweep_id, messages=plan.messages)
     if options.json:
         print(json.dumps({"sweep": period, "id": sweep_id, **_plan_row(plan)}))
     else:
@@ -180,7 +180,7 @@ def _note(conn: Connection, tenant_id: int, deed: str, sweep_id: str, **details:
 def _plan_row(plan: SweepPlan) -> dict[str, Any]:
     options = plan.options
     return {
-        "messages": len(plan.chosen),
+        "messages": plan.messages,
         "customers": plan.customers,
         "days": options.days,
         "model": plan.model,

@@ -117,12 +117,12 @@ def start(conn: Connection, tenant_id: int, wanted: Wanted, *, period: str, mode
         return next(one for one in list_sweeps(conn, tenant_id) if one.period == period)
     _refuse_while_another_runs(conn, tenant_id)
     planned = plan(conn, tenant_id, wanted, model=model)
-    if not planned.chosen:
+    if not planned.messages:
         raise Problem(409, "sweep_empty", fix="there is nothing to judge in this time: take more days")
     sweep_id = start_sweep(conn, tenant_id, planned, period=period)
     assert sweep_id is not None  # nobody else plans meanwhile
     details = {
-        "messages": len(planned.chosen),
+        "messages": planned.messages,
         "days": planned.options.days,
         "budget_usd": planned.options.budget_microusd / MICROUSD,
     }

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from store.db import Connection
 
 # So many calls say what a call takes.
@@ -10,40 +12,76 @@ LEDGER_CALLS = 2000
 CACHE_WARM_MIN = 55
 
 
-def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customers: int) -> list[tuple[str, str]]:
-    """(message_id, customer_id) of what a sweep judges: high-value customers first, then by what the CRM
-    says they are worth, then those who write most.
-
-    Inbound, with words, done with triage; not erased, not from history, not judged with a later message of its burst.
-    The order: customer by customer, oldest message first.
+# Inbound, with words, done with triage; not erased, not from history, not judged with a later message of its burst. High-value customers
+# come first, then by what the CRM says they are worth, then those who write most.
+_CHOICE = sql.SQL(
     """
+    WITH candidate AS MATERIALIZED (
+        SELECT m.id, m.customer_id, m.sent_at
+        FROM message AS m
+        WHERE m.tenant_id = %(tenant)s
+          -- A message is stored after it is sent: ids are a bound that an index knows.
+          AND m.id > uuid_floor(now() - make_interval(days => %(days)s + 1))
+          AND m.sent_at > now() - make_interval(days => %(days)s)
+          AND m.direction = 'inbound' AND m.state IN ('done', 'unanalyzed') AND NOT m.is_history
+          AND m.joined_to IS NULL AND m.minimized_text IS NOT NULL AND m.conversation_id IS NOT NULL
+          AND btrim(m.text) <> ''
+    ), chosen AS (
+        SELECT w.customer_id, w.messages,
+               row_number() OVER (ORDER BY u.high_value DESC, u.crm_value DESC NULLS LAST, w.messages DESC, w.customer_id) AS place
+        FROM (SELECT customer_id, count(*) AS messages FROM candidate GROUP BY customer_id) AS w
+        JOIN customer AS u ON u.id = w.customer_id
+        ORDER BY place
+        LIMIT %(customers)s
+    )
+    """
+)
+
+
+def choose_messages(conn: Connection, tenant_id: int, *, days: int, max_customers: int) -> list[tuple[str, str]]:
+    """(message_id, customer_id) of what a sweep judges, customer by customer, oldest message first."""
     rows = conn.execute(
-        """
-        WITH candidate AS MATERIALIZED (
-            SELECT m.id, m.customer_id, m.sent_at
-            FROM message AS m
-            WHERE m.tenant_id = %s
-              -- A message is stored after it is sent: ids are a bound that an index knows.
-              AND m.id > uuid_floor(now() - make_interval(days => %s + 1))
-              AND m.sent_at > now() - make_interval(days => %s)
-              AND m.direction = 'inbound' AND m.state IN ('done', 'unanalyzed') AND NOT m.is_history
-              AND m.joined_to IS NULL AND m.minimized_text IS NOT NULL AND m.conversation_id IS NOT NULL
-              AND btrim(m.text) <> ''
-        ), chosen AS (
-            SELECT w.customer_id,
-                   row_number() OVER (ORDER BY u.high_value DESC, u.crm_value DESC NULLS LAST, w.messages DESC, w.customer_id) AS place
-            FROM (SELECT customer_id, count(*) AS messages FROM candidate GROUP BY customer_id) AS w
-            JOIN customer AS u ON u.id = w.customer_id
-            ORDER BY place
-            LIMIT %s
-        )
-        SELECT c.id::text, c.customer_id::text
-        FROM candidate AS c JOIN chosen AS w ON w.customer_id = c.customer_id
-        ORDER BY w.place, c.sent_at, c.id
-        """,
-        (tenant_id, days, days, max_customers),
+        _CHOICE
+        + sql.SQL(
+            """
+            SELECT c.id::text, c.customer_id::text
+            FROM candidate AS c JOIN chosen AS w ON w.customer_id = c.customer_id
+            ORDER BY w.place, c.sent_at, c.id
+            """
+        ),
+        {"tenant": tenant_id, "days": days, "customers": max_customers},
     ).fetchall()
     return [(message_id, customer_id) for message_id, customer_id in rows]
+
+
+@dataclass(frozen=True)
+class MeasuredChoice:
+    """How much choose_messages would choose, and some of it. sample: message ids from all over it, the same ones each time."""
+
+    messages: int
+    customers: int
+    sample: tuple[str, ...]
+
+
+def measure_choice(conn: Connection, tenant_id: int, *, days: int, max_customers: int, sample: int) -> MeasuredChoice:
+    """What choose_messages would choose, without handing out all of it: a person waits for a plan."""
+    row = conn.execute(
+        _CHOICE
+        + sql.SQL(
+            """
+            SELECT (SELECT coalesce(sum(messages), 0)::bigint FROM chosen), (SELECT count(*) FROM chosen),
+                   ARRAY(
+                       SELECT c.id::text
+                       FROM candidate AS c JOIN chosen AS w ON w.customer_id = c.customer_id
+                       ORDER BY uuid_hash(c.id), c.id
+                       LIMIT %(sample)s
+                   )
+            """
+        ),
+        {"tenant": tenant_id, "days": days, "customers": max_customers, "sample": sample},
+    ).fetchone()
+    assert row is not None
+    return MeasuredChoice(row[0], row[1], tuple(row[2]))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a sweep would judge, cost and take, before it runs; and each month's own sweep."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,7 @@ from store.sweep_choice import (
     find_newest_model,
     is_prompt_warm,
     measure_batches,
+    measure_choice,
     read_ledger,
 )
 from store.sweeps import (
@@ -82,40 +83,34 @@ class SweepOptions:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep before it runs. chosen: (message_id, customer_id). has_price: False when the model's price is not known."""
+    """A sweep before it runs. has_price: False when the model's price is not known."""
 
     options: SweepOptions
     model: str
-    chosen: list[tuple[str, str]] = field(repr=False)
+    messages: int
+    customers: int
     cost_microusd: int
     seconds: int
     has_price: bool
-
-    @property
-    def customers(self) -> int:
-        """How many customers the messages are of."""
-        return len({customer_id for _, customer_id in self.chosen})
 
 
 def make_plan(
     conn: Connection, tenant_id: int, tenant: TenantConfig, options: SweepOptions, *, model: str | None
 ) -> SweepPlan:
-    """Choose the messages and estimate. Writes nothing. model: None for the one that answered last.
+    """Count the messages and estimate. Writes nothing. model: None for the one that answered last.
 
     The transaction must act for `tenant_id`.
     """
-    chosen = choose_messages(conn, tenant_id, days=options.days, max_customers=options.customers)
+    choice = measure_choice(conn, tenant_id, days=options.days, max_customers=options.customers, sample=SAMPLE)
     model = tenant.model.default or model or find_newest_model(conn, tenant_id) or "claude-haiku-5-5"
-    if not chosen:
-        return SweepPlan(options, model, [], 0, 0, has_price=model in PRICES)
-    step = max(len(chosen) / SAMPLE, 1.0)
-    sample = [chosen[int(number * step)][0] for number in range(min(SAMPLE, len(chosen)))]
+    if not choice.messages:
+        return SweepPlan(options, model, 0, 0, 0, 0, has_price=model in PRICES)
     examples = get_published_examples(conn, tenant_id)
     requests = [
         build_request(
             conn, get_message(conn, message_id), tenant_id=tenant_id, tenant=tenant, examples=examples
         ).request
-        for message_id in sample
+        for message_id in choice.sample
     ]
     ledger = read_ledger(conn, tenant_id, model=model)
     system = build_system(requests[0])
@@ -123,9 +118,9 @@ def make_plan(
         conn, tenant_id, model=model, system_text=json.dumps(system, ensure_ascii=False, sort_keys=True)
     )
     tokens = _estimate_tokens(requests, prefix="".join(block["text"] for block in system), ledger=ledger)
-    cost = _cost_microusd(tokens, model=model, messages=len(chosen), warm=warm, batches=options.batches)
-    seconds = _seconds(len(chosen), options, ledger, batch_s=measure_batches(conn, tenant_id))
-    return SweepPlan(options, model, chosen, round(cost), seconds, has_price=model in PRICES)
+    cost = _cost_microusd(tokens, model=model, messages=choice.messages, warm=warm, batches=options.batches)
+    seconds = _seconds(choice.messages, options, ledger, batch_s=measure_batches(conn, tenant_id))
+    return SweepPlan(options, model, choice.messages, choice.customers, round(cost), seconds, has_price=model in PRICES)
 
 
 @dataclass(frozen=True)
@@ -191,7 +186,7 @@ def start_sweep(conn: Connection, tenant_id: int, plan: SweepPlan, *, period: st
             needs_approval=options.approve_labels,
             estimated_microusd=plan.cost_microusd,
             estimated_s=plan.seconds,
-            chosen=plan.chosen,
+            chosen=choose_messages(conn, tenant_id, days=options.days, max_customers=options.customers),
         ),
     )
 

@@ -31,7 +31,7 @@ class SweepPlanAnswer(BaseModel):
         """running: the period of a sweep that stands in its way."""
         options = plan.options
         return cls(
-            messages=len(plan.chosen),
+            messages=plan.messages,
             customers=plan.customers,
             days=options.days,
             model=plan.model,

@@ -4,6 +4,7 @@ import time
 
 import httpx2
 
+from store.sweep_choice import choose_messages
 from store.sweeps import get_sweep, list_sweeps
 from worker import sweeps
 from worker.sweep_plan import SweepOptions, make_plan, start_sweep
@@ -95,6 +96,12 @@ def plan(deps, tenant_id, **options):
     with deps.database.tenant_transaction(tenant_id) as conn:
         tenant = deps.tenants.get(tenant_id)
         return make_plan(conn, tenant_id, tenant, SweepOptions.of(tenant, **options), model=None)
+
+
+def chosen(deps, tenant_id, *, days=90, customers=1000):
+    """Ids of what a sweep would judge, in its order."""
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        return [one for one, _ in choose_messages(conn, tenant_id, days=days, max_customers=customers)]
 
 
 def start(deps, tenant_id, *, period="2026-11", **options):
