@@ -1,13 +1,12 @@
 """Sends messages of our own the whole way, signed and posted like a channel's, and tells people when one does not come through."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx2
 import structlog
 
 from channels.canary import canary_body
-from channels.signature import sign
 from store.alert_episodes import keep_episodes
 from store.canaries import (
     DueCanary,
@@ -32,7 +31,6 @@ log = structlog.get_logger()
 
 LATE = "canary_late"
 PER_TICK = 20
-POST_TIMEOUT_S = 10.0
 
 
 def send_due(deps: Deps, *, now: datetime) -> int:
@@ -72,18 +70,10 @@ def _post(deps: Deps, canary: DueCanary, *, url: str, now: datetime) -> str | No
     except StoreError as error:  # the account is gone since a moment
         return error.code
     body = canary_body(kind, canary.account_id, canary_id=canary.id, now=now)
-    headers = {
-        "Content-Type": "application/json",
-        "X-Hub-Signature-256": sign(body, sender.account.signing_secret),
-    }
-    try:
-        # The operator's own address of the receiver, never a tenant's.
-        answer = httpx2.post(
-            f"{url}/webhooks/{kind}", content=body, headers=headers, timeout=POST_TIMEOUT_S, trust_env=False
-        )
-    except httpx2.HTTPError as error:
-        return type(error).__name__
-    return None if answer.is_success else f"http_{answer.status_code}"
+    answer = deps.own_receiver.post(url, kind, body, secret=sender.account.signing_secret)
+    if isinstance(answer, str):
+        return answer
+    return None if answer == HTTPStatus.OK else f"http_{answer}"
 
 
 def _note(deps: Deps, canary: DueCanary, *, code: str) -> None:

@@ -20,6 +20,7 @@ from store.tenants import get_tenant_config
 from worker.circuit_breaker import CircuitBreaker
 from worker.lanes import Lanes
 from worker.leases import LeaseKeeper
+from worker.own_receiver import OwnReceiver
 from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
 
@@ -76,6 +77,11 @@ class Deps:
     def guarded_http(self) -> GuardedHttp:
         """What calls URLs that tenants chose."""
         return GuardedHttp(allow_private_addresses=self.settings.allow_private_urls)
+
+    @cached_property
+    def own_receiver(self) -> OwnReceiver:
+        """Where test messages are posted."""
+        return OwnReceiver()
 
     @cached_property
     def rate_budget(self) -> RateBudget:

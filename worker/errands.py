@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx2
 import structlog
 
 from channels.alert_services import AlertSendError, send_alert
 from channels.sample import sample_body
-from channels.signature import sign
 from crm_sync.advice import fix_for
 from crm_sync.base import CrmError
 from store.alert_target_settings import find_target
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from channels.base import ChannelKind
 
 log = structlog.get_logger()
-
-POST_TIMEOUT_S = 10.0
 
 
 def run_errand(deps: Deps, *, tenant_id: int, errand_id: str, now: datetime) -> None:
@@ -166,19 +162,5 @@ def _post_sample(deps: Deps, tenant_id: int, given: Mapping[str, Any], *, now: d
         sender = get_sending_account(conn, tenant_id, kind=kind, account_id=account_id, keyring=deps.keyring)
     message_id = f"earshot-test-{secrets.token_hex(12)}"
     body = sample_body(kind, account_id, text=str(given["text"]), message_id=message_id, now=now)
-    headers = {
-        "Content-Type": "application/json",
-        "X-Hub-Signature-256": sign(body, sender.account.signing_secret),
-    }
-    try:
-        # The operator's own address of the receiver, never a tenant's.
-        answer = httpx2.post(
-            f"{given['receiver_url']}/webhooks/{kind}",
-            content=body,
-            headers=headers,
-            timeout=POST_TIMEOUT_S,
-            trust_env=False,
-        )
-    except httpx2.HTTPError as error:
-        return {"code": type(error).__name__}
-    return {"status": answer.status_code}
+    answer = deps.own_receiver.post(str(given["receiver_url"]), kind, body, secret=sender.account.signing_secret)
+    return {"code": answer} if isinstance(answer, str) else {"status": answer}

@@ -1,7 +1,6 @@
 """Messages of our own take the whole way through receiver, stages and model, and leave nothing that a person, a bill or a report could meet."""
 
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -15,7 +14,7 @@ from tests.integration.passes import now
 from tests.webhooks import signature
 from webhook_receiver.app import create_app
 from webhook_receiver.publisher import Publisher
-from worker import canaries, canary_steps, reconcile
+from worker import canaries, canary_steps, own_receiver, reconcile
 from worker.deps import build_deps
 from worker.errors import StepError
 from worker.stage import Next
@@ -44,12 +43,12 @@ def receiver(settings, runs, monkeypatch):
     app = create_app(settings)
     client, posts = app.test_client(), []
 
-    def post(url, *, content, headers, **_):
-        answer = client.post(urlsplit(url).path, data=content, headers=headers)
-        posts.append((url, answer.status_code))
-        return SimpleNamespace(status_code=answer.status_code, is_success=answer.status_code == 200)
+    def answer(request):
+        answered = client.post(request.url.path, data=request.content, headers=dict(request.headers))
+        posts.append((str(request.url), answered.status_code))
+        return httpx2.Response(answered.status_code)
 
-    monkeypatch.setattr(canaries.httpx2, "post", post)
+    monkeypatch.setattr(own_receiver, "open_client", lambda: httpx2.Client(transport=httpx2.MockTransport(answer)))
     yield SimpleNamespace(client=client, posts=posts)
     app.extensions["database"].close()
 
@@ -258,12 +257,11 @@ def alerts(deps, tenant_id):
 
 @pytest.mark.usefixtures("grown_up")
 def test_a_receiver_that_refuses_or_is_away_is_named(open_deps, receiver, runs, owner, acme, monkeypatch):
-    deps = open_deps()
-
-    def fail(*_, **__):
+    def fail(_request):
         raise httpx2.ConnectError("nobody there")
 
-    monkeypatch.setattr(canaries.httpx2, "post", fail)
+    monkeypatch.setattr(own_receiver, "open_client", lambda: httpx2.Client(transport=httpx2.MockTransport(fail)))
+    deps = open_deps()
     canaries.send_due(deps, now=now())
     owner.execute("UPDATE canary SET sent_at = sent_at - interval '3 minutes'")
     canaries.watch(deps, now=now())
@@ -274,8 +272,7 @@ def test_a_receiver_that_refuses_or_is_away_is_named(open_deps, receiver, runs, 
 @pytest.mark.usefixtures("grown_up")
 def test_a_provider_that_is_away_stops_only_the_canaries_that_ask_it(open_deps, receiver, runs, owner, standins, acme):
     deps = open_deps(canary_every_s=60)
-    with httpx2.Client() as client:  # `post` itself is the receiver's here
-        client.post(f"{standins['anthropic']}/_script", json={"steps": [{"status": 529, "times": 50, "body": {}}]})
+    httpx2.post(f"{standins['anthropic']}/_script", json={"steps": [{"status": 529, "times": 50, "body": {}}]})
     canaries.send_due(deps, now=now())
     from store.runs import RunRef
 

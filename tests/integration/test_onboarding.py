@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 
 from console.app import create_app
@@ -16,7 +17,7 @@ from store.tenants import get_tenant_config
 from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.webhooks import signature as sign
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import errands
+from worker import errands, own_receiver
 from worker.errands import run_errand
 
 APP_SECRET = "0123456789abcdef0123456789abcdef"
@@ -528,11 +529,11 @@ def test_a_test_message_is_signed_as_the_channel_signs(admin, deps, database, ac
     connect(admin)
     posted = []
 
-    def post(url, *, content, headers, **_):
-        posted.append((url, content, headers["X-Hub-Signature-256"]))
-        return type("Answer", (), {"status_code": 200})
+    def answer(request):
+        posted.append((str(request.url), request.content, request.headers["X-Hub-Signature-256"]))
+        return httpx2.Response(200)
 
-    monkeypatch.setattr(errands.httpx2, "post", post)
+    monkeypatch.setattr(own_receiver, "open_client", lambda: httpx2.Client(transport=httpx2.MockTransport(answer)))
     admin.post(f"/admin/channels/whatsapp/{NUMBER}/sample")
     assert do_errand(deps, database, acme, rung) == {"status": 200}
     ((url, body, signature),) = posted

@@ -30,8 +30,7 @@ SPEAKS_HTTP = {
     "console/oidc.py": "the operator's OpenID provider",
     "crm_sync/client.py": "a CRM vendor's own hosts",
     "crm_sync/oauth.py": "a CRM vendor's own hosts",
-    "worker/canaries.py": "the operator's receiver",
-    "worker/errands.py": "the operator's receiver",
+    "worker/own_receiver.py": "the operator's receiver",
 }
 HTTP_LIBRARIES = {
     "aiohttp", "apprise", "authlib", "ftplib", "gevent.socket", "http.client", "httpcore", "httpcore2", "httpx", "httpx2", "pycurl", "requests",
