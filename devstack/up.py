@@ -50,6 +50,7 @@ class Stack:
         """say: tells the person what happens, a line at a time."""
         self._options = options
         self._say = say
+        self._ports = Ports()  # held until the end
         self._data: DataDir | None = None
         self._lock: DataDirLock | None = None
         self._supervisor: Supervisor | None = None
@@ -97,7 +98,7 @@ class Stack:
         return data
 
     def _make_plan(self, data: DataDir) -> StackPlan:
-        options, ports = self._options, Ports()
+        options, ports = self._options, self._ports
         wanted = ServicePorts(
             receiver=ports.wanted(options.receiver_port, option="--receiver-port"),
             console=ports.wanted(options.console_port, option="--console-port"),

@@ -9,7 +9,7 @@ import pytest
 from config.settings import SettingsError
 from devstack.child_environment import app_database_url, shared_environment
 from devstack.data_dir import DataDirLock, open_data_dir
-from devstack.ports import Ports
+from devstack.ports import LOWEST, Ports
 from devstack.providers import STANDINS, choose_providers
 from devstack.secrets import GENERATORS, Secrets
 from devstack.stack_error import StackError
@@ -98,6 +98,19 @@ def test_free_ports_stay_out_of_reach_of_outgoing_connections():
 
     assert len(free) == 50
     assert max(free) < 32_768
+
+
+def test_a_chosen_port_is_no_other_stacks_before_its_server_stands_and_after_it_fell(monkeypatch):
+    ports = Ports()
+    port = ports.free()
+    monkeypatch.setattr("devstack.ports.secrets.randbelow", lambda _: port - LOWEST)
+
+    for _ in range(2):
+        with pytest.raises(StackError, match="no free port"):
+            Ports().free()
+        socket.create_server(("127.0.0.1", port), reuse_port=False).close()
+    del ports
+    assert Ports().free() == port
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
