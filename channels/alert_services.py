@@ -4,6 +4,7 @@ Apprise looks names up, follows parameters and reads answers by itself, so every
 """
 
 import logging
+import threading
 import warnings
 from functools import cache
 from typing import Any
@@ -23,9 +24,20 @@ class AlertSendError(Exception):
         self.code, self.permanent = code, permanent
 
 
-@cache
+_loading = threading.Lock()
+
+
 def _apprise() -> Any:
-    """The library, loaded when something is first sent: it takes a second and 60 MB. Looks through the guard from then on."""
+    """The library, loaded when something is first sent: it takes seconds and 60 MB. Others wait meanwhile: half loaded it says that a
+    service is none.
+    """
+    with _loading:
+        return _load_apprise()
+
+
+@cache
+def _load_apprise() -> Any:
+    """Looks through the guard from then on."""
     with warnings.catch_warnings():
         # One of its services imports a module that Python gives up.
         warnings.simplefilter("ignore", DeprecationWarning)

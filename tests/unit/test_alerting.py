@@ -1,6 +1,9 @@
 """Where alerts may go, when they may, and what they say."""
 
 import re
+import subprocess
+import sys
+import textwrap
 from datetime import UTC, datetime
 
 import pytest
@@ -170,3 +173,25 @@ def test_a_late_answer_is_told_with_where_since_when_and_until_when():
 
 def test_an_agent_who_vanished_is_told_with_how_much_they_had():
     assert sentence("agent_vanished", {"user_id": 7, "conversations": 3}).endswith("(user 7, 3 conversations)")
+
+
+def test_alerts_that_come_at_once_in_a_new_process_all_find_their_service():
+    """The library is loaded by the first of them, and half loaded it knows some services only."""
+    program = """
+        import threading, time
+        from channels.alert_services import AlertSendError, open_service
+        missed = []
+        def open_one(after_s):
+            time.sleep(after_s)
+            try:
+                open_service("json://127.0.0.1:9/alerts")
+            except AlertSendError as error:
+                missed.append(error.code)
+        threads = [threading.Thread(target=open_one, args=(number * 0.15,)) for number in range(12)]
+        [one.start() for one in threads], [one.join() for one in threads]
+        print(missed)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
