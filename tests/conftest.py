@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import httpcore2
+import httpx2
 import psycopg
 import pytest
 from werkzeug.routing import Rule
@@ -125,12 +126,15 @@ def _addresses_compiled_once():
 def _authorities_loaded_once():
     """Every client of httpx2 loads the system's certificates, which takes 0.04 s, and tests make thousands; they speak to loopback, without TLS."""
     load = httpcore2.default_ssl_context
-    once = functools.cache(load)
 
-    def load_unless_another_is_named(**trust):
-        return load(**trust) if "SSL_CERT_FILE" in os.environ else once(**trust)
+    @functools.cache
+    def once(_named, **trust):
+        return load(**trust)
 
-    httpcore2.default_ssl_context = load_unless_another_is_named
+    def load_each_once(**trust):
+        return once((os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")), **trust)
+
+    httpcore2.default_ssl_context = load_each_once
     yield
     httpcore2.default_ssl_context = load
 
@@ -237,6 +241,19 @@ def standins(tmp_path_factory):
     yield json.loads(ports_file.read_text())
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def forget_calls(standins):
+    """Have every stand-in forget what it received and how it was told to answer: forget_calls()."""
+    with httpx2.Client() as client:
+
+        def forget():
+            for url in standins.values():
+                client.delete(f"{url}/_received")
+                client.delete(f"{url}/_script")
+
+        yield forget
 
 
 @pytest.fixture(scope="session")

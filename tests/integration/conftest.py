@@ -28,10 +28,8 @@ def now_of_this_test(request, monkeypatch):
 
 
 @pytest.fixture
-def deps(settings, standins, broker):
-    for url in standins.values():
-        httpx2.delete(f"{url}/_received")
-        httpx2.delete(f"{url}/_script")
+def deps(settings, forget_calls, broker):
+    forget_calls()
     with redis.Redis.from_url(broker) as client:
         patterns = ("earshot:breaker:*", "earshot:budget:model:*", "earshot:budget:lane:*", "earshot:crm:*")
         for key in [key for pattern in patterns for key in client.scan_iter(pattern)]:

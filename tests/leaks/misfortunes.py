@@ -216,6 +216,13 @@ class Day:
             finally:
                 conn.execute("ALTER TABLE message DROP CONSTRAINT planted")
 
+    def alerts_are_told(self) -> None:
+        """To the target that a call is about to spoil."""
+        give_up_at = time.monotonic() + 60
+        while not any(one.path.startswith("/alerts") for one in self._hunted.programs.received):
+            assert time.monotonic() < give_up_at, "no alert was told"
+            time.sleep(0.2)
+
     def callers_are_refused(self) -> None:
         """Secrets and numbers in calls that go wrong: none may come back."""
         console, ask = self._stack.info["console_url"], self._hunted.ask
@@ -332,6 +339,7 @@ def live_through(hunted: HuntedStack, *, customer: Person, erased: Person, secre
     short_day.is_erased()
     day.providers_quote_it()
     day.bodies_cannot_be_read()
+    day.alerts_are_told()
     day.callers_are_refused()
     day.forms_are_refused()
     day.commands_are_wrong(folder)
