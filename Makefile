@@ -38,10 +38,10 @@ up: setup ## Start the whole stack on this machine
 	@$(BIN)/earshot up
 
 test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
-	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or not slow"
+	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 chaos: $(TEST_STAMP) ## Ten seeds: a whole stack broken under load, and what held (SEEDS="1 2" for some; docs/chaos.md)
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS))

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
+from xdist.scheduler import LoadScopeScheduling
 
 from config.settings import Settings, load_settings
 from config.tenant_file import parse_tenant_file
@@ -33,12 +34,19 @@ from tests.servers import PASSWORD
 effort.load()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+class _ByPlace(LoadScopeScheduling):
     """Tests of one file run in one process, and all browser tests in one: they share a stack and a browser."""
-    for item in items:
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name == "browser" else str(item.path)))
+
+    def _split_scope(self, nodeid):
+        path = nodeid.partition("::")[0]
+        return "browser" if "/browser/" in path else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """xdist's own groups know nothing of the ids of pytest 9.2."""
+    config.option.loadscopereorder = False  # stays in the order of testpaths
+    return _ByPlace(config, log)
 
 
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
