@@ -29,3 +29,8 @@ class BudgetConfig(TenantPart):
 
     daily_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     monthly_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is anything to keep to."""
+        return self.daily_usd is not None or self.monthly_usd is not None

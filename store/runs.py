@@ -75,19 +75,21 @@ def advance(
     error_code: str | None = None,
 ) -> None:
     """Move a locked run forward and, for the initial one, its message with it. Clears lease, crash count and answer."""
-    row = conn.execute(
+    conn.execute(
         """
-        UPDATE run
-        SET state = %s, outcome = coalesce(%s, outcome), error_code = coalesce(%s, error_code), answer = NULL,
-            lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0, next_at = now() + interval '5 seconds',
-            stage_since = now()
-        WHERE id = %s
-        RETURNING kind
+        WITH moved AS (
+            UPDATE run
+            SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), error_code = coalesce(%(error_code)s, error_code),
+                answer = NULL, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
+                next_at = now() + interval '5 seconds', stage_since = now()
+            WHERE id = %(run)s
+            RETURNING kind
+        )
+        UPDATE message SET state = %(to)s
+        WHERE id = %(message)s AND state <> 'erased' AND (SELECT kind FROM moved) = 'initial'
         """,
-        (to, outcome, error_code, ref.run_id),
-    ).fetchone()
-    if row and row[0] == "initial":
-        set_message_state(conn, ref.message_id, to)
+        {"to": to, "outcome": outcome, "error_code": error_code, "run": ref.run_id, "message": ref.message_id},
+    )
 
 
 def set_message_state(conn: Connection, message_id: str, state: str) -> None:
@@ -129,16 +131,20 @@ def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dic
     """Keep the model's validated answer and move to `analyzed`. False when the lease was lost: the answer is then not ours to store."""
     row = conn.execute(
         """
-        UPDATE run
-        SET state = 'analyzed', outcome = 'analyzed', answer = %s, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
-            next_at = now() + interval '5 seconds', stage_since = now()
-        WHERE id = %s AND state = 'minimized' AND lease_token = %s
-        RETURNING kind
+        WITH kept AS (
+            UPDATE run
+            SET state = 'analyzed', outcome = 'analyzed', answer = %s, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
+                next_at = now() + interval '5 seconds', stage_since = now()
+            WHERE id = %s AND state = 'minimized' AND lease_token = %s
+            RETURNING kind
+        ), told AS (
+            UPDATE message SET state = 'analyzed'
+            WHERE id = %s AND state <> 'erased' AND (SELECT kind FROM kept) = 'initial'
+        )
+        SELECT FROM kept
         """,
-        (Jsonb(answer), ref.run_id, lease_token),
+        (Jsonb(answer), ref.run_id, lease_token, ref.message_id),
     ).fetchone()
-    if row and row[0] == "initial":
-        set_message_state(conn, ref.message_id, "analyzed")
     return row is not None
 
 
@@ -266,9 +272,16 @@ def bury(conn: Connection, ref: RunRef, *, error_code: str) -> None:
 
 def finish(conn: Connection, ref: RunRef, *, kind: str, outcome: Outcome | None) -> None:
     """Close a run: its row goes, its message is `done` (or `unanalyzed`)."""
-    conn.execute("DELETE FROM run WHERE id = %s", (ref.run_id,))
-    if kind == "initial":
-        set_message_state(conn, ref.message_id, "unanalyzed" if outcome == "unanalyzed" else "done")
+    if kind != "initial":
+        conn.execute("DELETE FROM run WHERE id = %s", (ref.run_id,))
+        return
+    conn.execute(
+        """
+        WITH closed AS (DELETE FROM run WHERE id = %s)
+        UPDATE message SET state = %s WHERE id = %s AND state <> 'erased'
+        """,
+        (ref.run_id, "unanalyzed" if outcome == "unanalyzed" else "done", ref.message_id),
+    )
 
 
 def count_try(conn: Connection, ref: RunRef) -> int:

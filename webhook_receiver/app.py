@@ -52,9 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The receiver's application. Raises: SettingsError, SecretError."""
     settings = settings or load_settings(os.environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-    database = Database(
-        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0, check=False
-    )
+    database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0)
     # Its threads must end before gevent does.
     atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))

@@ -89,10 +89,12 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
         return _wait(deps, ref, seconds=NO_ANALYZER_RETRY_S, because="no_analyzer")
     tenant = deps.tenants.get(ref.tenant_id)
     model = deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
-    # Before the gate: a turn or a probe is for a call that will be made.
-    verdict = _look(deps, ref, tenant=tenant)
-    if verdict:
-        return verdict
+    # Before the gate: a turn or a probe is for a call that will be made. Where only one that somebody else had already would be wasted,
+    # the claim is look enough.
+    if tenant.budget.is_limited:
+        verdict = _look(deps, ref, tenant=tenant)
+        if verdict:
+            return verdict
     wait_s = deps.provider_gate.wait_s(model, bulk=ref.is_flood)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
@@ -125,9 +127,6 @@ def _look(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next | None:
         assert run is not None
         if run.leased or run.gathers:
             return Next.STOP
-        if run.crashes >= MAX_CRASHES:
-            bury(conn, ref, error_code="poison")
-            return Next.STOP
         if _budget_is_used_up(conn, ref.tenant_id, tenant):
             postpone(conn, ref, seconds=BUDGET_RETRY_S * spread(ref), error_code=BUDGET_REACHED)
             alert_about_provider(conn, ref.tenant_id, code=BUDGET_REACHED)
@@ -147,7 +146,9 @@ def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
         verdict = after(run, expected="minimized")
         if verdict:
             return verdict
-        postpone(conn, ref, seconds=seconds * spread(ref), error_code=because)
+        assert run is not None
+        if not run.leased:  # else somebody has asked before the provider went away
+            postpone(conn, ref, seconds=seconds * spread(ref), error_code=because)
     return Next.STOP
 
 
@@ -160,6 +161,9 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
             return verdict
         assert run is not None
         if run.leased or run.gathers:  # somebody was faster
+            return Next.STOP
+        if run.crashes >= MAX_CRASHES:
+            bury(conn, ref, error_code="poison")
             return Next.STOP
         if not may_begin(conn, ref, crashes=run.crashes):
             postpone(conn, ref, seconds=SUSPECT_RETRY_S * spread(ref), error_code="waits_after_crashes")
@@ -176,8 +180,6 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
 
 def _budget_is_used_up(conn: Connection, tenant_id: int, tenant: TenantConfig) -> bool:
     budget = tenant.budget
-    if budget.daily_usd is None and budget.monthly_usd is None:
-        return False
     spent = get_spent(conn, tenant_id)
     limits = ((budget.daily_usd, spent.today_microusd), (budget.monthly_usd, spent.month_microusd))
     return any(limit is not None and used >= limit * 1e6 for limit, used in limits)

@@ -2,11 +2,11 @@
 
 A trip costs more than a short stage's own work. Each link keeps its id, its fence, its own transaction and its events, so that Flower
 shows five tasks; a link that fails goes back to the broker alone, with the rest of the chain behind it and its own retry policy.
-EARSHOT_FUSE=0 switches all of it off. Relies on two things of Celery 5.7: `request.chain` holds the links to come, next one last, and
-is read only after the task body has returned; `worker_ready` is sent with the consumer, whose dispatcher sends events.
+EARSHOT_FUSE=0 switches all of it off. Relies on three things of Celery 5.7: `request.chain` holds the links to come, next one last, and
+is read only after the task body has returned; a link is sent with its chain and its count of retries as options; `worker_ready` is sent
+with the consumer, whose dispatcher sends events and whose task consumer knows its queues.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,15 +14,20 @@ from typing import Any
 import structlog
 from celery import signature
 from celery.signals import worker_ready
+from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
+from store.db import StoreError
 from store.runs import RunRef
 from worker.app import app
+from worker.errors import StepError
 from worker.metrics import STAGE_SECONDS
+from worker.pipeline import is_fused
+from worker.retry_policy import retry_in_s
 from worker.stage import Next
 
-# Short and in need of nothing but the database: any worker may run them. Minimize comes first, analyze has a pool of its own.
-FUSABLE = ("earshot.persist", "earshot.route", "earshot.crm_sync")
+# Short and in need of nothing but the database: any worker may run them. Others run in place where their queue is served.
+SHORT = ("earshot.persist", "earshot.route", "earshot.crm_sync")
 
 log = structlog.get_logger()
 
@@ -34,33 +39,54 @@ def _remember_consumer(sender: Any, **_: Any) -> None:
     _consumer[:] = [sender]
 
 
-def is_on() -> bool:
-    """Whether links are run in place."""
-    return os.environ.get("EARSHOT_FUSE", "1") != "0"
-
-
 def _send_event(kind: str, **fields: Any) -> None:
     dispatcher = _consumer[0].event_dispatcher if _consumer else None
     if dispatcher is not None and dispatcher.enabled:
         dispatcher.send(kind, **fields)
 
 
-def run_following(request: Any, ref: RunRef, *, stages: Mapping[str, Callable[[RunRef], Next]]) -> None:
-    """Run the next links of `request.chain` while they are fusable and succeed, and take them off the chain.
+def _may_run_here(link: Any) -> bool:
+    if link.task in SHORT:
+        return True
+    return bool(_consumer) and link.options.get("queue") in {queue.name for queue in _consumer[0].task_consumer.queues}
 
-    stages: task name to what it does. A link that raises stays on the chain: Celery sends it when the task body has returned.
+
+def run_following(request: Any, ref: RunRef, *, stages: Mapping[str, Callable[[RunRef], Next]]) -> None:
+    """Run the next links of `request.chain` while they may run here and succeed, and take them off the chain.
+
+    stages: task name to what it does. A link that fails in an orderly way is sent to its own queue for its next try; one that raises
+    anything else stays on the chain: Celery sends it when the task body has returned.
     """
-    while is_on() and request.chain:
+    while is_fused() and request.chain:
         link = signature(request.chain[-1], app=app)
-        if link.task not in FUSABLE:
+        if not _may_run_here(link):
             return
         try:
             crash_point("fusion.before_link")
-            verdict = _run_link(link, ref, request=request, stage=stages[link.task])
+            verdict = _run_link(link, ref, request=request, stage=stages[str(link.task)])
+        except (StepError, StoreError) as error:
+            log.info("link_left_to_broker", stage=link.task, code=error.code, run_id=ref.run_id)
+            if not error.permanent:
+                _send_back(link, ref, request=request, error=error)
+            return
         except Exception as error:  # noqa: BLE001 -- whatever it is, its own task meets it again and knows what to do
             log.info("link_left_to_broker", stage=link.task, code=type(error).__name__, run_id=ref.run_id)
             return
         request.chain = request.chain[:-1] if verdict is Next.GO_ON else None
+
+
+def _send_back(link: Any, ref: RunRef, *, request: Any, error: StepError | StoreError) -> None:
+    """For its next try, with the rest of the chain; where that can't be, the reconciler rings it."""
+    rest, request.chain = request.chain[:-1], None
+    countdown = retry_in_s(error, retries=0, max_retries=1)
+    if countdown is None:
+        return
+    try:
+        link.apply_async(
+            chain=rest or None, parent_id=request.id, root_id=request.root_id, countdown=countdown, retries=1
+        )
+    except OperationalError as lost:
+        log.warning("broker_unreachable", what=link.task, code=type(lost).__name__, run_id=ref.run_id)
 
 
 def _run_link(link: Any, ref: RunRef, *, request: Any, stage: Callable[[RunRef], Next]) -> Next:

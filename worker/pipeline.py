@@ -1,5 +1,6 @@
 """The order of the stages, and how a message is put on its way: by task name, with ids only."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,33 +18,48 @@ STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 _NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2, "persisted": 3, "routed": 4}
 
 
-def _stage_signature(stage: str, ref: RunRef, **flags: bool) -> Any:
+def is_fused() -> bool:
+    """Whether links run where the one before them ended; see worker/fusion.py."""
+    return os.environ.get("EARSHOT_FUSE", "1") != "0"
+
+
+def _stage_signature(stage: str, ref: RunRef, *, queue_as: str | None = None, **flags: bool) -> Any:
     # Only what is so: a worker of an older release knows neither.
     flags |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
     return app.signature(
         f"earshot.{stage}",
         kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id, **flags},
-        queue=queue_of(stage, is_flood=ref.is_flood),
+        queue=queue_of(queue_as or stage, is_flood=ref.is_flood),
         immutable=True,
     )
 
 
-def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False) -> None:
+def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False, queue_as: str | None = None) -> None:
     """Send the chain of what is left to do from `state`. Sending twice is harmless: each stage is fenced.
 
-    is_suspect: it was rung several times and has not moved: its tries are counted. Raises: kombu.exceptions.OperationalError when the
-    broker can't be reached.
+    is_suspect: it was rung several times and has not moved: its tries are counted. queue_as: the first stage waits in this stage's queue.
+    Raises: kombu.exceptions.OperationalError when the broker can't be reached.
     """
     first, *others = STAGES[_NEXT_STAGE[state] :]
     flags = {"is_suspect": True} if is_suspect else {}
-    chain(_stage_signature(first, ref, **flags), *[_stage_signature(stage, ref) for stage in others]).apply_async()
+    links = [_stage_signature(stage, ref) for stage in others]
+    chain(_stage_signature(first, ref, queue_as=queue_as, **flags), *links).apply_async()
 
 
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
-    """Start new messages, in order."""
+    """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
+    there too long, behind a slow provider, the reconciler starts in its own queue.
+    """
+    queue_as = "analyze" if is_fused() else None
     for run in runs:
-        is_flood = lanes.is_flood(run.tenant_id)
-        start(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood, is_canary=run.is_canary))
+        ref = RunRef(
+            run.tenant_id,
+            run.message_id,
+            run.run_id,
+            is_flood=lanes.is_flood(run.tenant_id),
+            is_canary=run.is_canary,
+        )
+        start(ref, queue_as=queue_as)
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

@@ -17,6 +17,7 @@ from worker.errors import StepError, innermost_frame
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
 from worker.pipeline import ring_action
 from worker.quiet_work import do_quietly
+from worker.retry_policy import MODEL_RETRIES, STORE_RETRIES, retry_in_s
 from worker.stage import Next
 
 log = structlog.get_logger()
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     StageTask = Task[Any, Any]
 else:  # the class takes no type arguments at run time
     StageTask = Task
-
-# A retry longer than this is the reconciler's business: an ETA near the visibility time-out would be delivered twice.
-MAX_COUNTDOWN_S = 60.0
-STORE_RETRY_S = 2.0
-MODEL_RETRIES = 6
-STORE_RETRIES = 5
 
 
 def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> None:
@@ -79,9 +74,8 @@ def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) 
         STAGE_FAILURES.labels(_stage_name(task), "parked").inc()
         log.error("run_parked", code=error.code, run_id=ref.run_id)
         return
-    countdown = error.retry_after_s or STORE_RETRY_S * 2**retries
-    if retries >= (task.max_retries or 0) or countdown > MAX_COUNTDOWN_S:
-        # The run's row says when it is due again; the reconciler rings it then.
+    countdown = retry_in_s(error, retries=retries, max_retries=task.max_retries or 0)
+    if countdown is None:
         task.request.chain = None
         STAGE_FAILURES.labels(_stage_name(task), "left_to_reconciler").inc()
         log.warning("stage_left_to_reconciler", code=error.code, run_id=ref.run_id)

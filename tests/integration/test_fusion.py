@@ -1,11 +1,14 @@
 """Links run in place: only the short ones, only while they succeed, and each stays retryable alone."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from store.runs import RunRef
 from worker import fusion
+from worker.app import app
+from worker.errors import StepError
 from worker.pipeline import STAGES, _stage_signature
 from worker.stage import Next
 
@@ -50,7 +53,29 @@ def test_after_the_model_the_short_stages_run_in_place(request_after):
     assert names(request) == []
 
 
-def test_analyze_never_runs_outside_its_own_pool(request_after):
+@pytest.fixture
+def serving(monkeypatch):
+    """This process serves these queues, as a worker does."""
+
+    def serve(*queues):
+        consumer = SimpleNamespace(
+            event_dispatcher=None, task_consumer=SimpleNamespace(queues=[SimpleNamespace(name=one) for one in queues])
+        )
+        monkeypatch.setattr(fusion, "_consumer", [consumer])
+
+    return serve
+
+
+def test_where_the_model_is_asked_the_whole_way_is_one_trip(request_after, serving):
+    serving("analyze", "analyze_flood")
+    request, ran = request_after("minimize"), []
+    fusion.run_following(request, REF, stages=stages(ran))
+    assert ran == ["analyze", "persist", "route", "crm_sync"] and names(request) == []
+
+
+@pytest.mark.parametrize("queues", [(), ("minimize", "minimize_flood", "persist", "route", "crm_sync")])
+def test_analyze_never_runs_outside_its_own_pool(request_after, serving, queues):
+    serving(*queues)
     request, ran = request_after("minimize"), []
     fusion.run_following(request, REF, stages=stages(ran))
     assert ran == []
@@ -62,6 +87,33 @@ def test_a_failing_link_goes_back_to_the_broker_with_the_rest_behind_it(request_
     fusion.run_following(request, REF, stages=stages(ran, route=RuntimeError("database gone")))
     assert ran == ["persist", "route"]
     assert names(request) == ["route", "crm_sync"]
+
+
+def test_a_link_that_must_wait_is_sent_with_the_rest_for_when_it_is_due(request_after, serving, broker):
+    serving("analyze")
+    request, ran = request_after("minimize"), []
+    refused = StepError("rate_limited", permanent=False, retry_after_s=7)
+    fusion.run_following(request, REF, stages=stages(ran, analyze=refused))
+    assert ran == ["analyze"] and request.chain is None
+    with app.connection_for_write() as connection:
+        message = connection.default_channel.basic_get("analyze", no_ack=True)
+    headers, (_, kwargs, embed) = message.headers, message.payload
+    assert (headers["task"], headers["id"], headers["retries"]) == ("earshot.analyze", "id-analyze", 1)
+    assert 5 < (datetime.fromisoformat(headers["eta"]) - datetime.now(UTC)).total_seconds() <= 7
+    assert [link["task"] for link in reversed(embed["chain"])] == [
+        "earshot.persist",
+        "earshot.route",
+        "earshot.crm_sync",
+    ]
+    assert kwargs == {"tenant_id": 1, "message_id": "m", "run_id": "r"}
+
+
+def test_one_that_must_wait_long_is_left_to_the_reconciler(request_after, serving):
+    serving("analyze")
+    request, ran = request_after("minimize"), []
+    paused = StepError("budget", permanent=False, retry_after_s=300)
+    fusion.run_following(request, REF, stages=stages(ran, analyze=paused))
+    assert ran == ["analyze"] and request.chain is None
 
 
 def test_a_link_that_stops_ends_the_chain(request_after):
