@@ -38,14 +38,16 @@ class _Lexicon:
 
 def _words(words: Iterable[str]) -> re.Pattern[str]:
     """Any of the beginnings, at the start of a word; a `|` at the end means that the word ends there."""
-    return re.compile("(?:" + "|".join(_word(word) for word in sorted(words, key=len, reverse=True)) + ")")
+    # One look at where a word starts, before all the words: hundreds of looks are ten times as slow.
+    longest_first = sorted(words, key=len, reverse=True)
+    arabic = "|".join(_word(word) for word in longest_first if _ARABIC.match(word))
+    others = [_word(word) for word in longest_first if not _ARABIC.match(word)]
+    # Arabic writes "and", "with" and "the" onto the word.
+    return re.compile(r"(?<!\w)(?:" + "|".join([*others, *([f"[وفبلك]?(?:ال)?(?:{arabic})"] if arabic else [])]) + ")")
 
 
 def _word(word: str) -> str:
-    # Arabic writes "and", "with" and "the" onto the word.
-    start = r"(?<!\w)[وفبلك]?(?:ال)?" if _ARABIC.match(word) else r"(?<!\w)"
-    beginning = word.removesuffix("|")
-    return start + re.escape(beginning) + (r"(?!\w)" if word.endswith("|") else "")
+    return re.escape(word.removesuffix("|")) + (r"(?!\w)" if word.endswith("|") else "")
 
 
 @cache

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -87,5 +87,14 @@ def prompt_version(request: AnalysisRequest) -> str:
 
 def prompt_hash(system: list[dict[str, Any]], *, model: str, parameters: dict[str, Any]) -> str:
     """SHA-256 of everything but the message that shapes an answer."""
-    canonical = {"system": system, "schema": wire_schema(), "model": model, "parameters": parameters}
-    return hashlib.sha256(json.dumps(canonical, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    canonical = json.dumps([system, model, parameters], sort_keys=True, ensure_ascii=False)
+    # Examples are customers' words, which no cache may keep beyond their erasure.
+    has_examples = any(block["text"].startswith(EXAMPLES_HEADING) for block in system)
+    return _hash_of.__wrapped__(canonical) if has_examples else _hash_of(canonical)
+
+
+@lru_cache(maxsize=256)
+def _hash_of(canonical: str) -> str:
+    system, model, parameters = json.loads(canonical)
+    whole = {"system": system, "schema": wire_schema(), "model": model, "parameters": parameters}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_S = 3
 POOL_WAIT_S = 3.0
 REPLACE_POOL_EVERY_S = 1.0
 
+_ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
+
 Connection = psycopg.Connection[TupleRow]
 
 
@@ -112,10 +114,11 @@ class Database:
         self._pool.close()
 
     @contextmanager
-    def _transaction(self, setting: str, value: str) -> Generator[Connection]:
+    def _transaction(self, setting: str, value: str, *, more: bytes = b"") -> Generator[Connection]:
+        """more: further statements to begin with."""
         pool, connected = self._pool, False
         try:
-            conn = self._begin(pool, _opening(setting, value))
+            conn = self._begin(pool, _opening(setting, value) + more)
             connected = True
             try:
                 with conn:
@@ -168,6 +171,12 @@ class Database:
         Raises: StoreError in place of any driver error.
         """
         return self._transaction("earshot.tenant", str(int(tenant_id)))
+
+    def stage_transaction(self, tenant_id: int) -> AbstractContextManager[Connection]:
+        """A tenant's transaction of the few statements that every message takes: Postgres plans each once for a connection, not each time,
+        which takes longer than to run it. Not for what ranges over many rows: such plans are the same for few and many.
+        """
+        return self._transaction("earshot.tenant", str(int(tenant_id)), more=_ONE_PLAN)
 
     def system_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that sees the tables without customer text, of all tenants."""

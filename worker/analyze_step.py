@@ -119,7 +119,7 @@ def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
 
 def _look(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next | None:
     """None when the message waits to be asked about and the tenant can pay for it."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
         if verdict:
@@ -141,7 +141,7 @@ def spread(ref: RunRef) -> float:
 
 def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
     """Leave the message alone for a while, without a call and without counting a try. It has a provisional reading by then."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
         if verdict:
@@ -153,7 +153,7 @@ def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
 
 
 def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> _Claimed | Next:
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")
@@ -228,7 +228,7 @@ def _read_again(
         return None
     if not _has_share(deps, ref, tenant) or deps.provider_gate.wait_s(model) > 0:
         return None
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         if not holds_lease(conn, ref, lease_token=claimed.lease_token):
             deps.provider_gate.give_back(model)
@@ -238,13 +238,13 @@ def _read_again(
         add_spend(conn, ref.tenant_id, cost_microusd=0, calls=0, escalations=1)
         egress_id = add_egress(conn, ref, call, context_ids=claimed.built.context_ids, purpose="escalation")
     second = ask(deps, analyzer, call, topics=claimed.built.request.topics)
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         _settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")
     return second
 
 
 def _has_share(deps: Deps, ref: RunRef, tenant: TenantConfig) -> bool:
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         spent = get_spent(conn, ref.tenant_id)
     share = tenant.model.max_escalation_share
     return may_escalate(calls=spent.calls + 1, escalations=spent.escalations, max_share=share)
@@ -283,7 +283,7 @@ def _store(
     record = _answer_record(claimed, answer, escalated_from=escalated_from)
 
     def store_once(*, is_again: bool) -> bool:
-        with deps.database.tenant_transaction(ref.tenant_id) as conn:
+        with deps.database.stage_transaction(ref.tenant_id) as conn:
             kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
             # A try whose end nobody heard may have been kept and settled.
             if not is_settled and escalated_from is None and (kept or not is_again):
@@ -347,7 +347,7 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: _Claimed, answer: Answer, 
     assert failure is not None
     # Celery's retry rings first; the reconciler's turn comes when that ring is lost.
     retry_in_s = failure.retry_after_s or 2.0
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         ours = run is not None and holds_lease(conn, ref, lease_token=claimed.lease_token)
         if not is_settled:

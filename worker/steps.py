@@ -102,7 +102,7 @@ def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig,
 
 def forget_message(deps: Deps, ref: RunRef) -> Next:
     """A message of somebody who has been erased after writing it: only its tombstone stays."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         if lock_run(conn, ref):
             erase_whole_messages(conn, ref.tenant_id, [ref.message_id])
     return Next.STOP
@@ -122,7 +122,7 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
 
 def _minimize(deps: Deps, ref: RunRef) -> Next:
     tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="received")
         if verdict:
@@ -159,7 +159,7 @@ def place(deps: Deps, ref: RunRef) -> None:
 
 def _place(deps: Deps, ref: RunRef) -> None:
     tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         if run is None or run.kind != "place":
             return
@@ -177,7 +177,7 @@ def _place(deps: Deps, ref: RunRef) -> None:
 
 def persist(deps: Deps, ref: RunRef) -> Next:
     """Append the stored answer to message_analysis, once per run."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="analyzed")
         if verdict:
@@ -215,7 +215,7 @@ class Routed:
 def route(deps: Deps, ref: RunRef, *, now: datetime) -> Routed:
     """Decide about the message under its conversation's lock; write decision, place and planned actions in one transaction."""
     tenant = deps.tenants.get(ref.tenant_id)
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="persisted")
         if verdict:
@@ -240,7 +240,7 @@ CARD_CHANGES: dict[str, Because] = {
 
 def crm_sync(deps: Deps, ref: RunRef) -> Next:
     """Record what the CRM must say (delivered later, in batches) and close the run."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         run = lock_run(conn, ref)
         verdict = after(run, expected="routed")
         if verdict:
@@ -259,7 +259,7 @@ def begin_try(deps: Deps, ref: RunRef) -> bool:
     """Count a try at a run that was rung several times and has not moved, before it is made. False: workers died of it too often, and
     it is parked. Healthy messages are never counted: moving on forgets. Raises: StoreError.
     """
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         if count_try(conn, ref) <= MAX_CRASHES:
             return True
         if ref.is_canary:
@@ -271,12 +271,12 @@ def begin_try(deps: Deps, ref: RunRef) -> bool:
 
 def end_try(deps: Deps, ref: RunRef) -> None:
     """A counted try failed in an orderly way, as while the database is away: that says nothing about the message. Raises: StoreError."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         forgive_try(conn, ref)
 
 
 def bury_run(deps: Deps, ref: RunRef, *, error_code: str) -> None:
     """Park a run that can't go on."""
-    with deps.database.tenant_transaction(ref.tenant_id) as conn:
+    with deps.database.stage_transaction(ref.tenant_id) as conn:
         if lock_run(conn, ref):
             bury(conn, ref, error_code=error_code)
