@@ -13,8 +13,8 @@ from worker.roles import ROLES, worker_arguments
 PYTHON = (sys.executable,)
 GUNICORN = (*PYTHON, "-m", "gunicorn")
 CELERY = (*PYTHON, "-m", "celery")
-# On one machine, acknowledging a webhook comes before working on the last one.
-YIELDING = ("nice", "-n", "5")
+# On one machine, acknowledging a webhook comes before working on the last one, and both before watching it.
+YIELDING = ("nice", "-n", "15")
 APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
@@ -146,7 +146,7 @@ def _flower(plan: ServicePlan) -> ChildSpec:
         name="flower",
         group="flower",
         argv=(
-            *CELERY, *APPLICATION, "flower",
+            *YIELDING, *CELERY, *APPLICATION, "flower",
             "--address=127.0.0.1", f"--port={plan.flower_port}", "--read_only=True", "--max_tasks=10000",
         ),
         environ=plan.flower_environ,

@@ -123,34 +123,30 @@ class NewAnalysis:
 
 def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
     """Append one analysis, unique per message and run. Returns its id, or None when this run already has one."""
-    key = conn.execute(
-        """
-        INSERT INTO analysis_key (message_id, run_id, tenant_id, analysis_id)
-        VALUES (%s, %s, %s, uuidv7())
-        ON CONFLICT DO NOTHING
-        RETURNING analysis_id
-        """,
-        (ref.message_id, ref.run_id, ref.tenant_id),
-    ).fetchone()
-    if key is None:
-        return None
     answer = new.answer
-    conn.execute(
+    row = conn.execute(
         """
+        WITH key AS (
+            INSERT INTO analysis_key (message_id, run_id, tenant_id, analysis_id)
+            VALUES (%s, %s, %s, uuidv7())
+            ON CONFLICT DO NOTHING
+            RETURNING *
+        )
         INSERT INTO message_analysis (
             id, tenant_id, message_id, run_id, run_kind, sentiment, score, summary, intent, topics, suggested_action,
             language, signals, analyzer, model, prompt_version, prompt_hash, provisional,
             model_asked, schema_version, minimizer_version, examples_version, escalated_from, request_id,
             input_tokens, output_tokens, cached_tokens, cost_microusd, latency_ms
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        SELECT analysis_id, tenant_id, message_id, run_id, %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, %s, %s, %s,
+               %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
+        FROM key
+        RETURNING id
         """,
         (
-            key[0],
-            ref.tenant_id,
             ref.message_id,
             ref.run_id,
+            ref.tenant_id,
             new.run_kind,
             answer["sentiment"],
             answer["score"],
@@ -167,8 +163,8 @@ def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
             new.provisional,
             *vars(new.provenance).values(),
         ),
-    )
-    return str(key[0])
+    ).fetchone()
+    return str(row[0]) if row else None
 
 
 def count_unknown_topics(conn: Connection, tenant_id: int, names: Sequence[str]) -> None:

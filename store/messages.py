@@ -66,6 +66,12 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
     return StoredMessage(*row)
 
 
+def find_customer_of(conn: Connection, message_id: str) -> str | None:
+    """Whose message it is, once that is known."""
+    row = conn.execute("SELECT customer_id::text FROM message WHERE id = %s", (message_id,)).fetchone()
+    return row[0] if row else None
+
+
 def place_message(conn: Connection, message_id: str, *, customer_id: str, conversation_id: str) -> None:
     """Say whose message it is and in which conversation."""
     conn.execute(

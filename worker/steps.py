@@ -27,7 +27,14 @@ from store.customers import (
 from store.db import Connection
 from store.erased_identities import SenderErasedError, refuse_erased_sender
 from store.identities import read_sender, resolve_customer
-from store.messages import StoredMessage, get_message, list_burst_parts, place_message, store_minimized
+from store.messages import (
+    StoredMessage,
+    find_customer_of,
+    get_message,
+    list_burst_parts,
+    place_message,
+    store_minimized,
+)
 from store.outbound import note_human_answers
 from store.runs import (
     MAX_CRASHES,
@@ -246,9 +253,10 @@ def crm_sync(deps: Deps, ref: RunRef) -> Next:
         if verdict:
             return verdict
         assert run is not None
-        message = get_message(conn, ref.message_id)
-        if run.outcome == "analyzed" and message.customer_id and has_crm(conn, ref.tenant_id):
-            mark_dirty(conn, ref.tenant_id, message.customer_id, because=CARD_CHANGES[run.kind])
+        if run.outcome == "analyzed" and has_crm(conn, ref.tenant_id):
+            customer_id = find_customer_of(conn, ref.message_id)
+            if customer_id:
+                mark_dirty(conn, ref.tenant_id, customer_id, because=CARD_CHANGES[run.kind])
         finish(conn, ref, kind=run.kind, outcome=run.outcome)
         crash_point("crm_sync.before_commit")
     crash_point("crm_sync.after_commit")
