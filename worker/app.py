@@ -10,7 +10,7 @@ from kombu import Queue
 
 from config.logs import configure_logging
 from config.settings import environment_value
-from worker import redis_transport
+from worker import event_gathering, redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
@@ -55,6 +55,7 @@ def broker_url() -> str:
 
 
 redis_transport.install()
+event_gathering.install()
 app = Celery("earshot", include=["worker.tasks", "worker.upkeep_tasks"], set_as_current=True)
 app.conf.update(
     broker_url=broker_url(),
