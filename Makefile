@@ -58,6 +58,7 @@ bench: setup ## Measurements beside their baselines
 	@$(BIN)/python -m benchmarks.simulate
 	@$(BIN)/python -m benchmarks.console
 	@$(BIN)/python -m benchmarks.slow_clients
+	@$(BIN)/python -m benchmarks.pipe
 
 fuzz: $(TEST_STAMP) ## Attack the parsers, a minute each (FUZZ_S=3600 for an hour each)
 	@$(BIN)/python -m tests.fuzz $(or $(FUZZ_S),60)

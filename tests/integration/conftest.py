@@ -9,11 +9,14 @@ import redis
 
 from channels.body import decode_body
 from channels.registry import PARSERS
+from cli.main import main
 from store.intake import get_dedupe_pepper
 from store.runs import RunRef
+from tests.conftest import TEST_KEY
 from tests.crm_portals import PORTALS
 from tests.integration import workplace
 from tests.integration.crm_desk import CrmDesk
+from webhook_receiver.app import create_app
 from webhook_receiver.intake import Accepted, store_share
 from worker.deps import build_deps
 
@@ -79,3 +82,33 @@ def crm_desk(deps, owner, tenant_ids, standins):
     for desk in desks:
         desk.portal.reset()
         httpx2.delete(f"{desk.url}/_conditions")
+
+
+@pytest.fixture
+def start_receiver():
+    """Makes clients of receivers; their connections end with the test, and with them the threads that renew them."""
+    apps = []
+
+    def start(settings):
+        apps.append(create_app(settings))
+        return apps[-1].test_client()
+
+    yield start
+    for app in apps:
+        app.extensions["database"].close()
+
+
+@pytest.fixture
+def earshot(owner_database_url, monkeypatch, tmp_path, capsys):
+    """Run a command; returns (exit code, what it printed, what it complained)."""
+    monkeypatch.setenv("DATABASE_URL", owner_database_url)
+    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
+
+    def run(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--data", str(tmp_path)])
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return run

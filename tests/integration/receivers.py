@@ -2,7 +2,6 @@
 
 import pytest
 
-from webhook_receiver.app import create_app
 from webhook_receiver.publisher import Publisher
 
 
@@ -10,20 +9,6 @@ from webhook_receiver.publisher import Publisher
 def accept_nothing(monkeypatch):
     """No chain is started."""
     monkeypatch.setattr(Publisher, "offer", lambda self, new: None)
-
-
-@pytest.fixture
-def start_receiver():
-    """Makes clients of receivers; their connections end with the test."""
-    apps = []
-
-    def start(settings):
-        apps.append(create_app(settings))
-        return apps[-1].test_client()
-
-    yield start
-    for app in apps:
-        app.extensions["database"].close()
 
 
 def posted(client, body, header, *, kind="whatsapp", **more):

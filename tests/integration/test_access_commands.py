@@ -5,33 +5,13 @@ import io
 import json
 import re
 
-import pytest
-
-from cli.main import main
 from console.app import create_app
 from store.audit_log import note_deed
 from store.users import find_api_key
-from tests.conftest import TEST_KEY
 from tests.integration.console_visitor import ConsoleVisitor
 from tests.integration.workplace import add_person
 
 NEW_PASSWORD = "purple lamps under the harbour"
-
-
-@pytest.fixture
-def earshot(owner_database_url, monkeypatch, tmp_path, capsys):
-    """Run a command; returns (exit code, what it printed, what it complained)."""
-    monkeypatch.setenv("DATABASE_URL", owner_database_url)
-    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--data", str(tmp_path)])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return run
 
 
 def test_a_link_lets_somebody_in_who_is_locked_out(earshot, settings, owner, tenant_ids):

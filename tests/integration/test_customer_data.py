@@ -5,11 +5,9 @@ import tracemalloc
 
 import pytest
 
-from cli.main import main
 from console.app import create_app
 from store.customer_export import write_customer
 from store.users import create_api_key
-from tests.conftest import TEST_KEY
 from tests.integration.console_visitor import add_visitor, signed_in, words
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
@@ -32,17 +30,12 @@ def customer(deps, receive, owner):
 
 
 @pytest.fixture
-def earshot(owner_database_url, monkeypatch, tmp_path, capsys):
+def say(earshot):
     """Run a command; (exit code, what it said)."""
-    monkeypatch.setenv("DATABASE_URL", owner_database_url)
-    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
 
     def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--data", str(tmp_path)])
-        told = capsys.readouterr()
-        return ended.value.code, told.out + told.err
+        code, printed, complained = earshot(*arguments)
+        return code, printed + complained
 
     return run
 
@@ -59,9 +52,9 @@ def finish(deps):
         erasing.erase_customer(deps, tenant_id=tenant_id, erasure_id=erasure_id)
 
 
-def test_the_export_holds_all_of_them_and_nobody_else(earshot, deps, receive, customer, owner, tmp_path):
+def test_the_export_holds_all_of_them_and_nobody_else(say, deps, receive, customer, owner, tmp_path):
     receive(whatsapp_body(whatsapp_message("where is it?", sender="905559998877", name="Bob")))
-    code, told = earshot("export", "customer", "--tenant", "acme", "--phone", "+90 555 111 22 33")
+    code, told = say("export", "customer", "--tenant", "acme", "--phone", "+90 555 111 22 33")
     assert code == 0
     document = json.loads(told)
     assert document["customer"]["name"] == "Ada"
@@ -74,12 +67,12 @@ def test_the_export_holds_all_of_them_and_nobody_else(earshot, deps, receive, cu
     assert "Bob" not in told and "905559998877" not in told
     assert owner.execute("SELECT subject FROM audit_log WHERE deed = 'customer_exported'").fetchall() == [(customer,)]
     file = tmp_path / "ada.json"
-    assert earshot("export", "customer", "--tenant", "acme", "--customer", customer, "--out", str(file))[0] == 0
+    assert say("export", "customer", "--tenant", "acme", "--customer", customer, "--out", str(file))[0] == 0
     assert json.loads(file.read_text())["customer"] == document["customer"]
     assert file.stat().st_mode & 0o777 == 0o600
     assert (
         "name a new file"
-        in earshot("export", "customer", "--tenant", "acme", "--customer", customer, "--out", str(file))[1]
+        in say("export", "customer", "--tenant", "acme", "--customer", customer, "--out", str(file))[1]
     )
 
 
@@ -101,17 +94,17 @@ def test_the_export_of_a_long_history_needs_no_more_memory(deps, owner, acme, cu
     assert size > 10_000_000 > 3 * peak
 
 
-def test_the_command_asks_waits_and_shows_a_receipt_without_a_name(earshot, deps, customer):
-    code, told = earshot("erase", "--tenant", "acme", "--phone", PHONE, "--yes", "--wait", "0", "--json")
+def test_the_command_asks_waits_and_shows_a_receipt_without_a_name(say, deps, customer):
+    code, told = say("erase", "--tenant", "acme", "--phone", PHONE, "--yes", "--wait", "0", "--json")
     waiting = json.loads(told)
     assert code == 1 and waiting["state"] == "waiting"
     finish(deps)
-    code, told = earshot("erase", "--tenant", "acme", "--receipt", waiting["id"], "--json")
+    code, told = say("erase", "--tenant", "acme", "--receipt", waiting["id"], "--json")
     done = json.loads(told)
     assert code == 0 and done["state"] == "done" and done["messages"] >= 1
     assert PHONE not in told and "Ada" not in told and customer not in told
     assert [
-        json.loads(line)["id"] for line in earshot("erase", "--tenant", "acme", "--list", "--json")[1].splitlines()
+        json.loads(line)["id"] for line in say("erase", "--tenant", "acme", "--list", "--json")[1].splitlines()
     ] == [done["id"]]
 
 
@@ -125,8 +118,8 @@ def test_the_command_asks_waits_and_shows_a_receipt_without_a_name(earshot, deps
         (["--receipt", "01990000-0000-7000-8000-000000000000"], "there is no erasure"),
     ],
 )
-def test_a_command_that_cannot_be_done_says_why_and_erases_nobody(earshot, customer, owner, arguments, told):
-    code, said = earshot("erase", "--tenant", "acme", *arguments)
+def test_a_command_that_cannot_be_done_says_why_and_erases_nobody(say, customer, owner, arguments, told):
+    code, said = say("erase", "--tenant", "acme", *arguments)
     assert code == 1 and told in said
     assert owner.execute("SELECT count(*) FROM customer_erasure").fetchone() == (0,)
 

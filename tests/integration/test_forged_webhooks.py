@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.integration.receivers import accept_nothing, posted, start_receiver  # noqa: F401
+from tests.integration.receivers import accept_nothing, posted  # noqa: F401
 from tests.webhooks import signature, whatsapp_body, whatsapp_message, whatsapp_value
 
 ACME, OTHER = "acme-secret", "other-secret"

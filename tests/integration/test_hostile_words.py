@@ -10,7 +10,7 @@ from console.app import create_app
 from store.runs import RunRef
 from tests.integration.console_visitor import add_visitor, signed_in
 from tests.integration.passes import run_all
-from tests.integration.receivers import accept_nothing, posted, start_receiver  # noqa: F401
+from tests.integration.receivers import accept_nothing, posted  # noqa: F401
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
 HOSTILE = {

@@ -19,20 +19,6 @@ def started(monkeypatch):
 
 
 @pytest.fixture
-def start_receiver():
-    """Makes clients of receivers; their connections end with the test, and with them the threads that renew them."""
-    apps = []
-
-    def start(settings):
-        apps.append(create_app(settings))
-        return apps[-1].test_client()
-
-    yield start
-    for app in apps:
-        app.extensions["database"].close()
-
-
-@pytest.fixture
 def client(settings, started, start_receiver):
     return start_receiver(settings)
 

@@ -14,7 +14,7 @@ from benchmarks.slow_clients import SlowClients, measure, percentile, receiver_p
 from config.metrics_access import may_read_metrics
 from config.request_time import TimedBodies
 from tests.conftest import TEST_KEY
-from tests.integration.receivers import accept_nothing, posted, start_receiver  # noqa: F401
+from tests.integration.receivers import accept_nothing, posted  # noqa: F401
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 from webhook_receiver.app import HEADERS, MAX_BODY_BYTES
 

@@ -3,10 +3,6 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from cli.main import main
-from tests.conftest import TEST_KEY
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_value
 from worker import reconcile
@@ -14,21 +10,6 @@ from worker import reconcile
 ANGRY = "This is terrible, my parcel is broken and late!"
 NOW = datetime.now(UTC)
 DAY_OF_CHANGE = (NOW - timedelta(days=20)).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture
-def earshot(owner_database_url, monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("DATABASE_URL", owner_database_url)
-    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--data", str(tmp_path)])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return run
 
 
 def stamp(moment):

@@ -4,11 +4,10 @@ import os
 
 import pytest
 
-from cli.main import main
 from config.tenant_file import parse_tenant_file
 from routing.settings_check import patch_settings
 from store.tenant_settings import change_settings, get_settings
-from tests.conftest import ACME, TEST_KEY
+from tests.conftest import ACME
 
 RICH = (
     ACME
@@ -28,22 +27,6 @@ when = { tier = ["gold"] }
 then = { queue = "senior", priority = "P1" }
 """
 )
-
-
-@pytest.fixture
-def earshot(owner_database_url, monkeypatch, tmp_path, capsys):
-    """Run a command; returns (exit code, what it printed, what it complained)."""
-    monkeypatch.setenv("DATABASE_URL", owner_database_url)
-    monkeypatch.setenv("EARSHOT_KEYS", TEST_KEY)
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--data", str(tmp_path)])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture
