@@ -42,10 +42,11 @@ MUTANTS = (
     Mutant(
         "two requests share a connection",
         "store/db.py",
-        "            with pool.connection() as conn:\n                connected = True\n",
-        "            shared = self.__dict__.setdefault('_shared', None) or pool.getconn()\n"
-        "            self.__dict__['_shared'] = shared\n"
-        "            with shared.transaction():\n                conn = shared\n                connected = True\n",
+        "            conn = self._begin(pool, _opening(setting, value) + more)\n",
+        "            conn = self.__dict__.setdefault('_shared', None) or pool.getconn()\n"
+        "            self.__dict__['_shared'] = conn\n"
+        "            conn.execute(_opening(setting, value) + more, prepare=False)\n"
+        "            pool = type('Never', (), {'putconn': lambda *_: None})()\n",
         (f"{_PROMISES}::test_what_one_request_commits_no_neighbours_failure_takes_back",),
     ),
     Mutant(
@@ -93,7 +94,7 @@ MUTANTS = (
     Mutant(
         "a live lease keeps nobody away",
         "worker/analyze_step.py",
-        "        if run.leased or run.gathers:\n            return Next.STOP\n        if run.crashes",
+        "        if run.leased or run.gathers:  # somebody was faster\n            return Next.STOP\n        if run.crashes",
         "        if run.gathers:\n            return Next.STOP\n        if run.crashes",
         (f"{_PIPELINE}::test_a_live_lease_keeps_a_second_worker_away",),
     ),
