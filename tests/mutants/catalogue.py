@@ -42,11 +42,13 @@ MUTANTS = (
     Mutant(
         "two requests share a connection",
         "store/db.py",
-        "            conn = self._begin(pool, _opening(setting, value) + more)\n",
+        "            conn = self._begin(pool, _opening(setting, value) + more)\n            connected = True\n            try:\n"
+        "                with conn:\n",
         "            conn = self.__dict__.setdefault('_shared', None) or pool.getconn()\n"
-        "            self.__dict__['_shared'] = conn\n"
-        "            conn.execute(_opening(setting, value) + more, prepare=False)\n"
-        "            pool = type('Never', (), {'putconn': lambda *_: None})()\n",
+        "            self.__dict__['_shared'], connected = conn, True\n"
+        "            pool = type('Never', (), {'putconn': lambda *_: None})()\n            try:\n"
+        "                with conn.transaction():\n"
+        "                    conn.execute('SELECT set_config(%s, %s, true)', (setting, value))\n",
         (f"{_PROMISES}::test_what_one_request_commits_no_neighbours_failure_takes_back",),
     ),
     Mutant(
