@@ -4,7 +4,7 @@ A trip costs more than a short stage's own work. Each link keeps its id, its fen
 shows five tasks; a link that fails goes back to the broker alone, with the rest of the chain behind it and its own retry policy.
 EARSHOT_FUSE=0 switches all of it off. Relies on three things of Celery 5.7: `request.chain` holds the links to come, next one last, and
 is read only after the task body has returned; a link is sent with its chain and its count of retries as options; `worker_ready` is sent
-with the consumer, whose dispatcher sends events and whose task consumer knows its queues.
+with the consumer, whose dispatcher sends events, and the application knows which queues its worker takes from.
 """
 
 import time
@@ -48,7 +48,7 @@ def _send_event(kind: str, **fields: Any) -> None:
 def _may_run_here(link: Any) -> bool:
     if link.task in SHORT:
         return True
-    return bool(_consumer) and link.options.get("queue") in {queue.name for queue in _consumer[0].task_consumer.queues}
+    return bool(_consumer) and link.options.get("queue") in app.amqp.queues.consume_from
 
 
 def run_following(request: Any, ref: RunRef, *, stages: Mapping[str, Callable[[RunRef], Next]]) -> None:

@@ -58,10 +58,8 @@ def serving(monkeypatch):
     """This process serves these queues, as a worker does."""
 
     def serve(*queues):
-        consumer = SimpleNamespace(
-            event_dispatcher=None, task_consumer=SimpleNamespace(queues=[SimpleNamespace(name=one) for one in queues])
-        )
-        monkeypatch.setattr(fusion, "_consumer", [consumer])
+        monkeypatch.setattr(fusion, "_consumer", [SimpleNamespace(event_dispatcher=None)])
+        monkeypatch.setattr(app.amqp.queues, "_consume_from", {name: app.amqp.queues[name] for name in queues})
 
     return serve
 
