@@ -48,9 +48,9 @@ def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False
 
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
     """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
-    there too long, behind a slow provider, the reconciler starts in its own queue.
+    there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
+    few hands stand: a hundred of its messages at once would take the processor from everybody else's.
     """
-    queue_as = "analyze" if is_fused() else None
     for run in runs:
         ref = RunRef(
             run.tenant_id,
@@ -59,7 +59,7 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
             is_flood=lanes.is_flood(run.tenant_id),
             is_canary=run.is_canary,
         )
-        start(ref, queue_as=queue_as)
+        start(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

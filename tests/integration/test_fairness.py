@@ -55,7 +55,7 @@ def add_runs(owner, tenant_ids):
 def test_what_a_tenant_brings_beyond_its_share_waits_in_a_lane_of_its_own(deps, valkey):
     start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 30)], lanes=deps.lanes)
     start_all([StartedRun(2, "m", "r")], lanes=deps.lanes)
-    assert (valkey.llen("analyze"), valkey.llen("analyze_flood")) == (SHARE_AT_ONCE + 1, 30)
+    assert (valkey.llen("analyze"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE + 1, 30)
 
 
 def test_where_every_stage_takes_its_own_trip_it_waits_before_the_first(deps, valkey, monkeypatch):
@@ -64,14 +64,15 @@ def test_where_every_stage_takes_its_own_trip_it_waits_before_the_first(deps, va
     assert (valkey.llen("minimize"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE, 30)
 
 
-def test_a_worker_takes_one_from_each_lane_in_turn(valkey, deps):
+def test_a_worker_takes_one_from_each_lane_in_turn(valkey, deps, monkeypatch):
+    monkeypatch.setenv("EARSHOT_FUSE", "0")
     start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 200)], lanes=deps.lanes)
-    valkey.delete("analyze")
+    valkey.delete("minimize")
     start_all([StartedRun(2, f"m{n}", f"r{n}") for n in range(10)], lanes=deps.lanes)
     taken = []
     with app.connection_for_read() as connection:
         consumer = connection.Consumer(
-            [queue for queue in app.amqp.queues.values() if queue.name in {"analyze", "analyze_flood"}],
+            [queue for queue in app.amqp.queues.values() if queue.name in {"minimize", "minimize_flood"}],
             callbacks=[lambda body, message: (taken.append(body[1]["tenant_id"]), message.ack())],
             prefetch_count=1,
         )
@@ -83,7 +84,7 @@ def test_a_worker_takes_one_from_each_lane_in_turn(valkey, deps):
 
 def test_the_lane_travels_with_the_message_to_the_model(deps, valkey):
     start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 20)], lanes=deps.lanes)
-    task = valkey.lindex("analyze_flood", 0).decode()
+    task = valkey.lindex("minimize_flood", 0).decode()
 
     _, kwargs, embedded = json.loads(base64.b64decode(json.loads(task)["body"]))
     assert kwargs["is_flood"] is True
