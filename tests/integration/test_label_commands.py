@@ -5,9 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.main import main
 from store.users import add_user, grant_role
-from tests.conftest import TEST_KEY
 from tests.integration.test_examples import BLUE, Desk
 
 
@@ -22,23 +20,15 @@ def desk(deps, receive, tenant_ids):
 
 
 @pytest.fixture
-def earshot(owner_database_url, standins, monkeypatch, tmp_path, capsys):
-    """Run a command; returns (exit code, what it printed, what it complained)."""
-    values = {
-        "DATABASE_URL": owner_database_url, "EARSHOT_KEYS": TEST_KEY, "ANTHROPIC_API_KEY": "test",
-        "ANTHROPIC_BASE_URL": standins["anthropic"], "ANALYZER_LABEL": "stand-in",
-    }  # fmt: skip
-    for name, value in values.items():
+def earshot(earshot, standins, monkeypatch):
+    """The commands, with a model to ask."""
+    for name, value in (
+        ("ANTHROPIC_API_KEY", "test"),
+        ("ANTHROPIC_BASE_URL", standins["anthropic"]),
+        ("ANALYZER_LABEL", "stand-in"),
+    ):
         monkeypatch.setenv(name, value)
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--data", str(tmp_path)])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return run
+    return earshot
 
 
 TENANT = ("--tenant", "acme")
