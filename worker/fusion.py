@@ -21,7 +21,7 @@ from store.db import StoreError
 from store.runs import RunRef
 from worker.app import app
 from worker.errors import StepError
-from worker.metrics import STAGE_SECONDS
+from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
 from worker.pipeline import is_fused
 from worker.retry_policy import retry_in_s
 from worker.stage import Next
@@ -79,6 +79,8 @@ def _send_back(link: Any, ref: RunRef, *, request: Any, error: StepError | Store
     """For its next try, with the rest of the chain; where that can't be, the reconciler rings it."""
     rest, request.chain = request.chain[:-1], None
     countdown = retry_in_s(error, retries=0, max_retries=1)
+    outcome = "left_to_reconciler" if countdown is None else "retried"
+    STAGE_FAILURES.labels(link.task.removeprefix("earshot."), outcome).inc()
     if countdown is None:
         return
     try:

@@ -16,12 +16,7 @@ from store.crm_connections import list_tenants_with_work
 from store.crm_report import measure_waiting
 from store.crm_states import mark_counts_dirty, prune_writes
 from store.db import Connection, StoreError
-from store.identities import apply_notices
-from store.live_changes import forget_changes
-from store.notices import list_tenants_with_notices, take_notices
-from store.partitions import ensure_partitions
-from store.runs import (
-    RUN_STATES,
+from store.due_runs import (
     DueRun,
     count_open_runs,
     hasten_all,
@@ -29,6 +24,11 @@ from store.runs import (
     take_due_runs,
     take_place_runs,
 )
+from store.identities import apply_notices
+from store.live_changes import forget_changes
+from store.notices import list_tenants_with_notices, take_notices
+from store.partitions import ensure_partitions
+from store.runs import RUN_STATES
 from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
 from worker.app import app

@@ -199,7 +199,7 @@ def test_a_message_that_waits_for_the_provider_has_a_place_in_a_queue(deps, mini
 
 
 def test_urgent_words_come_first_when_the_provider_is_back(deps, minimized, owner, standins):
-    from store.runs import take_due_runs
+    from store.due_runs import take_due_runs
 
     script(standins, error(401, "authentication_error"))
     plain, urgent = minimized("hello"), minimized("I will sue you")

@@ -6,8 +6,8 @@ import json
 import pytest
 import redis
 
+from store.due_runs import take_due_runs
 from store.intake import StartedRun
-from store.runs import take_due_runs
 from worker import lanes, reconcile
 from worker.app import app
 from worker.lanes import LANED, SHARE_AT_ONCE, Lanes, queue_of
