@@ -1,6 +1,6 @@
 """Customers and their conversations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from store.customer_returns import CUSTOMER_WROTE, note_reopened, note_woken
@@ -32,6 +32,8 @@ class Conversation:
     high_value: bool
     tier: str | None
     closed_by_rule: bool
+    escalated_message_id: str | None
+    """The message that called a person, while the conversation is open."""
 
 
 def resolve_conversation(
@@ -117,7 +119,8 @@ def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
         """
         SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
                c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
-               c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false)
+               c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
+               CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
         FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
         WHERE c.id = %s
         FOR UPDATE OF c
@@ -228,6 +231,30 @@ def list_identities(conn: Connection, customer_id: str) -> list[tuple[str, str]]
         """,
         (customer_id,),
     ).fetchall()
+
+
+@dataclass(frozen=True)
+class KnownAs:
+    """What says who somebody is: names, those of former times too, and the phones of now."""
+
+    names: tuple[str, ...] = field(repr=False)
+    phones: tuple[str, ...] = field(repr=False)
+
+
+def read_known_as(conn: Connection, customer_id: str) -> KnownAs:
+    """What is to be cut from this person's words, and by which countries' rules numbers are found in them."""
+    rows = conn.execute(
+        """
+        SELECT 'name', display_name FROM customer WHERE id = %(id)s AND display_name IS NOT NULL
+        UNION
+        SELECT CASE kind WHEN 'username' THEN 'name' ELSE kind END, value
+        FROM customer_identity
+        WHERE customer_id = %(id)s AND (kind = 'username' OR (kind = 'phone' AND retired_at IS NULL))
+        """,
+        {"id": customer_id},
+    ).fetchall()
+    of = {kind: tuple(value for found, value in rows if found == kind) for kind in ("name", "phone")}
+    return KnownAs(of["name"], of["phone"])
 
 
 def list_known_names(conn: Connection, customer_id: str) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import psycopg
@@ -63,6 +64,15 @@ def _opening(setting: str, value: str) -> bytes:
     return opening.format(sql.Identifier(*setting.split(".")), sql.Literal(value)).as_bytes(None)
 
 
+@dataclass
+class _Joint:
+    """A transaction that several stages share, and what waits for its commit."""
+
+    tenant_id: int
+    conn: Connection
+    afterwards: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+
 class Database:
     """A pool of connections to Postgres as the restricted role."""
 
@@ -71,6 +81,7 @@ class Database:
         self._replacing = threading.Lock()
         self._replaced_at = 0.0
         self._given_at = 0.0
+        self._joints = threading.local()
         self._pool = self._open_pool()
 
     def _open_pool(self) -> ConnectionPool[Connection]:
@@ -175,8 +186,39 @@ class Database:
     def stage_transaction(self, tenant_id: int) -> AbstractContextManager[Connection]:
         """A tenant's transaction of the few statements that every message takes: Postgres plans each once for a connection, not each time,
         which takes longer than to run it. Not for what ranges over many rows: such plans are the same for few and many.
+
+        Within this thread's `joint_transaction` of the same tenant it is a part of that one.
         """
+        joint = self._find_joint()
+        if joint is not None and joint.tenant_id == tenant_id:
+            return nullcontext(joint.conn)
         return self._transaction("earshot.tenant", str(int(tenant_id)), more=_ONE_PLAN)
+
+    def _find_joint(self) -> _Joint | None:
+        return getattr(self._joints, "current", None)
+
+    @contextmanager
+    def joint_transaction(self, tenant_id: int) -> Generator[Connection]:
+        """A stage's transaction that the stages which run within it, in this thread, take part in: one commit for all of them, or none.
+
+        Raises: StoreError as the others do; then, and on any other exception, all of them are undone.
+        """
+        with self._transaction("earshot.tenant", str(int(tenant_id)), more=_ONE_PLAN) as conn:
+            joint = self._joints.current = _Joint(tenant_id, conn)
+            try:
+                yield conn
+            finally:
+                self._joints.current = None
+        for act in joint.afterwards:
+            act()
+
+    def once_committed(self, act: Callable[[], None]) -> None:
+        """Do it now, or, within a joint transaction, when that has been committed; never when it is undone."""
+        joint = self._find_joint()
+        if joint is None:
+            act()
+        else:
+            joint.afterwards.append(act)
 
     def system_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that sees the tables without customer text, of all tenants."""

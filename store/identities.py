@@ -36,6 +36,8 @@ class _Known:
     value: str
     customer_id: str
     account_id: str | None
+    display_name: str | None
+    """The name that its customer is known by."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,12 @@ def _find_known(
     pairs = list(identities)
     rows = conn.execute(
         """
-        SELECT i.kind, i.value, i.customer_id::text, i.account_id
+        SELECT i.kind, i.value, i.customer_id::text, i.account_id, c.display_name
         FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
         JOIN customer_identity AS i
           ON i.tenant_id = %s AND i.kind = given.kind
          AND i.match_key = CASE given.kind WHEN 'phone' THEN phone_match_key(given.value) ELSE given.value END
+        JOIN customer AS c ON c.id = i.customer_id
         WHERE i.retired_at IS NULL OR i.retired_at >= coalesce(%s, now())
         """,
         ([kind for kind, _ in pairs], [value for _, value in pairs], tenant_id, at),
@@ -89,7 +92,8 @@ def resolve_customer(
     trusted = [pair for pair in sender.identities if pair[0] in _TRUSTED[channel]]
     finding = trusted or [pair for pair in sender.identities if pair[0] == _HANDLE]
     known = _find_known(conn, tenant_id, finding, at=at)
-    if not _is_plain(known, finding):
+    is_plain = _is_plain(known, finding)
+    if not is_plain:
         # One customer's first messages may be handled by two workers at once.
         for kind, value in sorted(finding):
             conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
@@ -97,7 +101,7 @@ def resolve_customer(
     customer_id = _settle(conn, tenant_id, known, said=finding, account_id=account_id, order=_TRUSTED[channel])
     kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
     _attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
-    if sender.display_name:
+    if sender.display_name and not (is_plain and known[0].display_name == sender.display_name):
         conn.execute(
             "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
             (sender.display_name, customer_id, sender.display_name),

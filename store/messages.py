@@ -39,6 +39,8 @@ class StoredMessage:
     minimizer_version: str | None
     reply_to_provider_id: str | None = field(repr=False)
     choice_id: str | None
+    has_parts: bool
+    """Earlier messages of its burst are analyzed with it."""
 
 
 def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
@@ -55,7 +57,8 @@ def get_message(conn: Connection, message_id: str) -> StoredMessage:
         """
         SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id,
                provider_message_id, message_type, text, sent_at, received_at, state, sender, customer_id::text,
-               conversation_id::text, minimized_text, minimizer_version, reply_to_provider_id, choice_id
+               conversation_id::text, minimized_text, minimizer_version, reply_to_provider_id, choice_id,
+               EXISTS (SELECT FROM message AS part WHERE part.joined_to = message.id)
         FROM message
         WHERE id = %s
         """,
@@ -176,8 +179,10 @@ class BurstPart:
     minimized_text: str | None = field(repr=False)
 
 
-def list_burst_parts(conn: Connection, message_id: str) -> list[BurstPart]:
+def list_burst_parts(conn: Connection, message: StoredMessage) -> list[BurstPart]:
     """The messages that were joined to this one, oldest first by provider time."""
+    if not message.has_parts:
+        return []
     rows = conn.execute(
         """
         SELECT id::text, text, minimized_text
@@ -185,6 +190,6 @@ def list_burst_parts(conn: Connection, message_id: str) -> list[BurstPart]:
         WHERE joined_to = %s AND state <> 'erased' AND text IS NOT NULL
         ORDER BY sent_at, id
         """,
-        (message_id,),
+        (message.id,),
     ).fetchall()
     return [BurstPart(*row) for row in rows]

@@ -7,6 +7,7 @@ locked; who has no tenant settings at hand calls `mark_clocks_stale`, and the ne
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from config.tenant import TenantConfig
 from routing.sla_clocks import Clock, Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
@@ -17,14 +18,6 @@ LOOK_BACK = timedelta(days=90)
 MOST_MESSAGES = 2000
 
 
-@dataclass(frozen=True)
-class _Span:
-    """What is read: everything since then, as of now by the Postgres clock."""
-
-    since: datetime
-    now: datetime
-
-
 def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig) -> None:
     """Bring the clocks of one conversation in line with its rows; repeating it changes nothing.
 
@@ -32,19 +25,43 @@ def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, 
     snoozed or woke the conversation: when that began and ended is read off the conversation's row here and kept. Writes no alert.
     Locks the conversation's row.
     """
-    found = conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,)).fetchone()
-    # Before anything is read: a mark that is set meanwhile stays for the next time.
-    conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
-    if found is None:
+    state = _lock_and_unmark(conn, conversation_id)
+    if state is None:
         return  # merged into another one, whose clocks are stale
-    span = _span_of(conn, conversation_id)
-    story = _note_rests(
-        conn, tenant_id, conversation_id, _read_story(conn, conversation_id, span), tenant=tenant, span=span
-    )
-    clocks = clocks_of(story, sla=tenant.sla, hours=tenant.hours, now=span.now)
-    carried = _drop_wrong(conn, conversation_id, clocks, story=story, tenant=tenant, since=span.since)
+    known = _read_rows(conn, conversation_id)
+    if _note_rests(conn, tenant_id, conversation_id, known, state=state, tenant=tenant):
+        known = _read_rows(conn, conversation_id)
+    clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
+    carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant)
     _upsert(conn, tenant_id, conversation_id, clocks)
     _carry_over(conn, conversation_id, carried)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the conversation's row says now."""
+
+    resolved: bool
+    snoozed_until: datetime | None
+
+
+def _lock_and_unmark(conn: Connection, conversation_id: str) -> _State | None:
+    """Lock the conversation, then take its mark away, before anything is read: a mark that is set meanwhile stays for the next time."""
+    row = conn.execute(
+        """
+        WITH locked AS (
+            SELECT id, state = 'resolved' AS resolved, snoozed_until FROM conversation WHERE id = %s FOR UPDATE
+        ), unmarked AS (
+            DELETE FROM stale_clock AS s USING locked AS c WHERE s.conversation_id = c.id
+        )
+        SELECT resolved, snoozed_until FROM locked
+        """,
+        (conversation_id,),
+    ).fetchone()
+    if row is None:
+        conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
+        return None
+    return _State(*row)
 
 
 def mark_clocks_stale(conn: Connection, conversation_ids: Iterable[str]) -> None:
@@ -94,36 +111,35 @@ def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
     mark_clocks_stale(conn, [stays])
 
 
-def _span_of(conn: Connection, conversation_id: str) -> _Span:
-    row = conn.execute(
-        """
-        SELECT now(), least(now() - %s, (
-            SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %s AND ended_at IS NULL
-        ))
-        """,
-        (LOOK_BACK, conversation_id),
-    ).fetchone()
-    assert row is not None
-    return _Span(now=row[0], since=row[1])
+@dataclass(frozen=True)
+class _Known:
+    """Everything since then, as of now by the Postgres clock.
 
-
-def _read_story(conn: Connection, conversation_id: str, span: _Span) -> Story:
-    return Story(
-        wrote=_list_written(conn, conversation_id, span.since),
-        answered=_list_answers(conn, conversation_id, span.since),
-        rests=_list_rests(conn, conversation_id, span.since),
-    )
-
-
-def _list_written(conn: Connection, conversation_id: str, since: datetime) -> tuple[Wrote, ...]:
-    """The customer's live messages with the decision that counts for their clocks.
-
-    That is the first one made with the model's answer (the keyword reading's until then), or the newest where the words were
-    changed or a person has corrected the label. A message whose automation failed and fell to a person needs one.
+    open_rests: the kinds of rests that have not ended. clocks: (kind, started_at, is_running) of what stands.
     """
-    rows = conn.execute(
-        """
-        SELECT least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
+
+    now: datetime
+    since: datetime
+    story: Story
+    open_rests: frozenset[str]
+    clocks: tuple[tuple[str, datetime, bool], ...]
+
+
+# In one statement, as every message takes it: rows of a kind, two times, three words and a yes or no.
+#
+# wrote: the customer's live messages with the decision that counts for their clocks. That is the first one made with the model's answer
+# (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label. A message whose
+# automation failed and fell to a person needs one.
+# answered: when people answered. The conversation's own note of the newest is among them: an echo may not have its place yet.
+_ROWS = """
+    WITH span AS (
+        SELECT now() AS now, least(now() - %(back)s, (
+            SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %(id)s AND ended_at IS NULL
+        )) AS since
+    )
+    SELECT 'span' AS kind, now AS at, since AS other, NULL AS one, NULL AS two, NULL AS three, NULL AS holds FROM span
+    UNION ALL (
+        SELECT 'wrote', least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
                d.queue <> 'auto' OR EXISTS (
                    SELECT FROM action AS a JOIN alert AS x
                      ON x.tenant_id = a.tenant_id AND x.key = 'needs_person:' || a.id::text
@@ -139,69 +155,68 @@ def _list_written(conn: Connection, conversation_id: str, since: datetime) -> tu
                      r.id
             LIMIT 1
         ) AS d
-        WHERE m.conversation_id = %s AND m.sent_at >= %s AND m.direction = 'inbound' AND NOT m.is_history
+        WHERE m.conversation_id = %(id)s AND m.sent_at >= (SELECT since FROM span) AND m.direction = 'inbound'
+          AND NOT m.is_history
           AND (m.state <> 'erased' OR EXISTS (SELECT FROM sla_clock AS c WHERE c.message_id = m.id AND c.ended_at IS NOT NULL))
         ORDER BY m.sent_at DESC, m.id DESC
-        LIMIT %s
-        """,
-        (conversation_id, since, MOST_MESSAGES),
-    ).fetchall()
-    return tuple(Wrote(*row) for row in rows)
+        LIMIT %(most)s
+    )
+    UNION ALL
+    SELECT 'answered', least(sent_at, received_at), NULL, NULL, NULL, NULL, NULL
+    FROM message
+    WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span) AND direction = 'outbound' AND author = 'human'
+      AND NOT is_history
+    UNION ALL
+    SELECT 'answered', last_human_answer_at, NULL, NULL, NULL, NULL, NULL
+    FROM conversation
+    WHERE id = %(id)s AND last_human_answer_at >= (SELECT since FROM span)
+    UNION ALL
+    SELECT 'rest', began_at, CASE WHEN kind = 'snoozed' THEN least(ended_at, until) WHEN by_hand THEN ended_at END,
+           kind, NULL, NULL, ended_at IS NULL
+    FROM conversation_rest
+    WHERE conversation_id = %(id)s AND (began_at >= (SELECT since FROM span) OR ended_at IS NULL)
+    UNION ALL
+    SELECT 'clock', started_at, NULL, kind, NULL, NULL, ended_at IS NULL
+    FROM sla_clock
+    WHERE conversation_id = %(id)s AND started_at >= (SELECT since FROM span)
+"""
 
 
-def _list_answers(conn: Connection, conversation_id: str, since: datetime) -> tuple[datetime, ...]:
-    """When people answered. The conversation's own note of the newest is among them: an echo may not have its place yet."""
-    rows = conn.execute(
-        """
-        SELECT least(sent_at, received_at)
-        FROM message
-        WHERE conversation_id = %s AND sent_at >= %s AND direction = 'outbound' AND author = 'human' AND NOT is_history
-        UNION
-        SELECT last_human_answer_at FROM conversation WHERE id = %s AND last_human_answer_at >= %s
-        """,
-        (conversation_id, since, conversation_id, since),
-    ).fetchall()
-    return tuple(row[0] for row in rows)
-
-
-def _list_rests(conn: Connection, conversation_id: str, since: datetime) -> tuple[Rest, ...]:
-    rows = conn.execute(
-        """
-        SELECT kind, began_at,
-               CASE WHEN kind = 'snoozed' THEN least(ended_at, until) WHEN by_hand THEN ended_at END
-        FROM conversation_rest
-        WHERE conversation_id = %s AND (began_at >= %s OR ended_at IS NULL)
-        """,
-        (conversation_id, since),
-    ).fetchall()
-    return tuple(Rest(*row) for row in rows)
+def _read_rows(conn: Connection, conversation_id: str) -> _Known:
+    rows = conn.execute(_ROWS, {"id": conversation_id, "back": LOOK_BACK, "most": MOST_MESSAGES}).fetchall()
+    of: dict[str, list[tuple[Any, ...]]] = {"span": [], "wrote": [], "answered": [], "rest": [], "clock": []}
+    for kind, *values in rows:
+        of[kind].append(tuple(values))
+    ((now, since, *_),) = of["span"]
+    return _Known(
+        now=now,
+        since=since,
+        story=Story(
+            wrote=tuple(Wrote(*row) for row in of["wrote"]),
+            answered=tuple(sorted({at for at, *_ in of["answered"]})),
+            rests=tuple(Rest(kind, began_at, ended_at) for began_at, ended_at, kind, *_ in of["rest"]),
+        ),
+        open_rests=frozenset(kind for _, _, kind, _, _, is_open in of["rest"] if is_open),
+        clocks=tuple((kind, started_at, runs) for started_at, _, kind, _, _, runs in of["clock"]),
+    )
 
 
 def _note_rests(
-    conn: Connection, tenant_id: int, conversation_id: str, story: Story, *, tenant: TenantConfig, span: _Span
-) -> Story:
-    """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now."""
-    row = conn.execute(
-        """
-        SELECT state = 'resolved', snoozed_until
-        FROM conversation
-        WHERE id = %s
-        """,
-        (conversation_id,),
-    ).fetchone()
-    assert row is not None
-    resolved, snoozed_until = row
+    conn: Connection, tenant_id: int, conversation_id: str, known: _Known, *, state: _State, tenant: TenantConfig
+) -> bool:
+    """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now. Returns whether that was news."""
     # A conversation in which nobody had to do anything has nothing to rest from.
     changed = False
-    if not resolved:
+    if state.resolved:
+        if has_open_episode(known.story, sla=tenant.sla):
+            changed |= _begin_rest(conn, tenant_id, conversation_id, "resolved", until=None)
+    elif "resolved" in known.open_rests:
         changed |= _end_rest(conn, conversation_id, "resolved")
-    elif has_open_episode(story, sla=tenant.sla):
-        changed |= _begin_rest(conn, tenant_id, conversation_id, "resolved", until=None)
-    if snoozed_until is None or snoozed_until <= span.now:
+    if state.snoozed_until is not None and state.snoozed_until > known.now:
+        changed |= _begin_rest(conn, tenant_id, conversation_id, "snoozed", until=state.snoozed_until)
+    elif "snoozed" in known.open_rests:
         changed |= _end_rest(conn, conversation_id, "snoozed")
-    else:
-        changed |= _begin_rest(conn, tenant_id, conversation_id, "snoozed", until=snoozed_until)
-    return _read_story(conn, conversation_id, span) if changed else story
+    return changed
 
 
 def _begin_rest(conn: Connection, tenant_id: int, conversation_id: str, kind: str, *, until: datetime | None) -> bool:
@@ -250,16 +265,12 @@ class _Said:
 
 
 def _drop_wrong(
-    conn: Connection,
-    conversation_id: str,
-    clocks: tuple[Clock, ...],
-    *,
-    story: Story,
-    tenant: TenantConfig,
-    since: datetime,
+    conn: Connection, conversation_id: str, clocks: tuple[Clock, ...], *, known: _Known, tenant: TenantConfig
 ) -> list[_Said]:
     """Delete clocks that never were, and running ones whose target was switched off. What has ended under a target stays."""
-    starts = sorted(starts_of(story, sla=tenant.sla))
+    if not known.clocks:
+        return []
+    starts = sorted(starts_of(known.story, sla=tenant.sla))
     rows = conn.execute(
         """
         DELETE FROM sla_clock AS c
@@ -276,7 +287,7 @@ def _drop_wrong(
         """,
         (
             conversation_id,
-            since,
+            known.since,
             [kind for kind, _ in starts],
             [start for _, start in starts],
             [clock.kind for clock in clocks],
@@ -302,6 +313,8 @@ def _carry_over(conn: Connection, conversation_id: str, said: list[_Said]) -> No
 
 
 def _upsert(conn: Connection, tenant_id: int, conversation_id: str, clocks: tuple[Clock, ...]) -> None:
+    if not clocks:
+        return
     conn.execute(
         """
         INSERT INTO sla_clock AS c (

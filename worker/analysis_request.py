@@ -91,5 +91,5 @@ def _context(
 def _burst_text(conn: Connection, message: StoredMessage) -> MinimizedText:
     """The stripped words of the message, after those of its burst that are analyzed with it."""
     assert message.minimized_text is not None
-    parts = [part.minimized_text for part in list_burst_parts(conn, message.id) if part.minimized_text]
+    parts = [part.minimized_text for part in list_burst_parts(conn, message) if part.minimized_text]
     return MinimizedText("\n".join([*parts, message.minimized_text])[-MAX_BURST_CHARS:])

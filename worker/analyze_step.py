@@ -79,10 +79,27 @@ class Answer:
         return self.analysis.request_id if self.analysis else self.failure.request_id if self.failure else None
 
 
-def analyze(deps: Deps, ref: RunRef) -> Next:
+class Behind(Protocol):
+    """The stages behind this one, for a transaction of all of them."""
+
+    def join(self) -> None:
+        """Run them in the transaction at hand."""
+        ...
+
+    def confirm(self) -> None:
+        """That transaction was committed."""
+        ...
+
+    def part(self) -> None:
+        """It was not: they run one by one later."""
+        ...
+
+
+def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None) -> Next:
     """Ask the analyzer about the stripped text; store its validated answer for `persist`. Raises: StepError to be tried again.
 
-    A doubtful or refused answer is read again by the stronger model, within the tenant's share for that.
+    A doubtful or refused answer is read again by the stronger model, within the tenant's share for that. behind: what may be done with the
+    answer in the same transaction.
     """
     analyzer = deps.analyzer
     if analyzer is None:
@@ -107,10 +124,10 @@ def analyze(deps: Deps, ref: RunRef) -> Next:
         answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
         second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
         if second is not None and second.analysis is not None:
-            return _store(deps, ref, claimed, second, escalated_from=claimed.call.model)
+            return _store(deps, ref, claimed, second, behind=behind, escalated_from=claimed.call.model)
         if answer.analysis is None:
             return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
-        return _store(deps, ref, claimed, answer, is_settled=second is not None)
+        return _store(deps, ref, claimed, answer, behind=behind, is_settled=second is not None)
 
 
 def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
@@ -276,15 +293,19 @@ def _store(
     claimed: _Claimed,
     answer: Answer,
     *,
+    behind: Behind | None,
     escalated_from: str | None = None,
     is_settled: bool = False,
 ) -> Next:
     """is_settled: the call stands in the ledger with its outcome already."""
     record = _answer_record(claimed, answer, escalated_from=escalated_from)
 
-    def store_once(*, is_again: bool) -> bool:
-        with deps.database.stage_transaction(ref.tenant_id) as conn:
+    def store_once(*, is_again: bool, behind: Behind | None = None) -> bool:
+        with deps.database.joint_transaction(ref.tenant_id) as conn:
             kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
+            if kept and behind is not None:
+                behind.join()
+            # Last: all of a tenant's messages wait for each other where its spending is added up.
             # A try whose end nobody heard may have been kept and settled.
             if not is_settled and escalated_from is None and (kept or not is_again):
                 outcome = "answered" if kept else "answered_too_late"
@@ -293,18 +314,29 @@ def _store(
         crash_point("analyze.after_commit")
         return kept
 
-    return Next.GO_ON if _insist(store_once) else Next.STOP
+    if behind is None:
+        return Next.GO_ON if _insist(store_once) else Next.STOP
+    deps.tenants.get(ref.tenant_id)  # what routing needs is at hand then, and no second connection is
+    try:
+        kept = store_once(is_again=False, behind=behind)
+    except Exception as error:  # noqa: BLE001 -- whatever is wrong with a later stage, the answer is paid and is kept
+        log.info("answer_stored_alone", code=error.code if isinstance(error, StoreError) else type(error).__name__)
+        behind.part()
+        kept = _insist(store_once, is_again=True)
+    else:
+        behind.confirm()
+    return Next.GO_ON if kept else Next.STOP
 
 
 class _Storing(Protocol):
     def __call__(self, *, is_again: bool) -> bool: ...
 
 
-def _insist(store_once: _Storing) -> bool:
+def _insist(store_once: _Storing, *, is_again: bool = False) -> bool:
     """Store what was paid for, with several tries. Raises: StoreError after the last one, or when trying again is of no use."""
     for left in range(STORE_TRIES - 1, -1, -1):
         try:
-            return store_once(is_again=left + 1 < STORE_TRIES)
+            return store_once(is_again=is_again or left + 1 < STORE_TRIES)
         except StoreError as error:
             if error.permanent or not left:
                 raise

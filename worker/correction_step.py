@@ -130,7 +130,7 @@ def _decide_anew(
     conversation = lock_conversation(conn, message.conversation_id)
     if conversation.state != "open" or not is_newest(conversation, message):
         return None, False
-    parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
+    parts = [part.text for part in list_burst_parts(conn, message) if part.text]
     facts = build_facts(
         message=message,
         conversation=conversation,

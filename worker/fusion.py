@@ -1,7 +1,8 @@
 """Runs the links that follow a stage in the same worker, without a trip through the broker, while they succeed.
 
-A trip costs more than a short stage's own work. Each link keeps its id, its fence, its own transaction and its events, so that Flower
-shows five tasks; a link that fails goes back to the broker alone, with the rest of the chain behind it and its own retry policy.
+A trip costs more than a short stage's own work. Each link keeps its id, its fence and its events, so that Flower shows five tasks; a link
+that fails goes back to the broker alone, with the rest of the chain behind it and its own retry policy. What follows an answer of the
+model shares one transaction with storing it; where anything in it fails, the answer is stored alone and each link has its own.
 EARSHOT_FUSE=0 switches all of it off. Relies on three things of Celery 5.7: `request.chain` holds the links to come, next one last, and
 is read only after the task body has returned; a link is sent with its chain and its count of retries as options; `worker_ready` is sent
 with the consumer, whose dispatcher sends events, and the application knows which queues its worker takes from.
@@ -9,6 +10,7 @@ with the consumer, whose dispatcher sends events, and the application knows whic
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -51,28 +53,98 @@ def _may_run_here(link: Any) -> bool:
     return bool(_consumer) and link.options.get("queue") in app.amqp.queues.consume_from
 
 
-def run_following(request: Any, ref: RunRef, *, stages: Mapping[str, Callable[[RunRef], Next]]) -> None:
-    """Run the next links of `request.chain` while they may run here and succeed, and take them off the chain.
+class Following:
+    """The links behind a stage that runs now: `request.chain`, of which they are taken off as they succeed.
 
     stages: task name to what it does. A link that fails in an orderly way is sent to its own queue for its next try; one that raises
     anything else stays on the chain: Celery sends it when the task body has returned.
     """
-    while is_fused() and request.chain:
-        link = signature(request.chain[-1], app=app)
-        if not _may_run_here(link):
-            return
+
+    def __init__(self, request: Any, ref: RunRef, *, stages: "Mapping[str, Stage]") -> None:
+        self._request, self._ref, self._stages = request, ref, stages
+        self._ahead: list[Any] = list(request.chain or ())
+        self._joined: list[_Done] = []
+
+    def run(self) -> None:
+        """Run them while they may run here and succeed."""
+        self._request.chain = self._ahead or None
+        while is_fused() and self._request.chain:
+            link = signature(self._request.chain[-1], app=app)
+            if not _may_run_here(link):
+                return
+            self._ahead = self._request.chain[:-1]
+            try:
+                crash_point("fusion.before_link")
+                verdict = self._run_link(link)
+            except (StepError, StoreError) as error:
+                log.info("link_left_to_broker", stage=link.task, code=error.code, run_id=self._ref.run_id)
+                if not error.permanent:
+                    _send_back(link, self._ref, request=self._request, error=error)
+                return
+            except Exception as error:  # noqa: BLE001 -- whatever it is, its own task meets it again and knows what to do
+                log.info("link_left_to_broker", stage=link.task, code=type(error).__name__, run_id=self._ref.run_id)
+                return
+            self._request.chain = (self._ahead or None) if verdict is Next.GO_ON else None
+
+    def _run_link(self, link: Any) -> Next:
+        ids = self._tell_received(link)
+        began = time.monotonic()
         try:
-            crash_point("fusion.before_link")
-            verdict = _run_link(link, ref, request=request, stage=stages[str(link.task)])
-        except (StepError, StoreError) as error:
-            log.info("link_left_to_broker", stage=link.task, code=error.code, run_id=ref.run_id)
-            if not error.permanent:
-                _send_back(link, ref, request=request, error=error)
-            return
-        except Exception as error:  # noqa: BLE001 -- whatever it is, its own task meets it again and knows what to do
-            log.info("link_left_to_broker", stage=link.task, code=type(error).__name__, run_id=ref.run_id)
-            return
-        request.chain = request.chain[:-1] if verdict is Next.GO_ON else None
+            verdict = _timed(link, self._stages, self._ref, self)
+        except Exception:
+            _send_event("task-failed", uuid=link.id, exception="left to the broker", traceback="")
+            raise
+        _send_event("task-succeeded", uuid=ids["uuid"], result="None", runtime=time.monotonic() - began)
+        return verdict
+
+    def _tell_received(self, link: Any) -> dict[str, Any]:
+        ids = {"uuid": link.id, "root_id": self._request.root_id, "parent_id": self._request.id}
+        # Started where it was received: an event for each would be a third of what events cost.
+        _send_event("task-received", name=link.task, args="()", kwargs=repr(dict(link.kwargs)), retries=0, **ids)
+        return ids
+
+    def join(self) -> None:
+        """Run the short links in the joint transaction at hand. They count as done when it is committed (`confirm`). Raises: what a link
+        raises; the transaction must then be given up (`part`).
+        """
+        while is_fused() and len(self._joined) < len(self._ahead):
+            link = signature(self._ahead[-1 - len(self._joined)], app=app)
+            if link.task not in SHORT:
+                return
+            began = time.monotonic()
+            verdict = _timed(link, self._stages, self._ref, self)
+            self._joined.append(_Done(link, verdict, time.monotonic() - began))
+            if verdict is Next.STOP:
+                return
+
+    def confirm(self) -> None:
+        """What ran in the joint transaction is so, and is told."""
+        for done in self._joined:
+            self._tell_received(done.link)
+            _send_event("task-succeeded", uuid=done.link.id, result="None", runtime=done.seconds)
+            self._ahead = self._ahead[:-1] if done.verdict is Next.GO_ON else []
+        self._joined = []
+
+    def part(self) -> None:
+        """The joint transaction was undone: the links run one by one, each for itself."""
+        self._joined = []
+
+
+Stage = Callable[[RunRef, Following], Next]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A link that ran in a transaction not yet committed."""
+
+    link: Any
+    verdict: Next
+    seconds: float
+
+
+def _timed(link: Any, stages: Mapping[str, Stage], ref: RunRef, following: Following) -> Next:
+    with STAGE_SECONDS.labels(link.task.removeprefix("earshot.")).time():
+        return stages[str(link.task)](ref, following)
 
 
 def _send_back(link: Any, ref: RunRef, *, request: Any, error: StepError | StoreError) -> None:
@@ -89,18 +161,3 @@ def _send_back(link: Any, ref: RunRef, *, request: Any, error: StepError | Store
         )
     except OperationalError as lost:
         log.warning("broker_unreachable", what=link.task, code=type(lost).__name__, run_id=ref.run_id)
-
-
-def _run_link(link: Any, ref: RunRef, *, request: Any, stage: Callable[[RunRef], Next]) -> Next:
-    ids = {"uuid": link.id, "root_id": request.root_id, "parent_id": request.id}
-    # Started where it was received: an event for each would be a third of what events cost.
-    _send_event("task-received", name=link.task, args="()", kwargs=repr(dict(link.kwargs)), retries=0, **ids)
-    began = time.monotonic()
-    try:
-        with STAGE_SECONDS.labels(link.task.removeprefix("earshot.")).time():
-            verdict = stage(ref)
-    except Exception:
-        _send_event("task-failed", uuid=link.id, exception="left to the broker", traceback="")
-        raise
-    _send_event("task-succeeded", uuid=link.id, result="None", runtime=time.monotonic() - began)
-    return verdict

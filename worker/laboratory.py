@@ -158,7 +158,7 @@ def _take_stored(room: Room, message_id: str) -> _Subject:
     requests = room.stored(message_id)
     message = get_message(room.conn, message_id)
     assert message.conversation_id is not None  # else it could not be tried
-    parts = [part.text for part in list_burst_parts(room.conn, message.id) if part.text]
+    parts = [part.text for part in list_burst_parts(room.conn, message) if part.text]
     facts = build_facts(
         message=message,
         conversation=lock_conversation(room.conn, message.conversation_id),

@@ -13,7 +13,7 @@ from store.crm_events import NewEvent, add_event
 from store.customers import Conversation, close_conversation, is_open_for_late_message, lock_conversation
 from store.db import Connection
 from store.effective_labels import find_effective_label
-from store.internal_actions import add_tags, find_escalation
+from store.internal_actions import add_tags
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, RunRef, has_newer_run
 from store.sla_clocks import recompute_clocks
@@ -54,7 +54,7 @@ def decide_and_store(
     # What a person has said of the message stands above whatever this run read.
     label = find_effective_label(conn, message.id, run_id=ref.run_id) if run.outcome == "analyzed" else None
     analysis = label.analysis if label else None
-    parts = [part.text for part in list_burst_parts(conn, message.id) if part.text]
+    parts = [part.text for part in list_burst_parts(conn, message) if part.text]
     words = "\n".join([*parts, message.text or ""])
     lock_customers_actions(conn, message.customer_id)
     facts = build_facts(
@@ -72,7 +72,7 @@ def decide_and_store(
     facts = with_survey(
         conn, ref, facts, run=run, message=message, conversation=conversation, tenant=tenant, words=words
     )
-    facts = replace(facts, escalated=find_escalation(conn, conversation.id) not in {None, message.id})
+    facts = replace(facts, escalated=conversation.escalated_message_id not in {None, message.id})
     policy = policy_for(tenant)
     decision = decide(facts, policy)
     # A second look that came to nothing leaves what the first one said.

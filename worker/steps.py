@@ -19,9 +19,8 @@ from store.crm_states import Because, mark_dirty
 from store.customer_erasure import erase_whole_messages
 from store.customers import (
     find_or_add_conversation,
-    list_identities,
-    list_known_names,
     lock_conversation,
+    read_known_as,
     resolve_conversation,
 )
 from store.db import Connection
@@ -97,12 +96,14 @@ def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *
 
 def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
     """Keep the message's words without what says who its customer is."""
-    phones = (value for kind, value in list_identities(conn, customer_id) if kind == "phone")
+    known_as = read_known_as(conn, customer_id)
     minimized = strip_personal_data(
         text,
         region=tenant.default_region,
-        known_names=list_known_names(conn, customer_id),
-        more_regions=sorted({region for phone in phones if (region := region_of(phone))} - {tenant.default_region}),
+        known_names=known_as.names,
+        more_regions=sorted(
+            {region for phone in known_as.phones if (region := region_of(phone))} - {tenant.default_region}
+        ),
     )
     store_minimized(conn, message_id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
 
@@ -137,7 +138,7 @@ def _minimize(deps: Deps, ref: RunRef) -> Next:
         assert run is not None
         message = get_message(conn, ref.message_id)
         customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
-        for part in list_burst_parts(conn, message.id):
+        for part in list_burst_parts(conn, message):
             if part.minimized_text is None and part.text:  # its words were changed
                 strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
         if not message.text or not message.text.strip():

@@ -1,11 +1,11 @@
 """The Celery tasks of a message's way: names, queues and retry policies. What they do is in steps.py and its neighbours."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Task
+from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
 from store.db import StoreError
@@ -43,12 +43,13 @@ def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> Non
             task.request.chain = None
             log.error("run_parked", code="poison", run_id=ref.run_id)
             return
+        following = fusion.Following(task.request, ref, stages=stages)
         with STAGE_SECONDS.labels(_stage_name(task)).time():
-            verdict = stages[task.name](ref)
+            verdict = stages[task.name](ref, following)
         if verdict is Next.STOP:
             task.request.chain = None
         else:
-            fusion.run_following(task.request, ref, stages=stages)
+            following.run()
     except (StepError, StoreError) as error:
         if is_suspect:
             do_quietly(lambda: steps.end_try(deps(), ref), name="end_try")
@@ -87,18 +88,25 @@ def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) 
 
 def _route_and_ring(ref: RunRef) -> Next:
     routed = steps.route(deps(), ref, now=datetime.now(UTC))
-    for action_id in routed.action_ids:
-        ring_action(tenant_id=ref.tenant_id, action_id=action_id)
-    crash_point("route.after_ring")
+    deps().database.once_committed(lambda: _ring(ref, routed.action_ids))
     return routed.verdict
 
 
-STAGES: dict[str, Callable[[RunRef], Next]] = {
-    "earshot.minimize": lambda ref: steps.minimize(deps(), ref),
-    "earshot.analyze": lambda ref: analyze_step.analyze(deps(), ref),
-    "earshot.persist": lambda ref: steps.persist(deps(), ref),
-    "earshot.route": _route_and_ring,
-    "earshot.crm_sync": lambda ref: steps.crm_sync(deps(), ref),
+def _ring(ref: RunRef, action_ids: tuple[str, ...]) -> None:
+    for action_id in action_ids:
+        try:
+            ring_action(tenant_id=ref.tenant_id, action_id=action_id)
+        except OperationalError as lost:  # its row is the promise, and the reconciler rings it
+            log.warning("broker_unreachable", what="action", code=type(lost).__name__, run_id=ref.run_id)
+    crash_point("route.after_ring")
+
+
+STAGES: dict[str, fusion.Stage] = {
+    "earshot.minimize": lambda ref, _: steps.minimize(deps(), ref),
+    "earshot.analyze": lambda ref, behind: analyze_step.analyze(deps(), ref, behind),
+    "earshot.persist": lambda ref, _: steps.persist(deps(), ref),
+    "earshot.route": lambda ref, _: _route_and_ring(ref),
+    "earshot.crm_sync": lambda ref, _: steps.crm_sync(deps(), ref),
 }
 
 
@@ -106,12 +114,12 @@ def _lane(said: dict[str, Any]) -> dict[str, bool]:
     return {name: bool(said.get(name)) for name in ("is_flood", "is_canary")}
 
 
-CANARY_STAGES: dict[str, Callable[[RunRef], Next]] = {
-    "earshot.minimize": lambda ref: canary_steps.minimize(deps(), ref),
-    "earshot.analyze": lambda ref: canary_steps.analyze(deps(), ref),
-    "earshot.persist": lambda ref: canary_steps.persist(deps(), ref),
-    "earshot.route": lambda ref: canary_steps.route(deps(), ref, now=datetime.now(UTC)),
-    "earshot.crm_sync": lambda ref: canary_steps.crm_sync(deps(), ref),
+CANARY_STAGES: dict[str, fusion.Stage] = {
+    "earshot.minimize": lambda ref, _: canary_steps.minimize(deps(), ref),
+    "earshot.analyze": lambda ref, _: canary_steps.analyze(deps(), ref),
+    "earshot.persist": lambda ref, _: canary_steps.persist(deps(), ref),
+    "earshot.route": lambda ref, _: canary_steps.route(deps(), ref, now=datetime.now(UTC)),
+    "earshot.crm_sync": lambda ref, _: canary_steps.crm_sync(deps(), ref),
 }
 
 

@@ -1,6 +1,6 @@
 """Links run in place: only the short ones, only while they succeed, and each stays retryable alone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +30,7 @@ def request_after():
 
 def stages(ran, **behaviour):
     def build(name):
-        def stage(ref):
+        def stage(ref, _):
             ran.append(name)
             verdict = behaviour.get(name, Next.GO_ON)
             if isinstance(verdict, Exception):
@@ -48,7 +48,7 @@ def names(request):
 
 def test_after_the_model_the_short_stages_run_in_place(request_after):
     request, ran = request_after("analyze"), []
-    fusion.run_following(request, REF, stages=stages(ran))
+    fusion.Following(request, REF, stages=stages(ran)).run()
     assert ran == ["persist", "route", "crm_sync"]
     assert names(request) == []
 
@@ -67,7 +67,7 @@ def serving(monkeypatch):
 def test_where_the_model_is_asked_the_whole_way_is_one_trip(request_after, serving):
     serving("analyze", "analyze_flood")
     request, ran = request_after("minimize"), []
-    fusion.run_following(request, REF, stages=stages(ran))
+    fusion.Following(request, REF, stages=stages(ran)).run()
     assert ran == ["analyze", "persist", "route", "crm_sync"] and names(request) == []
 
 
@@ -75,14 +75,14 @@ def test_where_the_model_is_asked_the_whole_way_is_one_trip(request_after, servi
 def test_analyze_never_runs_outside_its_own_pool(request_after, serving, queues):
     serving(*queues)
     request, ran = request_after("minimize"), []
-    fusion.run_following(request, REF, stages=stages(ran))
+    fusion.Following(request, REF, stages=stages(ran)).run()
     assert ran == []
     assert names(request) == ["analyze", "persist", "route", "crm_sync"]
 
 
 def test_a_failing_link_goes_back_to_the_broker_with_the_rest_behind_it(request_after):
     request, ran = request_after("analyze"), []
-    fusion.run_following(request, REF, stages=stages(ran, route=RuntimeError("database gone")))
+    fusion.Following(request, REF, stages=stages(ran, route=RuntimeError("database gone"))).run()
     assert ran == ["persist", "route"]
     assert names(request) == ["route", "crm_sync"]
 
@@ -91,13 +91,15 @@ def test_a_link_that_must_wait_is_sent_with_the_rest_for_when_it_is_due(request_
     serving("analyze")
     request, ran = request_after("minimize"), []
     refused = StepError("rate_limited", permanent=False, retry_after_s=7)
-    fusion.run_following(request, REF, stages=stages(ran, analyze=refused))
+    began = datetime.now(UTC)
+    fusion.Following(request, REF, stages=stages(ran, analyze=refused)).run()
     assert ran == ["analyze"] and request.chain is None
     with app.connection_for_write() as connection:
         message = connection.default_channel.basic_get("analyze", no_ack=True)
     headers, (_, kwargs, embed) = message.headers, message.payload
     assert (headers["task"], headers["id"], headers["retries"]) == ("earshot.analyze", "id-analyze", 1)
-    assert 5 < (datetime.fromisoformat(headers["eta"]) - datetime.now(UTC)).total_seconds() <= 7
+    due = datetime.fromisoformat(headers["eta"])
+    assert began + timedelta(seconds=5) < due <= datetime.now(UTC) + timedelta(seconds=7)
     assert [link["task"] for link in reversed(embed["chain"])] == [
         "earshot.persist",
         "earshot.route",
@@ -110,13 +112,13 @@ def test_one_that_must_wait_long_is_left_to_the_reconciler(request_after, servin
     serving("analyze")
     request, ran = request_after("minimize"), []
     paused = StepError("budget", permanent=False, retry_after_s=300)
-    fusion.run_following(request, REF, stages=stages(ran, analyze=paused))
+    fusion.Following(request, REF, stages=stages(ran, analyze=paused)).run()
     assert ran == ["analyze"] and request.chain is None
 
 
 def test_a_link_that_stops_ends_the_chain(request_after):
     request, ran = request_after("analyze"), []
-    fusion.run_following(request, REF, stages=stages(ran, persist=Next.STOP))
+    fusion.Following(request, REF, stages=stages(ran, persist=Next.STOP)).run()
     assert ran == ["persist"]
     assert request.chain is None
 
@@ -124,6 +126,65 @@ def test_a_link_that_stops_ends_the_chain(request_after):
 def test_one_setting_switches_it_off(request_after, monkeypatch):
     monkeypatch.setenv("EARSHOT_FUSE", "0")
     request, ran = request_after("analyze"), []
-    fusion.run_following(request, REF, stages=stages(ran))
+    fusion.Following(request, REF, stages=stages(ran)).run()
     assert ran == []
     assert names(request) == ["persist", "route", "crm_sync"]
+
+
+def answering(ran, **behaviour):
+    """Stages of which `analyze` has an answer to store, and stores it with what is behind it."""
+    made = stages(ran, **behaviour)
+
+    def analyze(_, behind):
+        ran.append("analyze")
+        try:
+            behind.join()
+        except RuntimeError:
+            ran.append("undone")
+            behind.part()
+        else:
+            behind.confirm()
+        return Next.GO_ON
+
+    return made | {"earshot.analyze": analyze}
+
+
+def test_what_follows_an_answer_runs_in_its_transaction_and_once(request_after, serving):
+    serving("analyze")
+    request, ran = request_after("minimize"), []
+    fusion.Following(request, REF, stages=answering(ran)).run()
+    assert ran == ["analyze", "persist", "route", "crm_sync"] and names(request) == []
+
+
+def test_what_follows_an_answer_in_its_own_task_is_done_too(request_after):
+    request, ran = request_after("analyze"), []
+    made = answering(ran)
+    following = fusion.Following(request, REF, stages=made)
+    made["earshot.analyze"](REF, following)
+    following.run()
+    assert ran == ["analyze", "persist", "route", "crm_sync"] and names(request) == []
+
+
+def test_where_it_fails_there_the_links_run_one_by_one(request_after, serving):
+    serving("analyze")
+    request, ran = request_after("minimize"), []
+    fusion.Following(request, REF, stages=answering(ran, route=RuntimeError("odd"))).run()
+    assert ran == ["analyze", "persist", "route", "undone", "persist", "route"]
+    assert names(request) == ["route", "crm_sync"]
+
+
+def test_one_that_stops_there_ends_the_chain(request_after, serving):
+    serving("analyze")
+    request, ran = request_after("minimize"), []
+    fusion.Following(request, REF, stages=answering(ran, persist=Next.STOP)).run()
+    assert ran == ["analyze", "persist"] and request.chain is None
+
+
+def test_switched_off_nothing_joins(request_after, monkeypatch):
+    monkeypatch.setenv("EARSHOT_FUSE", "0")
+    request, ran = request_after("analyze"), []
+    made = answering(ran)
+    following = fusion.Following(request, REF, stages=made)
+    made["earshot.analyze"](REF, following)
+    following.run()
+    assert ran == ["analyze"] and names(request) == ["persist", "route", "crm_sync"]

@@ -1,0 +1,102 @@
+"""What follows an answer of the model shares its transaction: all of it is committed, or the answer alone."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from store.db import StoreError
+from tests.webhooks import whatsapp_body, whatsapp_message
+from worker import analyze_step, steps
+from worker.deps import build_deps
+from worker.stage import Next
+
+REFUND = "This is the third time the parcel is late. I want my money back!"
+
+
+class Behind:
+    """The three short stages behind the answer, as worker/fusion.py runs them; `fail` raises in their midst."""
+
+    def __init__(self, deps, ref, fail=None):
+        self.deps, self.ref, self.fail, self.told = deps, ref, fail, []
+
+    def join(self):
+        steps.persist(self.deps, self.ref)
+        if self.fail:
+            raise self.fail
+        routed = steps.route(self.deps, self.ref, now=datetime.now(UTC))
+        self.deps.database.once_committed(lambda: self.told.append(len(routed.action_ids)))
+        steps.crm_sync(self.deps, self.ref)
+
+    def confirm(self):
+        self.told.append("confirmed")
+
+    def part(self):
+        self.told.append("parted")
+
+
+def states(owner, ref):
+    run = owner.execute("SELECT state FROM run WHERE id = %s", (ref.run_id,)).fetchone()
+    message = owner.execute("SELECT state FROM message WHERE id = %s", (ref.message_id,)).fetchone()
+    return run and run[0], message[0]
+
+
+def calls_settled(owner):
+    return owner.execute("SELECT outcome, count(*) FROM egress GROUP BY 1").fetchall()
+
+
+@pytest.fixture
+def minimized(deps, receive):
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=str(int(datetime.now(UTC).timestamp())))))
+    steps.minimize(deps, ref)
+    return ref
+
+
+def test_one_commit_takes_the_message_to_its_end(deps, owner, minimized):
+    behind = Behind(deps, minimized)
+    assert analyze_step.analyze(deps, minimized, behind) is Next.GO_ON
+    assert states(owner, minimized) == (None, "done")
+    # Actions are rung when their rows can be seen, and only then is the rest told as done.
+    assert behind.told == [1, "confirmed"]
+    assert calls_settled(owner) == [("answered", 1)]
+    rows = owner.execute("SELECT DISTINCT xmin::text FROM message_analysis").fetchall()
+    assert rows == owner.execute("SELECT DISTINCT xmin::text FROM routing_decision").fetchall()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), StoreError("sqlstate_40P01", permanent=False)])
+def test_a_later_stage_that_fails_costs_nothing_of_the_answer(deps, owner, minimized, error):
+    behind = Behind(deps, minimized, fail=error)
+    assert analyze_step.analyze(deps, minimized, behind) is Next.GO_ON
+    assert states(owner, minimized) == ("analyzed", "analyzed")
+    assert behind.told == ["parted"]
+    assert calls_settled(owner) == [("answered", 1)]
+    assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (0,)
+    assert steps.persist(deps, minimized) is Next.GO_ON
+
+
+def test_it_needs_one_connection(settings, minimized, owner):
+    alone = build_deps(settings.model_copy(update={"database_pool_size": 1}))
+    try:
+        analyze_step.analyze(alone, minimized, Behind(alone, minimized))
+    finally:
+        alone.database.close()
+    assert states(owner, minimized) == (None, "done")
+
+
+def test_another_tenants_transaction_is_its_own(database, owner, tenant_ids):
+    with suppress(RuntimeError), database.joint_transaction(tenant_ids["acme"]):
+        with database.stage_transaction(tenant_ids["other"]) as conn:
+            conn.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, 'stays')", (tenant_ids["other"],))
+        with database.stage_transaction(tenant_ids["acme"]) as conn:
+            conn.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, 'goes')", (tenant_ids["acme"],))
+        raise RuntimeError
+    assert owner.execute("SELECT display_name FROM customer").fetchall() == [("stays",)]
+
+
+def test_what_waits_for_a_commit_that_never_comes_is_not_done(database, tenant_ids):
+    done = []
+    with suppress(RuntimeError), database.joint_transaction(tenant_ids["acme"]):
+        database.once_committed(lambda: done.append("within"))
+        raise RuntimeError
+    database.once_committed(lambda: done.append("outside"))
+    assert done == ["outside"]
