@@ -1,6 +1,6 @@
 """Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -48,6 +48,19 @@ class LockedRun:
     """More of the same burst may come: not to be analyzed yet."""
     until_now: bool
     """The context is everything up to now, not only up to the message."""
+    lease_token: str | None
+
+
+class HeldRun:
+    """A locked run that one transaction takes through several stages: read once, and written once, by `finish` or `let_go`."""
+
+    def __init__(self, run: LockedRun) -> None:
+        self.run = run
+        self.is_closed = False
+
+    def advance(self, *, to: RunState) -> None:
+        """Where it stands as far as this transaction has come."""
+        self.run = replace(self.run, state=to)
 
 
 def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
@@ -56,7 +69,7 @@ def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
         """
         SELECT kind, state, outcome, answer, error_code, provisional_at IS NOT NULL, crashes,
                coalesce(lease_until > clock_timestamp(), false), coalesce(gathers_until > clock_timestamp(), false),
-               until_now
+               until_now, lease_token::text
         FROM run
         WHERE id = %s AND tenant_id = %s
         FOR UPDATE
@@ -146,6 +159,16 @@ def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dic
         (Jsonb(answer), ref.run_id, lease_token, ref.message_id),
     ).fetchone()
     return row is not None
+
+
+def let_go(conn: Connection, ref: RunRef, held: HeldRun, *, lease_token: str) -> None:
+    """Write how far a held run has come."""
+    if held.is_closed:
+        return
+    if held.run.state == "analyzed" and held.run.answer is not None:
+        store_answer(conn, ref, lease_token=lease_token, answer=held.run.answer)
+    else:
+        advance(conn, ref, to=held.run.state, outcome=held.run.outcome)
 
 
 def release_lease(

@@ -1,7 +1,7 @@
 """The stage that leaves the database: lease the run, ask the analyzer about the stripped text, store its validated answer."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -17,10 +17,12 @@ from store.db import Connection, StoreError
 from store.messages import StoredMessage, get_message, share_context
 from store.runs import (
     MAX_CRASHES,
+    HeldRun,
     RunRef,
     advance,
     bury,
     holds_lease,
+    let_go,
     lock_run,
     postpone,
     release_lease,
@@ -82,8 +84,8 @@ class Answer:
 class Behind(Protocol):
     """The stages behind this one, for a transaction of all of them."""
 
-    def join(self) -> None:
-        """Run them in the transaction at hand."""
+    def join(self, held: HeldRun) -> None:
+        """Run them in the transaction at hand, which holds the run."""
         ...
 
     def confirm(self) -> None:
@@ -302,9 +304,10 @@ def _store(
 
     def store_once(*, is_again: bool, behind: Behind | None = None) -> bool:
         with deps.database.joint_transaction(ref.tenant_id) as conn:
-            kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
-            if kept and behind is not None:
-                behind.join()
+            if behind is None:
+                kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
+            else:
+                kept = _go_on(conn, ref, behind, lease_token=claimed.lease_token, answer=record)
             # Last: all of a tenant's messages wait for each other where its spending is added up.
             # A try whose end nobody heard may have been kept and settled.
             if not is_settled and escalated_from is None and (kept or not is_again):
@@ -326,6 +329,17 @@ def _store(
     else:
         behind.confirm()
     return Next.GO_ON if kept else Next.STOP
+
+
+def _go_on(conn: Connection, ref: RunRef, behind: Behind, *, lease_token: str, answer: dict[str, Any]) -> bool:
+    """Take the answered run as far as it comes in this transaction. False when the lease was lost."""
+    run = lock_run(conn, ref)
+    if run is None or run.state != "minimized" or run.lease_token != lease_token:
+        return False
+    held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer))
+    behind.join(held)
+    let_go(conn, ref, held, lease_token=lease_token)
+    return True
 
 
 class _Storing(Protocol):

@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
 from store.db import StoreError
-from store.runs import RunRef
+from store.runs import HeldRun, RunRef
 from worker.app import app
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
@@ -64,6 +64,8 @@ class Following:
         self._request, self._ref, self._stages = request, ref, stages
         self._ahead: list[Any] = list(request.chain or ())
         self._joined: list[_Done] = []
+        self.held: HeldRun | None = None
+        """The run, while the joint transaction at hand holds it."""
 
     def run(self) -> None:
         """Run them while they may run here and succeed."""
@@ -103,19 +105,23 @@ class Following:
         _send_event("task-received", name=link.task, args="()", kwargs=repr(dict(link.kwargs)), retries=0, **ids)
         return ids
 
-    def join(self) -> None:
-        """Run the short links in the joint transaction at hand. They count as done when it is committed (`confirm`). Raises: what a link
+    def join(self, held: HeldRun) -> None:
+        """Run the short links in the joint transaction at hand, which holds the run. They count as done when it is committed (`confirm`). Raises: what a link
         raises; the transaction must then be given up (`part`).
         """
-        while is_fused() and len(self._joined) < len(self._ahead):
-            link = signature(self._ahead[-1 - len(self._joined)], app=app)
-            if link.task not in SHORT:
-                return
-            began = time.monotonic()
-            verdict = _timed(link, self._stages, self._ref, self)
-            self._joined.append(_Done(link, verdict, time.monotonic() - began))
-            if verdict is Next.STOP:
-                return
+        self.held = held
+        try:
+            while is_fused() and len(self._joined) < len(self._ahead):
+                link = signature(self._ahead[-1 - len(self._joined)], app=app)
+                if link.task not in SHORT:
+                    return
+                began = time.monotonic()
+                verdict = _timed(link, self._stages, self._ref, self)
+                self._joined.append(_Done(link, verdict, time.monotonic() - began))
+                if verdict is Next.STOP:
+                    return
+        finally:
+            self.held = None
 
     def confirm(self) -> None:
         """What ran in the joint transaction is so, and is told."""

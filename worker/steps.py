@@ -37,7 +37,9 @@ from store.messages import (
 from store.outbound import note_human_answers
 from store.runs import (
     MAX_CRASHES,
+    HeldRun,
     RunRef,
+    RunState,
     advance,
     bury,
     count_try,
@@ -183,10 +185,17 @@ def _place(deps: Deps, ref: RunRef) -> None:
         crash_point("place.before_commit")
 
 
-def persist(deps: Deps, ref: RunRef) -> Next:
-    """Append the stored answer to message_analysis, once per run."""
+def _move(conn: Connection, ref: RunRef, held: HeldRun | None, *, to: RunState) -> None:
+    if held is None:
+        advance(conn, ref, to=to)
+    else:
+        held.advance(to=to)
+
+
+def persist(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
+    """Append the stored answer to message_analysis, once per run. held: the run, where a joint transaction holds it already."""
     with deps.database.stage_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
+        run = held.run if held else lock_run(conn, ref)
         verdict = after(run, expected="analyzed")
         if verdict:
             return verdict
@@ -206,7 +215,7 @@ def persist(deps: Deps, ref: RunRef) -> Next:
             ),
         )
         count_unknown_topics(conn, ref.tenant_id, stored.get("unknown_topics", []))
-        advance(conn, ref, to="persisted")
+        _move(conn, ref, held, to="persisted")
         crash_point("persist.before_commit")
     crash_point("persist.after_commit")
     return Next.GO_ON
@@ -220,18 +229,18 @@ class Routed:
     action_ids: tuple[str, ...] = ()
 
 
-def route(deps: Deps, ref: RunRef, *, now: datetime) -> Routed:
+def route(deps: Deps, ref: RunRef, *, now: datetime, held: HeldRun | None = None) -> Routed:
     """Decide about the message under its conversation's lock; write decision, place and planned actions in one transaction."""
     tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.stage_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
+        run = held.run if held else lock_run(conn, ref)
         verdict = after(run, expected="persisted")
         if verdict:
             return Routed(verdict)
         assert run is not None
         message = get_message(conn, ref.message_id)
         action_ids = decide_and_store(conn, ref, run=run, message=message, tenant=tenant, now=now)
-        advance(conn, ref, to="routed")
+        _move(conn, ref, held, to="routed")
         crash_point("route.before_commit")
     crash_point("route.after_commit")
     return Routed(Next.GO_ON, tuple(action_ids))
@@ -246,10 +255,10 @@ CARD_CHANGES: dict[str, Because] = {
 }
 
 
-def crm_sync(deps: Deps, ref: RunRef) -> Next:
+def crm_sync(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
     """Record what the CRM must say (delivered later, in batches) and close the run."""
     with deps.database.stage_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
+        run = held.run if held else lock_run(conn, ref)
         verdict = after(run, expected="routed")
         if verdict:
             return verdict
@@ -259,6 +268,8 @@ def crm_sync(deps: Deps, ref: RunRef) -> Next:
             if customer_id:
                 mark_dirty(conn, ref.tenant_id, customer_id, because=CARD_CHANGES[run.kind])
         finish(conn, ref, kind=run.kind, outcome=run.outcome)
+        if held:
+            held.is_closed = True
         crash_point("crm_sync.before_commit")
     crash_point("crm_sync.after_commit")
     return Next.GO_ON

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
 from store.db import StoreError
-from store.runs import RunRef
+from store.runs import HeldRun, RunRef
 from worker import analyze_step, canary_steps, fusion, steps
 from worker.app import app
 from worker.deps import deps
@@ -86,8 +86,8 @@ def _retry_or_park(task: StageTask, ref: RunRef, error: StepError | StoreError) 
     raise task.retry(exc=StepError(error.code, permanent=False), countdown=countdown) from None
 
 
-def _route_and_ring(ref: RunRef) -> Next:
-    routed = steps.route(deps(), ref, now=datetime.now(UTC))
+def _route_and_ring(ref: RunRef, held: HeldRun | None) -> Next:
+    routed = steps.route(deps(), ref, now=datetime.now(UTC), held=held)
     deps().database.once_committed(lambda: _ring(ref, routed.action_ids))
     return routed.verdict
 
@@ -103,10 +103,10 @@ def _ring(ref: RunRef, action_ids: tuple[str, ...]) -> None:
 
 STAGES: dict[str, fusion.Stage] = {
     "earshot.minimize": lambda ref, _: steps.minimize(deps(), ref),
-    "earshot.analyze": lambda ref, behind: analyze_step.analyze(deps(), ref, behind),
-    "earshot.persist": lambda ref, _: steps.persist(deps(), ref),
-    "earshot.route": lambda ref, _: _route_and_ring(ref),
-    "earshot.crm_sync": lambda ref, _: steps.crm_sync(deps(), ref),
+    "earshot.analyze": lambda ref, following: analyze_step.analyze(deps(), ref, following),
+    "earshot.persist": lambda ref, following: steps.persist(deps(), ref, held=following.held),
+    "earshot.route": lambda ref, following: _route_and_ring(ref, following.held),
+    "earshot.crm_sync": lambda ref, following: steps.crm_sync(deps(), ref, held=following.held),
 }
 
 

@@ -138,7 +138,7 @@ def answering(ran, **behaviour):
     def analyze(_, behind):
         ran.append("analyze")
         try:
-            behind.join()
+            behind.join(None)
         except RuntimeError:
             ran.append("undone")
             behind.part()

@@ -20,13 +20,13 @@ class Behind:
     def __init__(self, deps, ref, fail=None):
         self.deps, self.ref, self.fail, self.told = deps, ref, fail, []
 
-    def join(self):
-        steps.persist(self.deps, self.ref)
+    def join(self, held):
+        steps.persist(self.deps, self.ref, held=held)
         if self.fail:
             raise self.fail
-        routed = steps.route(self.deps, self.ref, now=datetime.now(UTC))
+        routed = steps.route(self.deps, self.ref, now=datetime.now(UTC), held=held)
         self.deps.database.once_committed(lambda: self.told.append(len(routed.action_ids)))
-        steps.crm_sync(self.deps, self.ref)
+        steps.crm_sync(self.deps, self.ref, held=held)
 
     def confirm(self):
         self.told.append("confirmed")
@@ -72,6 +72,39 @@ def test_a_later_stage_that_fails_costs_nothing_of_the_answer(deps, owner, minim
     assert calls_settled(owner) == [("answered", 1)]
     assert owner.execute("SELECT count(*) FROM message_analysis").fetchone() == (0,)
     assert steps.persist(deps, minimized) is Next.GO_ON
+
+
+def test_what_does_not_come_to_its_end_is_kept_as_far_as_it_came(deps, owner, minimized):
+    behind = Behind(deps, minimized)
+    behind.join = lambda held: steps.persist(deps, minimized, held=held)
+    analyze_step.analyze(deps, minimized, behind)
+    assert states(owner, minimized) == ("persisted", "persisted")
+    assert steps.route(deps, minimized, now=datetime.now(UTC)).verdict is Next.GO_ON
+    assert owner.execute("SELECT count(*) FROM routing_decision WHERE analysis_id IS NOT NULL").fetchone() == (1,)
+
+
+def test_where_nothing_joins_the_answer_is_stored(deps, owner, minimized):
+    behind = Behind(deps, minimized)
+    behind.join = lambda held: None
+    assert analyze_step.analyze(deps, minimized, behind) is Next.GO_ON
+    assert states(owner, minimized) == ("analyzed", "analyzed")
+    assert steps.persist(deps, minimized) is Next.GO_ON
+
+
+def test_an_answer_whose_lease_was_lost_goes_nowhere(deps, owner, minimized):
+    behind = Behind(deps, minimized)
+    taken = analyze_step.ask
+
+    def ask_and_lose(*args, **named):
+        answer = taken(*args, **named)
+        owner.execute("UPDATE run SET lease_token = gen_random_uuid()")
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analyze_step, "ask", ask_and_lose)
+        assert analyze_step.analyze(deps, minimized, behind) is Next.STOP
+    assert owner.execute("SELECT count(*) FROM routing_decision").fetchone() == (0,)
+    assert calls_settled(owner) == [("answered_too_late", 1)]
 
 
 def test_it_needs_one_connection(settings, minimized, owner):
