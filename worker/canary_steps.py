@@ -31,10 +31,11 @@ from store.runs import (
     take_lease,
 )
 from worker.analysis_request import request_for_words
-from worker.analyze_step import PROVIDER_PAUSED, ask, spread
+from worker.analyze_step import spread
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.metrics import CANARY_SECONDS
+from worker.model_call import PROVIDER_PAUSED, ask
 from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 from worker.steps import ensure_conversation, strip

@@ -10,7 +10,7 @@ from store.runs import MAX_CRASHES, lock_run, take_lease
 from store.suspects import AT_ONCE, may_begin
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import analyze_step, steps
+from worker import analyze_step, answer_storing, steps
 from worker.stage import Next
 
 
@@ -67,7 +67,7 @@ def test_the_last_try_is_alone_and_the_lease_of_the_dead_does_not_hold_it_up_for
 def test_an_answer_that_is_paid_is_stored_although_postgres_was_away(deps, receive, owner, monkeypatch):
     (ref,) = receive(whatsapp_body(whatsapp_message("hi")))
     tries = []
-    store_answer = analyze_step.store_answer
+    store_answer = answer_storing.store_answer
 
     def unlucky(conn, *arguments, **more):
         tries.append(1)
@@ -75,8 +75,8 @@ def test_an_answer_that_is_paid_is_stored_although_postgres_was_away(deps, recei
             raise psycopg.OperationalError("terminating connection")
         return store_answer(conn, *arguments, **more)
 
-    monkeypatch.setattr(analyze_step, "store_answer", unlucky)
-    monkeypatch.setattr(analyze_step, "STORE_AGAIN_S", 0)
+    monkeypatch.setattr(answer_storing, "store_answer", unlucky)
+    monkeypatch.setattr(answer_storing, "STORE_AGAIN_S", 0)
     run_all(deps, ref)
     assert len(tries) == 3
     assert owner.execute("SELECT outcome FROM egress").fetchall() == [("answered",)]
@@ -91,7 +91,7 @@ def test_a_store_that_says_no_for_good_is_not_asked_again(deps, receive, monkeyp
         tries.append(1)
         raise psycopg.errors.CheckViolation
 
-    monkeypatch.setattr(analyze_step, "store_answer", refuse)
+    monkeypatch.setattr(answer_storing, "store_answer", refuse)
     with pytest.raises(StoreError):
         analyze_step.analyze(deps, ref)
     assert len(tries) == 1

@@ -165,7 +165,7 @@ MUTANTS = (
     ),
     Mutant(
         "a paid answer is thrown away when Postgres restarts",
-        "worker/analyze_step.py",
+        "worker/answer_storing.py",
         "STORE_TRIES, STORE_AGAIN_S = 8, 1.0",
         "STORE_TRIES, STORE_AGAIN_S = 1, 1.0",
         (f"{_SUSPECTS}::test_an_answer_that_is_paid_is_stored_although_postgres_was_away",),
