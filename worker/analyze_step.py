@@ -111,7 +111,7 @@ def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
 
 
 def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> ClaimedCall | Next:
-    with deps.database.stage_transaction(ref.tenant_id) as conn:
+    with deps.flood_hands.turn(is_flood=ref.is_flood), deps.database.stage_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
         run = lock_run(conn, ref)
         verdict = after(run, expected="minimized")

@@ -54,7 +54,8 @@ def store(
     record = _answer_record(claimed, answer, escalated_from=escalated_from)
 
     def store_once(*, is_again: bool, behind: Behind | None = None) -> bool:
-        with deps.database.joint_transaction(ref.tenant_id) as conn:
+        hands = deps.flood_hands.turn(is_flood=ref.is_flood)
+        with hands, deps.database.joint_transaction(ref.tenant_id) as conn:
             if behind is None:
                 kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
             else:

@@ -18,7 +18,7 @@ from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
 from store.tenants import get_tenant_config
 from worker.circuit_breaker import CircuitBreaker
-from worker.lanes import Lanes
+from worker.lanes import FloodHands, Lanes
 from worker.leases import LeaseKeeper
 from worker.own_receiver import OwnReceiver
 from worker.provider_gate import ProviderGate
@@ -92,6 +92,11 @@ class Deps:
     def lanes(self) -> Lanes:
         """Which tenants have more on their way than their share."""
         return Lanes(self.rate_budget)
+
+    @cached_property
+    def flood_hands(self) -> FloodHands:
+        """How many threads of this process work on floods in the database."""
+        return FloodHands()
 
     @cached_property
     def breaker(self) -> CircuitBreaker:

@@ -5,12 +5,15 @@ Every tenant has a share: so many messages at once, and so many a second after t
 back while there is room; only the order changes. The shares stand in the broker's server; while that is away, nobody floods.
 """
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from worker.rate_budget import Bucket, RateBudget
 
 SHARE_PER_S = 5.0
 SHARE_AT_ONCE = 50
+FLOOD_HANDS = 2
 # The stages at which messages queue up: the first, and the one that waits for the model.
 LANED = ("minimize", "analyze")
 
@@ -18,6 +21,19 @@ LANED = ("minimize", "analyze")
 def queue_of(stage: str, *, is_flood: bool) -> str:
     """The queue a stage's task waits in."""
     return f"{stage}_flood" if is_flood and stage in LANED else stage
+
+
+class FloodHands:
+    """How many of a process's threads work on floods in the database at once. A hundred wait for the model; if all of them came back to
+    the database together, a message of anybody else would wait behind them for a connection and for the processor.
+    """
+
+    def __init__(self, at_once: int = FLOOD_HANDS) -> None:
+        self._room = threading.BoundedSemaphore(at_once)
+
+    def turn(self, *, is_flood: bool) -> AbstractContextManager[object]:
+        """Hold it around a transaction. Whoever is no flood never waits. Not within another turn."""
+        return self._room if is_flood else nullcontext()
 
 
 @dataclass(frozen=True)

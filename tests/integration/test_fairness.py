@@ -2,18 +2,22 @@
 
 import base64
 import json
+import threading
+from dataclasses import replace
 
 import pytest
 import redis
 
 from store.due_runs import take_due_runs
 from store.intake import StartedRun
-from worker import lanes, reconcile
+from tests.webhooks import whatsapp_body, whatsapp_message
+from worker import analyze_step, lanes, reconcile, steps
 from worker.app import app
-from worker.lanes import LANED, SHARE_AT_ONCE, Lanes, queue_of
+from worker.lanes import LANED, SHARE_AT_ONCE, FloodHands, Lanes, queue_of
 from worker.pipeline import start_all
 from worker.rate_budget import RateBudget
 from worker.roles import ROLES
+from worker.stage import Next
 
 QUEUES = [queue for role in ROLES.values() for queue in role.queues]
 
@@ -145,3 +149,30 @@ def test_a_full_lane_of_floods_keeps_no_other_tenants_message_from_being_rung(
     add_runs("other", 3)
     reconcile.tick(deps)
     assert (valkey.llen("minimize"), valkey.llen("minimize_flood")) == (3, 20)
+
+
+def test_floods_have_few_hands_in_the_database_and_others_wait_for_none():
+    hands = FloodHands(2)
+    with hands.turn(is_flood=True), hands.turn(is_flood=True):
+        third = threading.Thread(target=lambda: hands.turn(is_flood=True).__enter__())
+        third.start()
+        with hands.turn(is_flood=False), hands.turn(is_flood=False):
+            third.join(0.05)
+            assert third.is_alive()
+    third.join(10)
+    assert not third.is_alive()
+
+
+def test_a_flood_message_claims_and_stores_with_hands(deps, receive, monkeypatch):
+    taken = []
+
+    class Watched(FloodHands):
+        def turn(self, *, is_flood):
+            taken.append(is_flood)
+            return super().turn(is_flood=is_flood)
+
+    monkeypatch.setitem(deps.__dict__, "flood_hands", Watched(1))
+    (ref,) = receive(whatsapp_body(whatsapp_message("Where is it?")))
+    steps.minimize(deps, ref)
+    assert analyze_step.analyze(deps, replace(ref, is_flood=True)) is Next.GO_ON
+    assert taken == [True, True]
