@@ -1,33 +1,29 @@
 """`earshot sweep`, as a person and as a program."""
 
 import json
-import os
-import subprocess
-import sys
+from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import ROOT, TEST_KEY
 from tests.integration.sweeps.sweeping import drive, item_states, ledger, look, seed, start
 from worker.sweeps import advance_sweep
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def earshot(app_url, tmp_path):
+def earshot(earshot):
     def call(action, *arguments, tenant="acme"):
-        command = [sys.executable, "-m", "cli.main", "sweep", action, "--tenant", tenant, "--data", str(tmp_path)]
-        environ = {**os.environ, "DATABASE_URL": app_url, "EARSHOT_KEYS": TEST_KEY}
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return Done(*earshot("sweep", action, "--tenant", tenant, *arguments))
 
     return call
 
