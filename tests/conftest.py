@@ -267,7 +267,7 @@ def tenant_ids(owner) -> dict[str, int]:
 
 @pytest.fixture
 def database(app_url):
-    database = Database(app_url, pool_size=8)
+    database = Database(app_url, pool_size=8, wait_s=20)
     yield database
     database.close()
 

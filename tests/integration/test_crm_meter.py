@@ -79,11 +79,10 @@ def test_the_tenant_may_know_of_a_larger_plan(meters):
 
 def test_a_short_window_is_waited_out_and_a_long_wait_is_the_callers(meters, waits):
     meter = meters(limits=AccountLimits(day=None, search=RateLimit(5, 1.0)))
-    done, error = take(meter, 8, lane="search")
-    assert done == 4 and error.code == "rate_limit_wait" and waits, (
-        "four at once, then a wait that our clock did not make shorter"
-    )
-    assert sum(waits) <= 2.1
+    done, error = take(meter, 30, lane="search")
+    # Four at once, then a wait that nobody makes shorter by sleeping here; each second that the machine loses meanwhile lets five more go.
+    assert 4 <= done < 30 and error.code == "rate_limit_wait" and waits
+    assert max(waits) <= 1.05
     assert take(meter, 3, lane="general")[0] == 3, "searches do not use up the rest"
 
 
