@@ -30,7 +30,7 @@ from store.sweeps import (
     resume_sweep,
 )
 from store.tenants import find_tenant_id, get_tenant_config
-from worker.sweep_flips import FlipReport, report_flips
+from worker.sweep_flips import FlipReport, report_sweep
 from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, start_sweep
 
 MAX_DAYS = 3660
@@ -320,7 +320,7 @@ def _approve(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     with _tenant(options) as (conn, tenant_id):
         sweep = _pick(conn, tenant_id, options)
-        report = report_flips(conn, sweep.id)
+        report = report_sweep(conn, sweep.id)
     if options.json:
         print(json.dumps({"sweep": sweep.period, "state": sweep.state, **report.as_json()}))
         return 0

@@ -1,20 +1,17 @@
 """Choosing examples beside the event loop, and once as long as nobody says anything new."""
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import gevent
 
 from analysis.examples import Choice
 from config.tenant import TenantConfig
+from console.remembered import Remembered
 from store.example_candidates import JudgedMessage
 from worker.example_proposals import choose_from
 
-KEPT = 16
-_lock = threading.Lock()
-_known: OrderedDict[bytes, Choice] = OrderedDict()
+_choices = Remembered[Choice](kept=16)
 
 
 def choose_aside(judged: Sequence[JudgedMessage], tenant: TenantConfig) -> Choice:
@@ -22,13 +19,4 @@ def choose_aside(judged: Sequence[JudgedMessage], tenant: TenantConfig) -> Choic
     said = [list(vars(one).values()) for one in judged]
     topics = [tenant.industry, tenant.default_region, sorted(tenant.topics)]
     key = hashlib.sha256(repr([said, topics]).encode()).digest()
-    with _lock:
-        if key in _known:
-            _known.move_to_end(key)
-            return _known[key]
-    choice = gevent.get_hub().threadpool.apply(choose_from, (judged, tenant))
-    with _lock:
-        _known[key] = choice
-        while len(_known) > KEPT:
-            _known.popitem(last=False)
-    return choice
+    return _choices.get(key, lambda: gevent.get_hub().threadpool.apply(choose_from, (judged, tenant)))

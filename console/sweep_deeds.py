@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 from config.tenant import TenantConfig
 from console.api.problems import Problem
+from console.remembered import Remembered
 from store.audit_log import note_deed
 from store.conversation_events import Actor
 from store.db import Connection
+from store.sweep_choice import MeasuredChoice
 from store.sweeps import (
     SETTLED,
     Sweep,
@@ -25,8 +27,9 @@ from store.sweeps import (
     resume_sweep,
 )
 from store.tenants import get_tenant_config
-from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, start_sweep
+from worker.sweep_plan import MICROUSD, SweepOptions, SweepPlan, make_plan, measure, start_sweep
 
+_measured = Remembered[MeasuredChoice](kept=64, max_age_s=20)
 MAX_DAYS, MAX_CUSTOMERS, MAX_BUDGET_USD = 3660, 1_000_000, 100_000
 
 
@@ -102,7 +105,13 @@ def find_sweep(conn: Connection, tenant_id: int, sweep_id: str) -> Sweep:
 def plan(conn: Connection, tenant_id: int, wanted: Wanted, *, model: str) -> SweepPlan:
     """How many messages, what it would cost and take; writes nothing."""
     tenant = get_tenant_config(conn, tenant_id)
-    return make_plan(conn, tenant_id, tenant, wanted.options(tenant), model=model)
+    return make_plan(conn, tenant_id, tenant, wanted.options(tenant), model=model, measure=_measure_once)
+
+
+def _measure_once(conn: Connection, tenant_id: int, options: SweepOptions) -> MeasuredChoice:
+    """Counting the messages of months is what takes time; another budget, or the start, a moment later needs no other count."""
+    key = (tenant_id, options.days, options.customers)
+    return _measured.get(key, lambda: measure(conn, tenant_id, options))
 
 
 def new_period() -> str:

@@ -1,5 +1,6 @@
 """What was done with a conversation and by whom. Only ever appended; no customer text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -103,12 +104,19 @@ def list_conversation_events(conn: Connection, conversation_id: str) -> list[Con
 
 def add_access(conn: Connection, tenant_id: int, conversation_id: str, *, actor: Actor, messages: int) -> None:
     """Note that somebody has read a conversation's words."""
+    add_accesses(conn, tenant_id, {conversation_id: messages}, actor=actor)
+
+
+def add_accesses(conn: Connection, tenant_id: int, messages: Mapping[str, int], *, actor: Actor) -> None:
+    """Note that somebody has read words of several. messages: how many of each conversation."""
     conn.execute(
         """
         INSERT INTO conversation_access (tenant_id, conversation_id, by_user_id, by_key_id, messages)
-        VALUES (%s, %s, %s, %s, %s)
+        SELECT %s, conversation_id, %s, %s, messages
+        FROM unnest(%s::uuid[], %s::integer[]) AS given (conversation_id, messages)
+        ORDER BY conversation_id
         """,
-        (tenant_id, conversation_id, actor.user_id, actor.key_id, messages),
+        (tenant_id, actor.user_id, actor.key_id, list(messages), list(messages.values())),
     )
 
 

@@ -7,6 +7,8 @@ from analysis.examples import Verdict
 from store.db import Connection
 
 MAX_CANDIDATES = 500
+# Of corrections and of audits the newest so many are looked at, as some will be erased, edited or turned down.
+LOOKED_AT = 1000
 POOL = 500
 
 
@@ -40,17 +42,34 @@ def list_judged(conn: Connection, tenant_id: int) -> list[JudgedMessage]:
                        WHEN 'intent' THEN e.model_intent
                        ELSE array_to_string(e.model_topics, ',')
                    END) AS model_value
-            FROM correction AS c LEFT JOIN LATERAL effective_label(c.message_id) AS e ON c.model_value IS NULL
-            WHERE c.tenant_id = %(tenant)s AND c.undone_at IS NULL
+            -- The condition stands within, or the label would be looked up for every correction.
+            FROM correction AS c
+            LEFT JOIN LATERAL (SELECT * FROM effective_label(c.message_id) WHERE c.model_value IS NULL) AS e ON true
+            WHERE c.tenant_id = %(tenant)s AND c.undone_at IS NULL AND c.message_id IN (
+                SELECT message_id FROM correction
+                WHERE tenant_id = %(tenant)s AND undone_at IS NULL
+                GROUP BY message_id
+                ORDER BY max(created_at) DESC, message_id
+                LIMIT %(looked_at)s
+            )
             ORDER BY c.message_id, c.field, c.id DESC
         ), confirmed AS (
             SELECT s.message_id, given.field, given.value, NULL, s.judged_at, given.value
-            FROM audit_sample AS s
-            JOIN message_analysis AS a ON a.id = s.analysis_id
+            FROM (
+                SELECT * FROM audit_sample
+                WHERE tenant_id = %(tenant)s AND judged_at IS NOT NULL
+                ORDER BY judged_at DESC, id
+                LIMIT %(looked_at)s
+            ) AS s
+            -- OFFSET 0: one look-up a sample instead of reading every month's analyses to join them.
+            CROSS JOIN LATERAL (SELECT * FROM message_analysis WHERE id = s.analysis_id OFFSET 0) AS a
             CROSS JOIN LATERAL (VALUES ('sentiment', s.sentiment, a.sentiment), ('intent', s.intent, a.intent))
                 AS given (field, value, model_value)
-            WHERE s.tenant_id = %(tenant)s AND s.judged_at IS NOT NULL AND given.value = given.model_value
-              AND NOT EXISTS (SELECT FROM verdict AS v WHERE v.message_id = s.message_id AND v.field = given.field)
+            WHERE given.value = given.model_value
+              AND NOT EXISTS (
+                  SELECT FROM correction AS k
+                  WHERE k.message_id = s.message_id AND k.field = given.field AND k.undone_at IS NULL
+              )
         ), judged AS (
             SELECT message_id, max(judged_at) AS judged_at,
                    array_remove(array_agg(correction_id), NULL) AS correction_ids,
@@ -58,30 +77,36 @@ def list_judged(conn: Connection, tenant_id: int) -> list[JudgedMessage]:
             FROM (SELECT * FROM verdict UNION ALL SELECT * FROM confirmed)
                 AS one (message_id, field, value, correction_id, judged_at, model_value)
             GROUP BY message_id
+        ), newest AS (
+            SELECT j.*, m.id, m.minimized_text, m.customer_id
+            FROM judged AS j
+            JOIN message AS m ON m.id = j.message_id
+            WHERE m.tenant_id = %(tenant)s AND m.state <> 'erased' AND m.minimized_text IS NOT NULL
+              AND (m.edited_at IS NULL OR m.edited_at < j.judged_at)
+              AND NOT EXISTS (SELECT FROM example_rejection AS r WHERE r.tenant_id = m.tenant_id AND r.message_id = m.id)
+              AND NOT EXISTS (
+                  SELECT FROM message AS part WHERE part.conversation_id = m.conversation_id AND part.joined_to = m.id
+              )
+            ORDER BY j.judged_at DESC, j.message_id
+            LIMIT %(limit)s
         )
-        SELECT j.message_id::text, m.minimized_text,
+        SELECT m.message_id::text, m.minimized_text,
                ARRAY(
                    SELECT u.display_name FROM customer AS u WHERE u.id = m.customer_id AND u.display_name IS NOT NULL
                    UNION
                    SELECT i.value FROM customer_identity AS i WHERE i.customer_id = m.customer_id AND i.kind = 'username'
                ),
-               coalesce(a.language, 'und'), a.suspected, j.judged_at, j.correction_ids, j.verdicts
-        FROM judged AS j
-        JOIN message AS m ON m.id = j.message_id
+               coalesce(a.language, 'und'), a.suspected, m.judged_at, m.correction_ids, m.verdicts
+        FROM newest AS m
         CROSS JOIN LATERAL (
             SELECT (array_agg(n.language ORDER BY n.provisional, n.id DESC))[1] AS language,
                    coalesce(bool_or((n.signals ->> 'injection_suspected')::boolean), false) AS suspected
             FROM message_analysis AS n
             WHERE n.message_id = m.id AND n.id > m.id
         ) AS a
-        WHERE m.tenant_id = %(tenant)s AND m.state <> 'erased' AND m.minimized_text IS NOT NULL
-          AND (m.edited_at IS NULL OR m.edited_at < j.judged_at)
-          AND NOT EXISTS (SELECT FROM example_rejection AS r WHERE r.tenant_id = m.tenant_id AND r.message_id = m.id)
-          AND NOT EXISTS (SELECT FROM message AS part WHERE part.conversation_id = m.conversation_id AND part.joined_to = m.id)
-        ORDER BY j.judged_at DESC, j.message_id
-        LIMIT %(limit)s
+        ORDER BY m.judged_at DESC, m.message_id
         """,
-        {"tenant": tenant_id, "limit": MAX_CANDIDATES},
+        {"tenant": tenant_id, "limit": MAX_CANDIDATES, "looked_at": LOOKED_AT},
     ).fetchall()
     return [
         JudgedMessage(

@@ -1,8 +1,9 @@
 """In which conversations messages stand: the way to them, and the log of who has read them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from store.conversation_events import Actor, add_access
+from store.conversation_events import Actor, add_accesses
 from store.db import Connection
 
 
@@ -22,9 +23,7 @@ def find_places(conn: Connection, tenant_id: int, message_ids: Sequence[str]) ->
 def note_reading(conn: Connection, tenant_id: int, message_ids: Sequence[str], *, actor: Actor) -> dict[str, str]:
     """Keep that somebody read these messages outside of their conversations. Returns message to conversation."""
     places = find_places(conn, tenant_id, message_ids)
-    for conversation_id in sorted(set(places.values())):
-        messages = sum(one == conversation_id for one in places.values())
-        add_access(conn, tenant_id, conversation_id, actor=actor, messages=messages)
+    add_accesses(conn, tenant_id, Counter(places.values()), actor=actor)
     return places
 
 

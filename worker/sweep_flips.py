@@ -53,9 +53,8 @@ class Flip:
     causes: tuple[str, ...]
 
 
-def list_flips(conn: Connection, sweep_id: str) -> list[Flip]:
+def list_flips(conn: Connection, judged: list[JudgedTwice]) -> list[Flip]:
     """Every changed message: a changed sentiment first, of these what turned negative. The transaction acts for its tenant."""
-    judged = list_judged_twice(conn, sweep_id)
     hashes = {one for pair in judged for one in (pair.old_prompt_hash, pair.new_prompt_hash) if one}
     topic_lists = {name: _topic_list(text) for name, text in get_system_texts(conn, hashes).items()}
     return [_flip(pair, topic_lists) for pair in _ranked([pair for pair in judged if _changes(pair)])]
@@ -99,11 +98,15 @@ def _ranked(changed: list[JudgedTwice]) -> list[JudgedTwice]:
     )
 
 
-def report_flips(conn: Connection, sweep_id: str) -> FlipReport:
-    """The report of what the sweep has judged so far. The transaction acts for its tenant."""
-    judged = list_judged_twice(conn, sweep_id)
+def report_flips(conn: Connection, judged: list[JudgedTwice], *, first: int) -> FlipReport:
+    """The report of these messages. first: how many had no label before. The transaction acts for their tenant."""
     hashes = {one for pair in judged for one in (pair.old_prompt_hash, pair.new_prompt_hash) if one}
-    return compare(judged, first=count_judged_first(conn, sweep_id), system_texts=get_system_texts(conn, hashes))
+    return compare(judged, first=first, system_texts=get_system_texts(conn, hashes))
+
+
+def report_sweep(conn: Connection, sweep_id: str) -> FlipReport:
+    """The report of what the sweep has judged so far. The transaction acts for its tenant."""
+    return report_flips(conn, list_judged_twice(conn, sweep_id), first=count_judged_first(conn, sweep_id))
 
 
 def compare(judged: list[JudgedTwice], *, first: int, system_texts: dict[str, str]) -> FlipReport:

@@ -1,6 +1,7 @@
 """What a sweep would judge, cost and take, before it runs; and each month's own sweep."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from store.examples import get_published_examples
 from store.messages import get_message
 from store.sweep_choice import (
     LedgerFigures,
+    MeasuredChoice,
     choose_messages,
     find_newest_model,
     is_prompt_warm,
@@ -39,7 +41,7 @@ log = structlog.get_logger()
 
 MICROUSD = 1_000_000
 # So many requests are built to see how long they are: a person waits for the plan, and the mean of so many is within a few percent.
-SAMPLE = 50
+SAMPLE = 30
 # Without a ledger: how a token relates to characters, how long an answer is, how long a call and a batch take.
 CHARS_PER_TOKEN = 3.0
 MIN_CACHED_TOKENS = 512
@@ -94,14 +96,29 @@ class SweepPlan:
     has_price: bool
 
 
+# Does what `measure` does; may remember what it counted a moment ago.
+Measure = Callable[[Connection, int, SweepOptions], MeasuredChoice]
+
+
+def measure(conn: Connection, tenant_id: int, options: SweepOptions) -> MeasuredChoice:
+    """Count what a sweep with these options would judge."""
+    return measure_choice(conn, tenant_id, days=options.days, max_customers=options.customers, sample=SAMPLE)
+
+
 def make_plan(
-    conn: Connection, tenant_id: int, tenant: TenantConfig, options: SweepOptions, *, model: str | None
+    conn: Connection,
+    tenant_id: int,
+    tenant: TenantConfig,
+    options: SweepOptions,
+    *,
+    model: str | None,
+    measure: Measure = measure,
 ) -> SweepPlan:
     """Count the messages and estimate. Writes nothing. model: None for the one that answered last.
 
     The transaction must act for `tenant_id`.
     """
-    choice = measure_choice(conn, tenant_id, days=options.days, max_customers=options.customers, sample=SAMPLE)
+    choice = measure(conn, tenant_id, options)
     model = tenant.model.default or model or find_newest_model(conn, tenant_id) or "claude-haiku-5-5"
     if not choice.messages:
         return SweepPlan(options, model, 0, 0, 0, 0, has_price=model in PRICES)

@@ -1,5 +1,6 @@
 """Sweeps as JSON. Money in US dollars."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -168,7 +169,7 @@ class FlipPage(BaseModel):
     def of(
         cls,
         report: FlipReport,
-        pairs: tuple[list[LabelPair], list[LabelPair]],
+        pairs: tuple[Sequence[LabelPair], Sequence[LabelPair]],
         *,
         flips: list[FlipAnswer],
         next_cursor: str | None,

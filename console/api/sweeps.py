@@ -13,11 +13,11 @@ from console.api.sweep_answers import FlipAnswer, FlipPage, SweepAnswer, SweepPa
 from console.api.sweep_requests import FlipQuery, Resumption, SweepPath, SweepWanted
 from console.api.writing import answer, database, do_once
 from console.sweep_deeds import find_sweep, new_period, read_progress
+from console.sweep_results import result_of
 from store.db import Connection
 from store.message_places import find_places
-from store.sweep_report import count_pairs
-from store.sweeps import Sweep, find_running, list_sweeps
-from worker.sweep_flips import list_flips, report_flips, select_flips
+from store.sweeps import Sweep, count_items, find_running, list_sweeps
+from worker.sweep_flips import select_flips
 
 blueprint = new_blueprint("sweeps", __name__)
 
@@ -116,14 +116,15 @@ def list_changed(path: SweepPath, query: FlipQuery) -> Response:
     who, after = caller(), read_id(query.cursor)
     with database().tenant_transaction(who.tenant_id) as conn:
         sweep = find_sweep(conn, who.tenant_id, str(path.sweep_id))
-        found = select_flips(list_flips(conn, sweep.id), field=query.field, old=query.old, new=query.new)
+        result = result_of(conn, sweep.id, items=count_items(conn, sweep.id))
+        found = select_flips(result.flips, field=query.field, old=query.old, new=query.new)
         places_in_list = {one.message_id: number for number, one in enumerate(found, 1)}
         begin = places_in_list.get(after, len(found)) if after else 0
         page = found[begin : begin + query.limit]
         places = find_places(conn, who.tenant_id, [one.message_id for one in page])
         body = FlipPage.of(
-            report_flips(conn, sweep.id),
-            count_pairs(conn, sweep.id),
+            result.report,
+            (result.sentiments, result.intents),
             flips=[FlipAnswer.of(one, places.get(one.message_id)) for one in page],
             next_cursor=write_cursor((page[-1].message_id,)) if begin + query.limit < len(found) else None,
         )

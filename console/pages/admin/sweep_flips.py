@@ -1,6 +1,6 @@
 """/admin/sweeps/…/flips: the messages whose label a sweep changed, as a list and as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask import Response, abort, render_template, request, stream_with_context
 
@@ -9,11 +9,12 @@ from console.api.problems import Problem
 from console.csv_lines import Value, csv_chunks
 from console.flip_matrix import INTENTS, SENTIMENTS
 from console.pages.admin.gate import new_blueprint
+from console.sweep_results import result_of
 from console.visitors import database, visitor
 from store.db import Connection
 from store.message_places import find_places, list_snippets, note_reading
-from store.sweeps import Sweep
-from worker.sweep_flips import Flip, list_flips, select_flips
+from store.sweeps import Sweep, count_items
+from worker.sweep_flips import Flip, select_flips
 
 blueprint = new_blueprint("sweep_flips", path="/sweeps/<uuid:sweep_id>")
 ROWS = 50
@@ -42,7 +43,7 @@ def show(sweep_id: object) -> str:
     number = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 else 1
     with database().tenant_transaction(who.tenant_id) as conn:
         sweep = _get(conn, sweep_id)
-        found = select_flips(list_flips(conn, sweep.id), field=field, old=old, new=new)
+        found = select_flips(_flips(conn, sweep), field=field, old=old, new=new)
         last = max(1, -(-len(found) // ROWS))
         number = min(max(number, 1), last)
         shown = found[(number - 1) * ROWS : number * ROWS]
@@ -71,7 +72,7 @@ def export(sweep_id: object) -> Response:
     who = visitor()
     with database().tenant_transaction(who.tenant_id) as conn:
         sweep = _get(conn, sweep_id)
-        flips = list_flips(conn, sweep.id)
+        flips = _flips(conn, sweep)
         places = find_places(conn, who.tenant_id, [one.message_id for one in flips])
     answer = Response(
         stream_with_context(csv_chunks(_COLUMNS, _lines(flips, places))), content_type="text/csv; charset=utf-8"
@@ -80,7 +81,11 @@ def export(sweep_id: object) -> Response:
     return answer
 
 
-def _lines(flips: list[Flip], places: dict[str, str]) -> Iterator[tuple[Value, ...]]:
+def _flips(conn: Connection, sweep: Sweep) -> tuple[Flip, ...]:
+    return result_of(conn, sweep.id, items=count_items(conn, sweep.id)).flips
+
+
+def _lines(flips: Sequence[Flip], places: dict[str, str]) -> Iterator[tuple[Value, ...]]:
     for one in flips:
         yield (
             one.message_id,

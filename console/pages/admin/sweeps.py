@@ -18,12 +18,11 @@ from console.pages.admin.gate import may_change, new_blueprint, only_admins
 from console.pages.notices import give_notice
 from console.pages.wrong_fields import mark_wrong
 from console.sweep_deeds import MAX_BUDGET_USD, MAX_CUSTOMERS, MAX_DAYS, Wanted, new_period, read_progress
+from console.sweep_results import result_of
 from console.visitors import database, visitor
 from store.db import Connection, act_for_tenant
-from store.sweep_report import count_pairs
 from store.sweeps import Sweep, find_running, list_sweeps
 from store.tenant_settings import change_settings, get_settings
-from worker.sweep_flips import report_flips
 from worker.sweep_plan import MICROUSD
 
 blueprint = new_blueprint("sweeps", path="/sweeps")
@@ -165,14 +164,13 @@ def show_one(sweep_id: object) -> str:
     with database().tenant_transaction(visitor().tenant_id) as conn:
         sweep = _get(conn, sweep_id)
         progress = read_progress(conn, sweep)
-        sentiments, intents = count_pairs(conn, sweep.id)
-        report = report_flips(conn, sweep.id)
+        result = result_of(conn, sweep.id, items=progress.items)
     return render_template(
         "admin/sweep.html",
         one=progress,
-        report=report,
-        sentiments=matrix_of(sentiments, order=SENTIMENTS),
-        intents=matrix_of(intents, order=INTENTS, changed_only=True),
+        report=result.report,
+        sentiments=matrix_of(result.sentiments, order=SENTIMENTS),
+        intents=matrix_of(result.intents, order=INTENTS, changed_only=True),
         may_change=may_change(),
     )
 

@@ -27,7 +27,7 @@ from tests.integration.sweeps.sweeping import (
 )
 from tests.webhooks import whatsapp_body, whatsapp_edit, whatsapp_message, whatsapp_revocation
 from worker import sweep_limits, sweeps
-from worker.sweep_flips import report_flips
+from worker.sweep_flips import report_sweep
 from worker.sweep_plan import plan_month
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -708,7 +708,7 @@ def test_the_report_says_what_changed_and_why(deps, owner, tenant_id, provider):
     sweep_id = start(deps, tenant_id, period="first")
     drive(deps, owner, tenant_id, sweep_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        report = report_flips(conn, sweep_id)
+        report = report_sweep(conn, sweep_id)
     assert (report.judged, report.first, report.changed) == (0, 2, 0)
     same = owner.execute("SELECT prompt_version, prompt_hash FROM message_analysis LIMIT 1").fetchone()
     known = {"prompt_version": same[0], "prompt_hash": same[1]}
@@ -737,7 +737,7 @@ def test_the_report_says_what_changed_and_why(deps, owner, tenant_id, provider):
     sweep_id = start(deps, tenant_id, period="second", customers=6)
     drive(deps, owner, tenant_id, sweep_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        report = report_flips(conn, sweep_id)
+        report = report_sweep(conn, sweep_id)
     causes = {one["message_id"]: one["causes"] for one in report.messages}
     assert [causes.get(message_id) for message_id in ids[:5]] == [
         ["prompt", "topics"], ["model"], ["examples"], ["topics"], ["noise"],
