@@ -57,6 +57,8 @@ WORDS: Mapping[str, str] = {
     "verdict restored": _("brought back"), "verdict erased": _("a message was taken back"), "verdict none": _("not checked"),
     "purpose live": _("at arrival"), "purpose escalation": _("a second reading"), "purpose again": _("read again"),
     "purpose sweep": _("in a sweep"), "purpose trial": _("a trial"), "purpose canary": _("a test message"),
+    "outcome answered": _("answered"), "outcome answered_too_late": _("answered too late, not used"),
+    "outcome read_again": _("doubtful, so read again"), "outcome refused": _("refused by the model"),
     "stage minimize": _("taking personal data out"), "stage analyze": _("being read"), "stage persist": _("being stored"),
     "stage route": _("being decided"), "stage crm_sync": _("being noted for the CRM"),
     "came sent": _("not to the inbox"), "came received": _("the inbox"), "came minimized": _("personal data taken out"),

@@ -13,6 +13,7 @@ NO_PAGES = {
     "go.choices",  # JSON
     "insight_files.table", "admin_sweep_flips.export", "admin_privacy.export", "admin_privacy_customers.export", "admin_audit_log.export",  # CSV
     "admin_channel_checks.waiting", "admin_sweeps.show_progress", "oidc.begin", "oidc.come_back",  # pieces of pages, and ways to the provider and back
+    "admin_privacy_customers.begin",  # leads to the page where one looks
     # Pages of what comes and goes; their own tests open them.
     "welcome.show", "admin_errands.show", "admin_alert_targets.confirm",
 }  # fmt: skip

@@ -105,6 +105,7 @@ PAGES = {
     ("GET", "/admin/privacy"): page("overseers", message="@message"),
     ("GET", "/admin/privacy/ledger.csv"): page("overseers", message="@message"),
     ("GET", "/admin/privacy/ledger/<uuid:egress_id>"): page("overseers", takes_id=True),
+    ("GET", "/admin/privacy/customers"): Page("admins", done=302),
     ("POST", "/admin/privacy/customers"): form("admins", by="customer", wanted="@customer", absent=302),
     ("GET", "/admin/privacy/customers/<uuid:customer_id>"): page("admins", takes_id=True),
     ("GET", "/admin/privacy/customers/<uuid:customer_id>/export.json"): page("admins", takes_id=True),

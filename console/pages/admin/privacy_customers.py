@@ -32,6 +32,13 @@ def _search(conn: Connection, tenant_id: int, by: str, wanted: str) -> list[Foun
             return find_by_channel_id(conn, tenant_id, wanted)
 
 
+@blueprint.get("")
+def begin() -> AnyResponse:
+    """Who reloads what a search found, or types the address, looks again: what was looked for stands in no address."""
+    only_admins()
+    return redirect(url_for("admin_privacy.show", _anchor="customer"))
+
+
 @blueprint.post("")
 def find() -> AnyResponse | str:
     """By number or id, in the form's body: addresses are written to logs. To the customer's page where it is one."""
