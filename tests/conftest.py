@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import httpcore2
@@ -47,6 +48,21 @@ def pytest_xdist_make_scheduler(config, log):
     """xdist's own groups know nothing of the ids of pytest 9.2."""
     config.option.loadscopereorder = False  # stays in the order of testpaths
     return _ByPlace(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Of a test that is marked `in_turns` one variant stays, always the same one, and another one for the next test."""
+    if effort.IS_FULL or config.option.keyword or any("[" in one for one in config.args):
+        return
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("in_turns"):
+            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen = {name: some[zlib.crc32(name.encode()) % len(some)] for name, some in variants.items()}
+    dropped = {id(item) for name, some in variants.items() for item in some if item is not chosen[name]}
+    if dropped:
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in dropped])
+        items[:] = [item for item in items if id(item) not in dropped]
 
 
 TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="

@@ -61,7 +61,7 @@ def world(settings, database, owner, tenant_ids, monkeypatch, keyring):
 def _try(operation, keys, ids):
     """Send made-up calls to one route. Raises what the first wrong answer is."""
 
-    @settings(max_examples=examples(100) // 2)
+    @settings(max_examples=examples(100) // 4)
     @given(strategies.data())
     def run(data):
         mode = data.draw(strategies.sampled_from(GenerationMode))

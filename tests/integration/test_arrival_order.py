@@ -41,6 +41,7 @@ def outcome(owner, refs):
     return place, decisions
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("texts", "stands_by"),
     [
@@ -113,6 +114,7 @@ def first_answer_runs(owner):
     ).fetchone()[0]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [

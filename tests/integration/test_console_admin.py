@@ -176,6 +176,7 @@ def test_only_those_who_may_see_it_are_shown_the_way_there(enter):
     assert "/admin" not in enter("agent").get("/inbox").text
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("language", ["en", "de", "tr", "ar"])
 def test_no_page_shows_a_secret(admin, enter, owner, database, acme, keyring, language):
     with database.system_transaction() as conn:

@@ -226,6 +226,7 @@ def test_no_rule_of_another_tenant_is_seen_or_changed(admin, owner, database, te
     assert names(database, tenant_ids["other"]) == ["theirs"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("number", [MAX_RULES + 1, 3000])
 def test_thousands_of_rules_from_a_file_are_shown_in_part_and_other_settings_still_change(
     admin, owner, database, acme, number

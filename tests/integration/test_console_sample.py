@@ -111,6 +111,7 @@ def test_a_colleagues_word_is_changed_only_by_somebody_who_has_seen_it(app, agen
     assert audited(desk)[0].sentiment == "positive"
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     "fields",
     [

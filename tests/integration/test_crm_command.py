@@ -14,6 +14,8 @@ from tests.webhooks import whatsapp_body, whatsapp_message
 from worker.crm_flush import flush_crm
 from worker.crm_watch import check as check_again
 
+pytestmark = pytest.mark.in_turns
+
 PHONE = "905551112233"
 ABSENT = {"salesforce": "003000000000001AAA"}
 NOBODY = "0199f2a0-0000-7000-8000-000000000001"

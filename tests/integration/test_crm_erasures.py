@@ -5,6 +5,8 @@ import pytest
 
 from store.crm_events import forget_events
 
+pytestmark = pytest.mark.in_turns
+
 KINDS = ("hubspot", "salesforce", "zoho", "pipedrive")
 
 

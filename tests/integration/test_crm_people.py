@@ -9,6 +9,8 @@ import pytest
 from store.crm_links import link_customer
 from store.merging import merge_customers
 
+pytestmark = pytest.mark.in_turns
+
 KINDS = ("hubspot", "salesforce", "zoho", "pipedrive")
 
 

@@ -12,6 +12,8 @@ from tests.crm_portals import PORTALS
 from worker.crm_tokens import SharedToken
 from worker.crm_watch import check
 
+pytestmark = pytest.mark.in_turns
+
 OAUTH = ("salesforce", "zoho")
 
 

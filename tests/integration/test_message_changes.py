@@ -158,6 +158,7 @@ def test_an_edited_answer_of_the_business_is_kept_and_never_analyzed(receive, ow
 STOPS = ("received", "minimized", "analyzed", "persisted", "routed", "done")
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("reached", STOPS)
 def test_what_was_taken_back_is_gone_from_every_table_wherever_it_stood(deps, receive, owner, reached):
     (ref,) = receive(whatsapp_body(whatsapp_message(SECRET, message_id="wamid.1")))

@@ -49,6 +49,7 @@ def assert_each_once(owner, provider, sweep_id, *, messages):
     assert provider.batches_left() == []
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("batches", [True, False])
 @pytest.mark.parametrize("has_history", [True, False])
 def test_each_message_is_judged_and_paid_once_and_the_plan_was_right(
@@ -191,6 +192,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("place", PLACES)
 def test_whenever_a_worker_dies_each_message_is_judged_and_paid_once(deps, owner, tenant_id, provider, kill, place):
     seed(owner, tenant_id, messages=35)
@@ -345,6 +347,7 @@ def test_a_sweep_pauses_before_it_would_spend_more_than_its_budget(deps, owner, 
     assert sum(provider.paid) == 60
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("batches", [True, False])
 @pytest.mark.parametrize("status", [401, 429, 500, 529])
 def test_an_outage_is_waited_out_and_fails_no_item(deps, owner, tenant_id, provider, monkeypatch, batches, status):
