@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from store.db import StoreError
+from store.db import SESSION_OPTIONS, StoreError
 from store.partitions import ensure_partitions
 from store.secrets import Keyring
 
@@ -75,6 +75,14 @@ def _ensure_roles(conn: psycopg.Connection, *, app_role: str, app_password: str)
                 sql.SQL(cast("LiteralString", verb)), sql.Identifier(app_role), sql.Literal(app_password)
             )
         )
+        # A pooler between processes and server drops what a connection asks for at its start: the role asks for the same.
+        for setting in re.findall(r"-c (\S+)", SESSION_OPTIONS):
+            name, _, value = setting.partition("=")
+            conn.execute(
+                sql.SQL("ALTER ROLE {} SET {} TO {}").format(
+                    sql.Identifier(app_role), sql.Identifier(name), sql.Literal(value)
+                )
+            )
         conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(GROUP_ROLE), sql.Identifier(app_role)))
         row = conn.execute("SELECT current_database(), current_user").fetchone()
         assert row is not None

@@ -1,11 +1,12 @@
 """The schema keeps tenants apart, whatever the code above it does."""
 
+import re
 import threading
 
 import psycopg
 import pytest
 
-from store.db import Database, StoreError, act_for_tenant
+from store.db import SESSION_OPTIONS, Database, StoreError, act_for_tenant
 from store.migrate import list_migrations, migrate
 from store.secrets import Keyring, SecretError
 from store.tenants import list_tenants
@@ -88,6 +89,14 @@ def test_migrations_are_numbered_without_gaps():
 def test_commits_are_durable_in_every_session(database):
     with database.system_transaction() as conn:
         assert conn.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+def test_sessions_behind_a_pooler_that_drops_their_options_have_the_same_settings(app_url):
+    with psycopg.connect(app_url) as conn:
+        for setting in re.findall(r"-c (\S+)", SESSION_OPTIONS):
+            name, _, value = setting.partition("=")
+            stands = conn.execute("SELECT setting, source FROM pg_settings WHERE lower(name) = %s", (name,)).fetchone()
+            assert stands == (value, "user"), name
 
 
 def test_the_servers_of_a_stack_survive_a_kill():
