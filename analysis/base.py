@@ -145,6 +145,14 @@ class Analysis:
     requests_per_min: int | None = None
 
 
+class CallCounter(Protocol):
+    """Hears what came of each call, for the figures of a process. It must not raise."""
+
+    def __call__(self, *, model: str, outcome: str, usage: Usage | None) -> None:
+        """outcome: "answered", or the error's code. usage: None where nothing is known to have been used."""
+        ...
+
+
 class Analyzer(Protocol):
     """Something that reads a minimized message.
 

@@ -25,6 +25,7 @@ from analysis.base import (
     AnalysisRequest,
     BatchAnswer,
     BatchStatus,
+    CallCounter,
     PreparedCall,
     Usage,
 )
@@ -89,8 +90,10 @@ class Claude:
         timeout_s: float,
         escalation_model: str | None = None,
         label: str = "claude",
+        count_call: CallCounter | None = None,
     ) -> None:
         self.name = label
+        self._count_call = count_call
         self.model = model
         self.escalation_model = escalation_model
         self._client = anthropic.Anthropic(
@@ -125,8 +128,7 @@ class Claude:
 
     def warm(self, call: PreparedCall) -> Usage:
         """One call without an answer, so that the next ones find the prefix in the provider's cache. Raises: AnalysisError."""
-        message, _, _ = self._create(call)
-        return _usage(message)
+        return self._counted(call, lambda: _usage(self._create(call)[0]), usage_of=lambda usage: usage)
 
     def model_problem(self, model: str) -> str | None:
         """What is wrong with a model's id: that it does not exist, or that its days are counted; None when nothing is.
@@ -152,6 +154,22 @@ class Claude:
 
     def analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
         """One call. Raises: AnalysisError."""
+        return self._counted(call, lambda: self._analyze(call, topics=topics), usage_of=lambda answer: answer.usage)
+
+    def _counted(self, call: PreparedCall, make: Callable[[], T], *, usage_of: Callable[[T], Usage]) -> T:
+        outcome, usage = "answered", None
+        try:
+            answer = make()
+            usage = usage_of(answer)
+            return answer
+        except AnalysisError as error:
+            outcome, usage = error.code, error.usage
+            raise
+        finally:
+            if self._count_call:
+                self._count_call(model=call.model, outcome=outcome, usage=usage)
+
+    def _analyze(self, call: PreparedCall, *, topics: tuple[str, ...]) -> Analysis:
         started = time.monotonic()
         message, request_id, requests_per_min = self._create(call)
         analysis = self._read(

@@ -1,5 +1,6 @@
 """What waits, of all tenants together: for a send, for a person, for an alert to leave. Counts and ages, no customer text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from store.action_alerts import UNCERTAIN_FOR_S
@@ -97,6 +98,20 @@ def count_unassigned(conn: Connection) -> list[Unassigned]:
         """
     ).fetchall()
     return [Unassigned(*row) for row in rows]
+
+
+def count_waits(conn: Connection, *, codes: Sequence[str]) -> dict[str, int]:
+    """Messages that stand before the model by the code of what they wait for, 0 included. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT code, count(run.id)
+        FROM unnest(%s::text[]) AS code LEFT JOIN run
+            ON run.state = 'minimized' AND run.error_code = code AND run.kind IN ('initial', 'reanalyze')
+        GROUP BY code
+        """,
+        (list(codes),),
+    ).fetchall()
+    return dict(rows)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from store.db import Database
 from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
 from store.tenants import get_tenant_config
+from worker.call_figures import count_call
 from worker.circuit_breaker import CircuitBreaker
 from worker.lanes import FloodHands, Lanes
 from worker.leases import LeaseKeeper
@@ -61,7 +62,7 @@ class Deps:
     @cached_property
     def analyzer(self) -> Analyzer | None:
         """What reads messages; None when no key is configured."""
-        return build_analyzer(self.settings)
+        return build_analyzer(self.settings, count_call=count_call)
 
     @cached_property
     def channels(self) -> dict[ChannelKind, Channel]:

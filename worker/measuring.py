@@ -1,7 +1,8 @@
 """What an on-call person looks at: gauges of what waits, read from rows."""
 
 from routing.queues import QUEUES
-from store.backlog import count_actions, count_deliveries, count_old_doubts, count_unassigned
+from store.backlog import count_actions, count_deliveries, count_old_doubts, count_unassigned, count_waits
+from store.stage_ages import MEANT
 from worker.accounting import measure_stages
 from worker.deps import Deps
 from worker.metrics import (
@@ -12,7 +13,9 @@ from worker.metrics import (
     DOUBTS_TO_SETTLE,
     UNASSIGNED,
     UNASSIGNED_OLDEST_SECONDS,
+    WAITING_RUNS,
 )
+from worker.model_call import PROVIDER_PAUSED
 
 # A tenant's own queues are one: their names are the tenant's business.
 OTHER = "other"
@@ -23,9 +26,12 @@ def measure(deps: Deps) -> None:
     with deps.database.system_transaction() as conn:
         actions, deliveries = count_actions(conn), count_deliveries(conn)
         doubts, unassigned = count_old_doubts(conn), count_unassigned(conn)
+        waits = count_waits(conn, codes=(*MEANT, PROVIDER_PAUSED))
         measure_stages(conn)
     for state in ("pending", "awaiting_approval", "sending", "uncertain"):
         ACTIONS_OPEN.labels(state).set(getattr(actions, state))
+    for because, runs in waits.items():
+        WAITING_RUNS.labels(because).set(runs)
     DOUBTS_TO_SETTLE.set(doubts)
     ACTION_OVERDUE_SECONDS.set(actions.overdue_s)
     for state in ("waiting", "retrying", "failed"):

@@ -9,6 +9,18 @@ STAGE_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
 )
 STAGE_FAILURES = Counter("earshot_stage_failures_total", "Runs of a stage that did not finish", ["stage", "outcome"])
+MODEL_CALLS = Counter(
+    "earshot_model_calls_total", "Calls of the model by what came of them; answers of a batch too", ["model", "outcome"]
+)
+MODEL_TOKENS = Counter(
+    "earshot_model_tokens_total", "Tokens of calls: input, output, cached, cache_write", ["model", "kind"]
+)
+MODEL_COST = Counter("earshot_model_cost_usd_total", "What calls of the model cost, by our price list", ["model"])
+WAITING_RUNS = Gauge(
+    "earshot_waiting_runs",
+    "Messages that wait before the model: the provider is left alone, a tenant's budget is used up, there is no key",
+    ["because"],
+)
 RUNG_AGAIN = Counter("earshot_rung_again_total", "Runs that the reconciler started again")
 QUEUE_DEPTH = Gauge("earshot_queue_depth", "Tasks that wait in a broker queue", ["queue"])
 OPEN_RUNS = Gauge("earshot_open_runs", "Runs that are not finished, by state", ["state"])

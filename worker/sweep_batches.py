@@ -36,6 +36,7 @@ from store.sweep_items import (
 )
 from store.sweeps import Sweep, add_spent
 from worker import sweep_limits
+from worker.call_figures import count_batch_answer
 from worker.sweep_turn import LeaseLost, Outage, SweepTurn, affordable, claim_words, settle_answer
 
 log = structlog.get_logger()
@@ -269,7 +270,7 @@ class BatchDesk:
             return
         with self._turn.transaction() as conn:
             share_contexts(conn, list_message_ids(conn, list(by_item)))
-            cost = 0
+            cost, settled = 0, list[BatchAnswer]()
             for item in lock_items(conn, list(by_item)):
                 if item.state != "in_batch" or item.batch_id != batch.id:
                     continue
@@ -277,7 +278,10 @@ class BatchDesk:
                 outcome = answer.analysis or answer.error
                 assert outcome is not None
                 cost += settle_answer(conn, self._turn, item, outcome, counts_as_try=answer.counts_as_try)
+                settled.append(answer)
             add_spent(conn, self._turn.sweep_id, microusd=cost)
+        for answer in settled:
+            count_batch_answer(answer, model=self._turn.model)
 
     def _settle_gone(self, batch: SweepBatch) -> None:
         """The provider has it no more. Its requests may have been paid: they are not sent again by themselves."""

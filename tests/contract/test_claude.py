@@ -1,6 +1,7 @@
 """The real SDK against a real server: every way to fail becomes one error that holds no key and no text."""
 
 import pickle
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -49,6 +50,31 @@ def test_a_good_answer_carries_where_it_came_from_and_what_it_cost(claude):
     assert analysis.answer.topics == ("shipping",)
     assert (analysis.analyzer, analysis.model) == ("stand-in", "claude-haiku-5-5")
     assert analysis.request_id and analysis.usage.input_tokens and analysis.usage.cost_microusd
+
+
+def test_somebody_hears_what_came_of_each_call_and_what_it_used(standins):
+    heard = []
+
+    def hear(*, model, outcome, usage):
+        heard.append((model, outcome, usage and usage.output_tokens > 0))
+
+    claude = Claude(
+        api_key=KEY, base_url=standins["anthropic"], model="claude-haiku-5-5", timeout_s=1.0, count_call=hear
+    )
+    script(
+        standins,
+        {"status": 529, "body": error_body("overloaded_error")},
+        {"status": 200, "body": answer_body(stop_reason="refusal")},
+    )
+    for code in ("overloaded_529", "refused"):
+        with pytest.raises(AnalysisError, match=code):
+            ask(claude)
+    ask(claude)
+    request = AnalysisRequest(text=MinimizedText(TEXT), topics=TOPICS)
+    claude.warm(replace(claude.prepare(request), max_tokens=0))
+    assert [one[1] for one in heard] == ["overloaded_529", "refused", "answered", "answered"]
+    assert [one[2] for one in heard[:3]] == [None, True, True]
+    assert {one[0] for one in heard} == {"claude-haiku-5-5"}
 
 
 def test_the_second_call_reads_the_prompt_from_the_cache(claude):

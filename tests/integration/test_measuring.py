@@ -63,6 +63,26 @@ def test_actions_are_counted_by_what_they_wait_for(deps, add_action):
     assert 170 < value("earshot_action_overdue_seconds") < 240
 
 
+def test_messages_that_wait_for_the_provider_a_budget_or_a_key_are_counted_by_what_they_wait_for(
+    deps, owner, acme, tenant_ids
+):
+    def add(tenant_id, code, *, state="minimized", kind="initial"):
+        owner.execute(
+            "INSERT INTO run (tenant_id, message_id, kind, state, error_code) VALUES (%s, uuidv7(), %s, %s, %s)",
+            (tenant_id, kind, state, code),
+        )
+
+    add(acme, "provider_paused")
+    add(tenant_ids["other"], "provider_paused", kind="reanalyze")
+    add(acme, "budget_reached")
+    add(acme, "overloaded_529")
+    add(acme, "provider_paused", state="dead")
+    measure(deps)
+    counted = {code: value("earshot_waiting_runs", because=code) for code in ("provider_paused", "budget_reached")}
+    assert counted == {"provider_paused": 2, "budget_reached": 1}
+    assert value("earshot_waiting_runs", because="no_analyzer") == 0
+
+
 def test_who_waits_in_a_conversation_that_nobody_has_is_counted_by_queue_for_all_tenants(deps, owner, acme, tenant_ids):
     add_conversation(owner, acme, queue="senior", minutes_ago=30)
     add_conversation(owner, tenant_ids["other"], queue="senior", minutes_ago=50)

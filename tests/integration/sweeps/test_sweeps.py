@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
+from prometheus_client import REGISTRY
 
 from store.crm_labels import compute_labels
 from store.sweeps import approve_sweep, cancel_sweep, pause_sweep, resume_sweep
@@ -82,6 +83,18 @@ def test_batches_cost_half(deps, owner, tenant_id, provider):
         drive(deps, owner, tenant_id, sweep_id)
         costs.append(ledger(owner, sweep_id))
     assert costs[1] == pytest.approx(costs[2] / 2, rel=0.02)
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_what_a_sweep_costs_stands_in_the_metrics_once(deps, owner, tenant_id, provider, batches):
+    def counted():
+        return REGISTRY.get_sample_value("earshot_model_cost_usd_total", {"model": "claude-haiku-5-5"}) or 0.0
+
+    seed(owner, tenant_id, messages=20)
+    before = counted()
+    sweep_id = start(deps, tenant_id, batches=batches)
+    drive(deps, owner, tenant_id, sweep_id)
+    assert counted() - before == pytest.approx(ledger(owner, sweep_id) / 1e6)
 
 
 def test_high_value_customers_come_first_then_those_who_write_most(deps, owner, tenant_id):
