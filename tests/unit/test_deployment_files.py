@@ -50,7 +50,13 @@ def test_every_variable_of_the_compose_file_is_explained_in_the_example():
 
 def test_every_named_volume_is_declared():
     used = {volume.split(":")[0] for service in COMPOSE["services"].values() for volume in service.get("volumes", [])}
-    assert used == set(COMPOSE["volumes"])
+    assert {volume for volume in used if not volume.startswith("./")} == set(COMPOSE["volumes"])
+
+
+def test_every_file_of_ours_that_a_container_reads_is_there():
+    used = {volume.split(":")[0] for service in COMPOSE["services"].values() for volume in service.get("volumes", [])}
+    paths = {volume for volume in used if volume.startswith("./")}
+    assert len(paths) == 3 and all((ROOT / path).is_dir() for path in paths)
 
 
 def _option(words, name):
@@ -73,7 +79,9 @@ def test_every_queue_is_served_by_exactly_one_role():
 
 
 def test_procfile_and_compose_name_the_same_processes():
-    assert set(PROCFILE) | {"postgres", "redis", "migrate"} == set(COMPOSE["services"])
+    by_itself = {name for name, service in COMPOSE["services"].items() if "profiles" not in service}
+    assert set(PROCFILE) | {"postgres", "redis", "migrate"} == by_itself
+    assert set(COMPOSE["services"]) - by_itself == {"prometheus", "grafana"}
 
 
 def test_containers_keep_nothing_and_may_nothing():
@@ -88,6 +96,14 @@ def test_flower_listens_on_the_host_only_and_needs_a_password():
     flower = COMPOSE["services"]["flower"]
     assert flower["ports"][0].startswith("127.0.0.1:")
     assert "FLOWER_BASIC_AUTH" in flower["environment"]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_figures_are_shown_on_the_host_only_and_to_whoever_knows_a_secret(name):
+    service = COMPOSE["services"][name]
+    assert service["profiles"] == ["observability"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert "exit 1" in service["entrypoint"][-1]
 
 
 def test_lock_files_name_no_index_and_hash_everything():
