@@ -41,6 +41,7 @@ from store.survey_answers import note_deliveries
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
+from webhook_receiver.shared_commits import SharedCommits
 from webhook_receiver.sightings import Sightings
 
 log = structlog.get_logger()
@@ -49,6 +50,8 @@ log = structlog.get_logger()
 LARGE_BODY_BYTES = 64 * 1024
 MAX_SECRETS_FOR_LARGE_BODY = 32
 MESSAGES_AT_ONCE = 1000
+# Bodies with more than this are stored for themselves.
+GATHERED_MESSAGES = 20
 STORE_TRIES = 3
 TRY_AGAIN_FOR_S = 2.0
 # What people may be told of an account's id that is none of ours; anything else could be a customer's word.
@@ -71,6 +74,19 @@ class Accepted:
     identity_changes: list[IdentityChange] = field(default_factory=list[IdentityChange])
     marketing_choices: list[MarketingChoice] = field(default_factory=list[MarketingChoice])
 
+    @property
+    def is_plain(self) -> bool:
+        """A few messages and nothing said about others: what comes by far the most, and what locks nobody's rows."""
+        said = (
+            self.statuses,
+            self.edits,
+            self.erasures,
+            self.reactions,
+            self.identity_changes,
+            self.marketing_choices,
+        )
+        return len(self.messages) <= GATHERED_MESSAGES and not any(said)
+
     @classmethod
     def of(cls, parsed: ParsedWebhook) -> "Accepted":
         """All of a body, for one tenant."""
@@ -85,6 +101,15 @@ class Accepted:
         )
 
 
+@dataclass(eq=False)
+class _Storing:
+    """One body's shares on their way into the database, and the runs to start afterwards."""
+
+    shares: dict[int, Accepted]
+    pepper: bytes = field(repr=False)
+    runs: list[StartedRun] = field(default_factory=list[StartedRun])
+
+
 class Intake:
     """Takes webhooks in. Holds no request state; one per process."""
 
@@ -95,6 +120,8 @@ class Intake:
         self._accounts = accounts
         self._activity = activity
         self._sightings = sightings
+        # A kind of channel each: what is counted is counted by it.
+        self._commits = {kind: SharedCommits(self._store_together) for kind in PARSERS}
 
     def take(self, kind: ChannelKind, body: bytes, *, signature: str | None) -> list[StartedRun]:
         """Store what the body holds; returns the runs to start.
@@ -117,7 +144,11 @@ class Intake:
         shares, named, unknown = _share_out(parsed, kind, secret=secret, directory=directory)
         self._activity.note((kind, account_id) for account_id in named)
         self._note_unknown(kind, unknown, secret=secret, directory=directory)
-        return [run for part in _in_parts(shares) for run in self._store(part, directory)]
+        if shares and all(share.is_plain for share in shares.values()):
+            storing = _Storing(shares, directory.pepper)
+            self._commits[kind].put(storing)
+            return storing.runs
+        return [run for part in _in_parts(shares) for run in self._store(part, directory.pepper)]
 
     def _find_canary(
         self, kind: ChannelKind, parsed: ParsedWebhook, *, secret: str, directory: Directory
@@ -167,26 +198,34 @@ class Intake:
         with self._database.system_transaction() as conn:
             keep_unparsed_body(conn, channel=kind, reason=reason, body=body)
 
-    def _store(self, shares: dict[int, Accepted], directory: Directory) -> list[StartedRun]:
+    def _store(self, shares: dict[int, Accepted], pepper: bytes) -> list[StartedRun]:
         if not shares:
             return []
         give_up_at = time.monotonic() + TRY_AGAIN_FOR_S
         for attempt in range(STORE_TRIES):
             try:
-                return self._store_once(shares, directory)
+                return self._store_once(shares, pepper)
             except StoreError as error:
                 # After a restart of Postgres the pool's connections are broken one by one; storing twice adds nothing.
                 if error.permanent or attempt + 1 == STORE_TRIES or time.monotonic() > give_up_at:
                     raise
         raise AssertionError
 
-    def _store_once(self, shares: dict[int, Accepted], directory: Directory) -> list[StartedRun]:
+    def _store_together(self, storings: list["_Storing"]) -> None:
+        """Shares of several requests in one transaction. The runs to start stand with the first: all are started alike."""
+        together: dict[int, Accepted] = {}
+        for storing in storings:
+            for tenant_id, share in storing.shares.items():
+                together.setdefault(tenant_id, Accepted()).messages.extend(share.messages)
+        storings[0].runs = self._store(together, storings[0].pepper)
+
+    def _store_once(self, shares: dict[int, Accepted], pepper: bytes) -> list[StartedRun]:
         runs: list[StartedRun] = []
         added = 0
         with self._database.system_transaction() as conn:
             for tenant_id, share in sorted(shares.items()):
                 act_for_tenant(conn, tenant_id)
-                started = store_share(conn, tenant_id, share, pepper=directory.pepper)
+                started = store_share(conn, tenant_id, share, pepper=pepper)
                 added += started.new_messages
                 runs.extend(started.runs)
             crash_point("intake.before_commit")
