@@ -50,6 +50,10 @@ class LockedRun:
     """The context is everything up to now, not only up to the message."""
     lease_token: str | None
 
+    def is_leased_by(self, token: str) -> bool:
+        """Whether whoever has this token works on it."""
+        return self.lease_token == token
+
 
 class HeldRun:
     """A locked run that one transaction takes through several stages: read once, and written once, by `finish` or `let_go`."""

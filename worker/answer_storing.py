@@ -86,7 +86,7 @@ def store(
 def _go_on(conn: Connection, ref: RunRef, behind: Behind, *, lease_token: str, answer: dict[str, Any]) -> bool:
     """Take the answered run as far as it comes in this transaction. False when the lease was lost."""
     run = lock_run(conn, ref)
-    if run is None or run.state != "minimized" or run.lease_token != lease_token:
+    if run is None or run.state != "minimized" or not run.is_leased_by(lease_token):
         return False
     held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer))
     behind.join(held)
