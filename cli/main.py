@@ -49,6 +49,7 @@ COMMANDS = {
     "sla": ("cli.sla", "clocks that run now, kept and missed targets, and time to answer before and after"),
     "erase": ("cli.erase", "erase a customer everywhere, and see the receipts"),
     "export": ("cli.export", "all that is held of one customer, as JSON"),
+    "capacity": ("cli.capacity", "what a number of messages a day takes and costs, and what gives out first"),
     "rotate-keys": ("cli.rotate_keys", "seal stored secrets with the newest key, while everything runs"),
     "doctor": ("cli.doctor", "what is wrong with this installation"),
 }
