@@ -71,10 +71,10 @@ def test_a_slow_model_needs_threads_and_a_quick_one_processor():
 
 
 def test_a_single_tenant_s_crowd_is_served_by_stages_processes():
-    alone, among_many = (make_plan(demand(1e7, tenants=tenants), MEASURED) for tenants in (1, 10_000))
+    alone, among_many = (make_plan(demand(1e8, tenants=tenants), MEASURED) for tenants in (1, 10_000))
     stages = [next(one.processes for one in plan.processes if one.kind == "stages") for plan in (alone, among_many)]
     assert among_many.demand.flood_per_s == 0
-    assert stages[0] > stages[1] == 1
+    assert stages[0] > stages[1]
 
 
 def test_connections_follow_from_the_pools_of_all_processes():
