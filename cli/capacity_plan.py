@@ -221,7 +221,7 @@ def plan_connections(demand: Demand, measured: Measured, processes: tuple[Proces
         advice = f"set DATABASE_POOL_SIZE={smaller} and max_connections = {MOST_CONNECTIONS}"
         return Connections(busy, at_most, smaller, MOST_CONNECTIONS, advice)
     advice = (
-        f"more than {MOST_CONNECTIONS}: PgBouncer (transaction pooling, see docs/capacity.md), or several databases"
+        f"more than {MOST_CONNECTIONS}: PgBouncer (transaction pooling, see docs/deployment.md), or several databases"
     )
     return Connections(busy, at_most, POOL_SIZE, MOST_CONNECTIONS, advice)
 
