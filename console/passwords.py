@@ -5,6 +5,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 12, 1024
+# Of 4: "safely unguessable" where guesses are slow, as they are with argon2 and limited sign-ins. What comes after so many characters
+# makes none easier to guess.
+MIN_SCORE, JUDGED_CHARS = 3, 72
 _hasher = PasswordHasher()
 # Checked where there is no such person or no password, so that the time says nothing about who exists.
 _NOBODY = _hasher.hash("nobody")
@@ -36,6 +39,15 @@ def why_unusable(password: str, again: str, *, email: str) -> str | None:
         return "password_short"
     if len(password) > MAX_PASSWORD_CHARS:
         return "password_long"
-    if password.lower() == email or len(set(password)) < 4:
+    if gevent.get_hub().threadpool.apply(_is_guessable, (password, email)):
         return "password_plain"
     return "password_differs" if password != again else None
+
+
+def _is_guessable(password: str, email: str) -> bool:
+    """Whether it is among what is tried first: common passwords and words with the usual changes, keys in a row, dates, the own address."""
+    from zxcvbn import zxcvbn  # its lists of words take a while to load, and few requests set a password
+
+    own = [email, *email.split("@"), "earshot"]
+    judged = zxcvbn(password[:JUDGED_CHARS], user_inputs=own)
+    return judged["score"] < MIN_SCORE
