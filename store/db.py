@@ -42,6 +42,8 @@ class StoreError(Exception):
 
 # Classes of SQLSTATE that mean "our statement or data is wrong": another try gives the same answer.
 _PERMANENT_CLASSES = ("21", "22", "23", "42", "0A", "44")
+# A pooler that knows no prepared statements has mixed up two sessions: no fault of any message.
+_POOLERS_FAULTS = ("42P05",)
 
 
 def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
@@ -54,7 +56,8 @@ def store_error(error: psycopg.Error | PoolTimeout) -> StoreError:
         return StoreError("unusable_value", permanent=True)
     if state is None:
         return StoreError("no_connection", permanent=False)
-    return StoreError(f"sqlstate_{state}", permanent=state.startswith(_PERMANENT_CLASSES))
+    permanent = state.startswith(_PERMANENT_CLASSES) and state not in _POOLERS_FAULTS
+    return StoreError(f"sqlstate_{state}", permanent=permanent)
 
 
 @lru_cache(maxsize=1024)
