@@ -10,7 +10,9 @@ from pathlib import Path
 from analysis.base import AnalysisError
 from cli.connect import Installation, find_installation
 from cli.doctor_surroundings import (
+    find_broker_url,
     find_redis_url,
+    list_broker_findings,
     list_disk_findings,
     list_environment_findings,
     list_redis_findings,
@@ -44,8 +46,13 @@ def run(options: argparse.Namespace) -> int:
     except CommandError as error:
         findings.append(Finding("database", str(error), "Start it, and check DATABASE_URL."))
     redis_url = find_redis_url(installation.stack, os.environ)
+    broker_url = find_broker_url(installation.stack, os.environ)
     if redis_url:
-        findings += [*list_redis_findings(redis_url), *list_worker_findings(redis_url)]
+        findings += list_redis_findings(redis_url)
+    if broker_url:
+        findings += list_broker_findings(broker_url)
+    if broker_url or redis_url:
+        findings += list_worker_findings(str(broker_url or redis_url))
     findings += list_disk_findings([options.data, Path(tempfile.gettempdir())])
     findings.extend(_model_findings(installation, tenants))
     for finding in findings:

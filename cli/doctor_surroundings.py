@@ -1,4 +1,4 @@
-"""What `earshot doctor` sees around the database: the broker, the workers, this machine's disk, and the environment."""
+"""What `earshot doctor` sees around the database: Redis, the broker, the workers, this machine's disk, and the environment."""
 
 import difflib
 import shutil
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import redis
 
+from config.server_addresses import kind_of
 from config.settings import SECRET_FILE_SUFFIX, Settings, environment_value
 from store.health import Finding
+from worker.shared_redis import look_at_redis
 
 FREE_SHARE, FREE_BYTES = 0.10, 2 * 2**30
 MEMORY_SHARE = 0.80
@@ -22,17 +24,23 @@ ALSO_KNOWN = frozenset({
 
 
 def list_redis_findings(redis_url: str) -> list[Finding]:
-    """Of a broker that is Redis or Valkey; another kind is not looked into."""
-    if not redis_url.startswith(("redis://", "rediss://", "unix://")):
+    """Of Redis or Valkey, which holds what processes share and, unless BROKER_URL says otherwise, the queues."""
+    if kind_of(redis_url) not in {"redis", "sentinel"}:
         return []
-    client = redis.Redis.from_url(redis_url, socket_timeout=3, socket_connect_timeout=3, decode_responses=True)
     try:
-        return _look_at_redis(client)
+        with look_at_redis(redis_url, timeout_s=3) as client:
+            return _look_at_redis(client)
     except redis.RedisError as error:
         problem = f"it does not answer ({type(error).__name__}): messages are stored and wait"
         return [Finding("redis", problem, "Start it, and check REDIS_URL.")]
-    finally:
-        client.close()
+
+
+def list_broker_findings(broker_url: str) -> list[Finding]:
+    """Of a broker that is not the Redis of list_redis_findings."""
+    from worker.broker_check import problem_of_broker
+
+    problem = problem_of_broker(broker_url)
+    return [Finding("broker", *problem)] if problem else []
 
 
 def _look_at_redis(client: redis.Redis) -> list[Finding]:
@@ -40,7 +48,10 @@ def _look_at_redis(client: redis.Redis) -> list[Finding]:
     seconds, microseconds = client.time()
     memory = client.info("memory")
     policy, most, used = memory.get("maxmemory_policy"), int(memory.get("maxmemory", 0)), int(memory["used_memory"])
-    if policy not in {"noeviction", None}:
+    if policy is None:
+        problem = "it does not say whether it throws keys away when its memory is full (maxmemory-policy)"
+        findings.append(Finding("redis", problem, "See to it that the policy is noeviction, in its provider's console."))
+    elif policy != "noeviction":
         problem = f"it may throw queued tasks away (maxmemory-policy {policy})"
         fix = "`redis-cli CONFIG SET maxmemory-policy noeviction`, and the same in its configuration."
         findings.append(Finding("redis", problem, fix))
@@ -60,12 +71,12 @@ def _look_at_redis(client: redis.Redis) -> list[Finding]:
     return findings
 
 
-def list_worker_findings(redis_url: str) -> list[Finding]:
+def list_worker_findings(broker_url: str) -> list[Finding]:
     """Roles that nobody serves."""
     from worker.roll_call import list_unserved_roles
 
     try:
-        unserved = list_unserved_roles(redis_url)
+        unserved = list_unserved_roles(broker_url)
     except ConnectionError:  # said above
         return []
     return [
@@ -111,7 +122,13 @@ def list_environment_findings(environ: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
+def find_broker_url(stack: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
+    """The running stack's, else the environment's; None where the queues are in what find_redis_url names."""
+    url = stack.get("broker_url") if stack else environment_value(environ, "BROKER_URL")
+    return str(url) if url and url != find_redis_url(stack, environ) else None
+
+
 def find_redis_url(stack: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
-    """The running stack's broker, else the environment's; None where neither names one."""
+    """The running stack's Redis, else the environment's; None where neither names one."""
     url = stack.get("redis_url") or environment_value(environ, "REDIS_URL")
     return str(url) if url else None

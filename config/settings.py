@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from config.server_addresses import AddressError, check_kind
+
 SECRET_FILE_SUFFIX = "_FILE"  # noqa: S105 -- a suffix, no secret
 # Addresses with a password in them. One that holds a character of addresses is read as host or port, and drivers say in errors and logs
 # which host or port they did not like.
-SERVER_ADDRESSES = ("DATABASE_URL", "REDIS_URL")
+SERVER_ADDRESSES = ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]@]*)(:\d{1,5})?")
 _HALF_AN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -41,6 +43,9 @@ class Settings(BaseModel):
 
     database_url: SecretStr
     redis_url: SecretStr
+    """What processes share (limits, lanes, counters), and the queues too unless broker_url says where they are."""
+    broker_url: SecretStr | None = None
+    """What carries the queues: Redis, Redis behind Sentinel, or RabbitMQ (docs/brokers.md). Unset: redis_url."""
     earshot_keys: SecretStr
     """Keys for encryption at rest: `id:base64(32 bytes)`, comma-separated, newest first; two may be live at a time."""
     secret_key: SecretStr | None = None
@@ -136,13 +141,17 @@ def _is_address(url: str) -> bool:
 
 
 def _check_addresses(name: str, value: str) -> None:
-    """One address, or several with a semicolon between them (Sentinel)."""
+    """One address, or several with a semicolon between them (Sentinel, RabbitMQ)."""
     if not all(_is_address(url) for url in value.split(";")):
         message = (
             f"{name} is no address such as scheme://user:password@host:port/name; "
             "in a password write @ as %40, / as %2F, # as %23, ? as %3F, % as %25"
         )
         raise SettingsError(message)
+    try:
+        check_kind(name, value)
+    except AddressError as error:
+        raise SettingsError(str(error)) from None
 
 
 def environment_value(environ: Mapping[str, str], name: str) -> str | None:

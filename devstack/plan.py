@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from config.settings import environment_value
 from devstack.child import ChildSpec
 from devstack.child_environment import app_database_url, shared_environment, without
 from devstack.data_dir import DataDir
@@ -33,6 +34,7 @@ class StackPlan:
 
     postgres: Server
     redis: Server
+    broker_url: str
     foundation: list[ChildSpec]
     owner_environ: Mapping[str, str]
     services: ServicePlan
@@ -63,6 +65,7 @@ class StackPlan:
             metrics_urls=list(self.services.metrics_urls),
             database_url=self.postgres.url,
             redis_url=self.redis.url,
+            broker_url=self.broker_url,
             flower_auth=self.flower_auth.value,
             admin=Admin(email=ADMIN_EMAIL, password=self.admin_password.value),
             standins=self.providers.urls,
@@ -89,11 +92,13 @@ def make_plan(
     providers = choose_providers(environ, live=live, ports=ports)
     postgres = choose_postgres(data, environ=environ, secrets=secrets, ports=ports)
     redis = choose_redis(data, environ=environ, secrets=secrets, ports=ports)
+    broker_url = environment_value(environ, "BROKER_URL")
     app_url = secrets.keep("DATABASE_URL", app_database_url(postgres.url, password=app_password.value))
     replaced = {
         **keys.as_environment(),
         **app_url.as_environment(),
         **secrets.keep("REDIS_URL", redis.url).as_environment(),
+        **(secrets.keep("BROKER_URL", broker_url).as_environment() if broker_url else {}),
         **providers.environment,
     }
     shared = shared_environment(environ, replaced=replaced)
@@ -117,6 +122,7 @@ def make_plan(
     return StackPlan(
         postgres=postgres,
         redis=redis,
+        broker_url=broker_url or redis.url,
         foundation=_foundation(
             postgres, redis, providers, environ=shared, data=data, receiver_port=service_ports.receiver
         ),
@@ -153,7 +159,9 @@ def _foundation(
         children.append(
             standins_child(
                 providers,
-                environ=without(environ, "EARSHOT_KEYS", "DATABASE_URL", "REDIS_URL", "ANTHROPIC_API_KEY"),
+                environ=without(
+                    environ, "EARSHOT_KEYS", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "ANTHROPIC_API_KEY"
+                ),
                 python=PYTHON,
                 ports_file=data.run / "standins.json",
                 accounts_file=data.root / "standin-accounts.json",

@@ -22,7 +22,7 @@ class Admin(TypedDict):
 class StackInfo(TypedDict):
     """Where everything of a running stack is: stack.json as it is written.
 
-    database_url: a role that may read all tenants. flower_auth: `user:password`. standins: base URL by provider, only
+    database_url: a role that may read all tenants. broker_url: redis_url unless another broker was given. flower_auth: `user:password`. standins: base URL by provider, only
     those that run. pids: the leading process of each child; every group is there, empty when it has no process here.
     """
 
@@ -32,6 +32,7 @@ class StackInfo(TypedDict):
     metrics_urls: list[str]
     database_url: str
     redis_url: str
+    broker_url: str
     flower_auth: str
     admin: Admin
     standins: dict[str, str]

@@ -9,8 +9,9 @@ from celery.signals import setup_logging, worker_ready
 from kombu import Queue
 
 from config.logs import configure_logging
+from config.server_addresses import kind_of, parse_sentinels
 from config.settings import environment_value
-from worker import event_gathering, redis_transport
+from worker import amqp_transport, event_gathering, redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
@@ -49,16 +50,50 @@ REDIS_TRANSPORT = {
 }
 
 
+# Of RabbitMQ. A publisher goes on when a majority of the nodes has its message.
+AMQP_TRANSPORT = {"confirm_publish": True}
+# A worker that hangs with its connection is taken for dead after two of them, and its messages go to others.
+AMQP_HEARTBEAT_S = 10
+# Replicated, and safe on disk before it is confirmed. RabbitMQ 4 stops redelivering at 20, RabbitMQ 3 never: here both do. What is
+# dropped then, the reconciler rings again and counts.
+QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 20}
+
+
 def broker_url() -> str:
-    """Where the broker is. Read from the environment because Celery's command line builds the application by import."""
-    return environment_value(os.environ, "REDIS_URL") or "redis://127.0.0.1:6379/0"
+    """Where the broker is. Read from the environment because Celery's command line builds the application by import.
+
+    Raises: SettingsError when no broker of ours can be there.
+    """
+    given = environment_value(os.environ, "BROKER_URL") or environment_value(os.environ, "REDIS_URL")
+    return given or "redis://127.0.0.1:6379/0"
+
+
+def broker_settings(url: str) -> dict[str, Any]:
+    """What Celery is told of the broker at this address."""
+    kind = kind_of(url)
+    names = [name for spec in ROLES.values() for name in spec.queues]
+    if kind == "amqp":
+        return {
+            "broker_url": url,
+            "broker_transport_options": AMQP_TRANSPORT,
+            "broker_heartbeat": AMQP_HEARTBEAT_S,
+            "task_queues": [Queue(name, queue_arguments=QUORUM) for name in names],
+        }
+    options, queues = dict[str, Any](REDIS_TRANSPORT), [Queue(name) for name in names]
+    if kind == "sentinel":
+        at = parse_sentinels(url)
+        asking = {"socket_timeout": 3, "socket_connect_timeout": 3, "password": at.asking_password}
+        options |= {"master_name": at.master, "sentinel_kwargs": asking}
+        url = at.kombu_url
+    return {"broker_url": url, "broker_transport_options": options, "task_queues": queues}
 
 
 redis_transport.install()
+amqp_transport.install()
 event_gathering.install()
 app = Celery("earshot", include=["worker.tasks", "worker.upkeep_tasks"], set_as_current=True)
 app.conf.update(
-    broker_url=broker_url(),
+    **broker_settings(broker_url()),
     # Nobody waits for a result, and a stored result would be a copy of what it returned.
     result_backend=None,
     task_ignore_result=True,
@@ -71,7 +106,6 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options=REDIS_TRANSPORT,
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0.05, "interval_step": 0.2, "interval_max": 0.5},
     worker_soft_shutdown_timeout=15.0,
     worker_hijack_root_logger=False,
@@ -80,7 +114,6 @@ app.conf.update(
     task_send_sent_event=False,
     task_default_queue="maintenance",
     task_create_missing_queues=False,
-    task_queues=[Queue(name) for spec in ROLES.values() for name in spec.queues],
     timezone="UTC",
     beat_schedule={
         "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},

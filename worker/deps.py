@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
+from redis import Redis
+
 from analysis.base import Analyzer
 from analysis.registry import build_analyzer
 from channels.base import Channel, ChannelKind
@@ -24,6 +26,7 @@ from worker.leases import LeaseKeeper
 from worker.own_receiver import OwnReceiver
 from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
+from worker.shared_redis import shared_redis
 
 # An applied tenant file is live within 5 s.
 TENANT_CACHE_S = 2.0
@@ -83,6 +86,11 @@ class Deps:
     def own_receiver(self) -> OwnReceiver:
         """Where test messages are posted."""
         return OwnReceiver()
+
+    @cached_property
+    def shared_redis(self) -> Redis | None:
+        """Where signs of life are left for others to see; None where no Redis is shared."""
+        return shared_redis(self.settings.redis_url.get_secret_value())
 
     @cached_property
     def rate_budget(self) -> RateBudget:

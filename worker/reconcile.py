@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from channels.registry import REPEATABLE
 from config.crash_points import crash_point
@@ -31,7 +31,7 @@ from store.partitions import ensure_partitions
 from store.runs import RUN_STATES
 from store.spend import update_quiet_tenants
 from store.tenants import list_tenants
-from worker.app import app
+from worker.broker_queues import count_waiting
 from worker.deps import Deps
 from worker.lanes import LANED, queue_of
 from worker.metrics import (
@@ -45,7 +45,6 @@ from worker.metrics import (
 )
 from worker.pipeline import STAGES, ring_action, ring_crm, start
 from worker.provisional_reading import read_provisionally
-from worker.roles import ROLES
 from worker.steps import place
 
 log = structlog.get_logger()
@@ -67,12 +66,10 @@ PLACED_PER_TICK = 300
 # A round of notices is one transaction, and each of them may lock several customers.
 NOTICES_AT_ONCE = 20
 NOTICE_ROUNDS = 25
-# Lives in the broker: when it is gone, so are the queues.
 # An entry that lives an hour costs twice a plain prompt and is read for a tenth: under 0.75 messages an hour it does not pay.
 QUIET_BELOW_PER_DAY = 18.0
 # What was written to a card when and why: as long as somebody may ask.
 CRM_WRITES_KEPT_DAYS = 90
-BROKER_MARK = "earshot:queues-alive"
 # When the last round was, for `earshot doctor`: without beat, or without a worker for it, it is gone.
 TICK_MARK = "earshot:last-tick"
 TICK_MARK_S = 60
@@ -95,6 +92,7 @@ def _ring(deps: Deps) -> None:
             log.warning("sends_interrupted", sends=interrupted)
         alert_about_sends(conn)
         _measure(conn)
+    _leave_sign_of_life(deps)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
@@ -161,22 +159,26 @@ def _measure_crms(conn: Connection) -> None:
 
 def _count_waiting_or_notice_loss(deps: Deps) -> Waiting:
     """Tasks that wait in the stage queues. When the broker came back empty, everything open is due at once."""
-    with app.connection_for_write() as connection:
-        if connection.transport.driver_type != "redis":
-            return Waiting(0, 0)
-        channel: Any = connection.default_channel
-        client = channel.client
-        client.set(TICK_MARK, str(time.time()), ex=TICK_MARK_S)
-        if client.set(BROKER_MARK, "1", nx=True):
-            with deps.database.system_transaction() as conn:
-                hastened = hasten_all(conn)
-            log.warning("broker_was_empty", runs=hastened)
-            return Waiting(0, 0)
-        depths = {queue: int(client.llen(queue)) for spec in ROLES.values() for queue in spec.queues}
+    depths = count_waiting()
+    if depths is None:
+        with deps.database.system_transaction() as conn:
+            hastened = hasten_all(conn)
+        log.warning("broker_was_empty", runs=hastened)
+        return Waiting(0, 0)
     for queue, depth in depths.items():
         QUEUE_DEPTH.labels(queue).set(depth)
     floods = {queue_of(stage, is_flood=True) for stage in LANED}
     return Waiting(sum(depths[stage] for stage in STAGES), sum(depths[queue] for queue in floods))
+
+
+def _leave_sign_of_life(deps: Deps) -> None:
+    client = deps.shared_redis
+    if client is None:
+        return
+    try:
+        client.set(TICK_MARK, str(time.time()), ex=TICK_MARK_S)
+    except RedisError as error:
+        log.warning("sign_of_life_not_left", code=type(error).__name__)
 
 
 def read_waiting(deps: Deps) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 NAME = f"{__name__}:Transport"
+SENTINEL_NAME = f"{__name__}:SentinelTransport"
 
 
 class Channel(redis.Channel):
@@ -45,6 +46,16 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same for a master that sentinels name."""
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """For `sentinel://`."""
+
+    Channel = SentinelChannel
+
+
 def install() -> None:
-    """Have this transport used for Redis URLs, wherever in this process a connection is made."""
-    TRANSPORT_ALIASES.update(redis=NAME, rediss=NAME)
+    """Have these transports used for addresses of Redis, wherever in this process a connection is made."""
+    TRANSPORT_ALIASES.update(redis=NAME, rediss=NAME, sentinel=SENTINEL_NAME)

@@ -5,7 +5,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from worker.app import app
+from worker.app import app, broker_settings
 from worker.roles import ROLES
 
 
@@ -14,7 +14,7 @@ def list_unserved_roles(broker_url: str, *, tries_s: Sequence[float] = (2.0, 6.0
 
     tries_s: how long to wait for answers; asked again only while a queue seems to have nobody, because busy workers answer late.
     """
-    app.conf.update(broker_url=broker_url)
+    app.conf.update(broker_settings(broker_url))
     served: set[str] = set()
     unserved: dict[str, tuple[str, ...]] = {}
     for timeout_s in tries_s:

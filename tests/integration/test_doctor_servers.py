@@ -10,7 +10,7 @@ from cli import doctor_surroundings
 from cli.doctor_surroundings import list_disk_findings, list_environment_findings
 from cli.main import main
 from store.server_health import list_server_findings
-from worker import reconcile
+from worker import broker_queues, reconcile
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_beat_that_is_gone_is_a_finding_and_a_tick_is_its_sign_of_life(doctor,
     with redis.Redis.from_url(broker) as client:
         client.delete(reconcile.TICK_MARK)
         assert one(doctor())[0] == "beat"
-        client.set(reconcile.BROKER_MARK, "1")
+        client.set(broker_queues.MARK, "1")
         reconcile.tick(deps)
         assert doctor() == [] and 0 < client.ttl(reconcile.TICK_MARK) <= reconcile.TICK_MARK_S
 

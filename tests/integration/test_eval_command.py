@@ -65,7 +65,7 @@ def stack(tmp_path, standin):
     def write(**standin_urls):
         (tmp_path / "data").mkdir(exist_ok=True)
         info = dict.fromkeys(
-            ("receiver_url", "console_url", "flower_url", "database_url", "redis_url", "flower_auth"), "x"
+            ("receiver_url", "console_url", "flower_url", "database_url", "redis_url", "broker_url", "flower_auth"), "x"
         )
         pids = {group: [os.getpid()] if group == "supervisor" else [] for group in GROUPS}
         info |= {"metrics_urls": [], "admin": {"email": "x", "password": "x"}, "standins": standin_urls, "pids": pids}

@@ -11,7 +11,7 @@ import redis
 from store.due_runs import take_due_runs
 from store.intake import StartedRun
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import analyze_step, lanes, reconcile, steps
+from worker import analyze_step, broker_queues, lanes, reconcile, steps
 from worker.app import app
 from worker.lanes import LANED, SHARE_AT_ONCE, FloodHands, Lanes, queue_of
 from worker.pipeline import start_all
@@ -142,7 +142,7 @@ def test_a_full_lane_of_floods_keeps_no_other_tenants_message_from_being_rung(
 ):
     monkeypatch.setattr(reconcile, "MAX_WAITING", 20)
     valkey.rpush("minimize_flood", *["x"] * 20)
-    valkey.set(reconcile.BROKER_MARK, "1")
+    valkey.set(broker_queues.MARK, "1")
     for _ in range(SHARE_AT_ONCE):
         deps.lanes.is_flood(tenant_ids["acme"])
     add_runs("acme", 30)

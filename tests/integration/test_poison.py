@@ -11,7 +11,7 @@ from store.dead_runs import list_dead, replay_dead
 from store.runs import MAX_CRASHES
 from tests.integration.passes import run_all, states
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import reconcile, steps, tasks
+from worker import broker_queues, reconcile, steps, tasks
 from worker.app import app
 
 
@@ -91,7 +91,7 @@ def test_only_a_run_that_was_rung_several_times_in_vain_is_under_suspicion(deps,
     receive(whatsapp_body(whatsapp_message()))
     told = []
     with redis.Redis.from_url(broker) as client:
-        client.set(reconcile.BROKER_MARK, "1")
+        client.set(broker_queues.MARK, "1")
         for _ in range(reconcile.SUSPECT_AFTER_RINGS + 1):
             client.delete("minimize")
             owner.execute("UPDATE run SET next_at = now()")

@@ -20,6 +20,7 @@ def info(*, supervisor):
         "metrics_urls": ["http://127.0.0.1:1/metrics"],
         "database_url": "postgresql://earshot:secret@127.0.0.1:4/earshot",
         "redis_url": "redis://:secret@127.0.0.1:5/0",
+        "broker_url": "redis://:secret@127.0.0.1:5/0",
         "flower_auth": "ops:secret",
         "admin": {"email": "admin@localhost", "password": "secret"},
         "standins": {"anthropic": "http://127.0.0.1:6"},

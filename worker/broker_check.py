@@ -1,0 +1,58 @@
+"""One look at a broker by its address, for whoever asks what is wrong."""
+
+import redis
+from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
+from kombu import Connection
+
+from config.server_addresses import kind_of
+from worker.app import broker_settings
+from worker.shared_redis import look_at_redis
+
+LOOK_S = 3.0
+
+
+def problem_of_broker(url: str) -> tuple[str, str] | None:
+    """(what is wrong, what to do); None: nothing."""
+    return _of_rabbitmq(url) if kind_of(url) == "amqp" else _of_redis(url)
+
+
+def _of_redis(url: str) -> tuple[str, str] | None:
+    try:
+        with look_at_redis(url, timeout_s=LOOK_S) as client:
+            policy = eviction_policy(client)
+    except redis.RedisError as error:
+        return f"it does not answer ({type(error).__name__}): messages are stored and wait", "Start it, and check BROKER_URL."
+    if policy not in {"noeviction", None}:
+        return (
+            f"it may throw queued tasks away (maxmemory-policy {policy})",
+            "`redis-cli CONFIG SET maxmemory-policy noeviction`, and the same in its configuration.",
+        )
+    return None
+
+
+def eviction_policy(client: redis.Redis) -> str | None:
+    """What it does when its memory is full; None: it does not say, as some that are rented out. Raises: redis.RedisError."""
+    policy = client.info("memory").get("maxmemory_policy")
+    return str(policy) if policy else None
+
+
+def _of_rabbitmq(url: str) -> tuple[str, str] | None:
+    told = broker_settings(url)
+    with Connection(url, connect_timeout=LOOK_S, transport_options=told["broker_transport_options"]) as connection:
+        try:
+            connection.ensure_connection(max_retries=1, timeout=LOOK_S)
+            for queue in told["task_queues"]:
+                with connection.channel() as channel:
+                    channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=queue.queue_arguments)
+        except AccessRefused:
+            return "it refuses the user of BROKER_URL, or their right to its queues", "Check its user, password and rights."
+        except NotFound:
+            return "it lacks the virtual host that BROKER_URL names after the last slash", "Add it, or correct BROKER_URL."
+        except PreconditionFailed:
+            return (
+                "a queue of ours stands there already and is of another kind than a quorum queue with our limits",
+                "Stop the workers, delete the queue and start them: whatever waited in it is started again from Postgres.",
+            )
+        except connection.connection_errors + connection.channel_errors as error:
+            return f"it does not answer ({type(error).__name__}): messages are stored and wait", "Start it, and check BROKER_URL."
+    return None
