@@ -107,6 +107,11 @@ class Settings(BaseModel):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves /metrics, which asks nobody who they are: a network of your own only; 0 switches it off."""
 
+    @property
+    def queues_url(self) -> str:
+        """Where the queues are."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
     @model_validator(mode="after")
     def _has_whole_provider(self) -> Self:
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):

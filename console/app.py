@@ -78,6 +78,7 @@ from console.visitors import SESSION_KEY, let_in, settle_language, to_sign_in
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from store.web_sessions import AGE_H
+from worker.start_checks import check_redis
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -115,6 +116,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     environ = os.environ if environ is None else environ
     settings = settings or load_settings(environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    check_redis(settings)
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     # Its threads must end before gevent does.
     atexit.register(database.close)

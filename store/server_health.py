@@ -127,10 +127,15 @@ def _wal(conn: Connection) -> list[Finding]:
     return findings
 
 
-def _clock(conn: Connection, *, now: datetime) -> list[Finding]:
+def measure_clock_skew(conn: Connection, *, now: datetime | None = None) -> float:
+    """Seconds by which this machine's clock is ahead of the database's. now: by this machine's clock; None: ask it."""
     row = conn.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    skew_s = (now - row[0]).total_seconds()
+    return ((now or datetime.now(UTC)) - row[0]).total_seconds()
+
+
+def _clock(conn: Connection, *, now: datetime) -> list[Finding]:
+    skew_s = measure_clock_skew(conn, now=now)
     # The question itself takes a moment, so only what is clearly more counts.
     if abs(skew_s) < CLOCK_SKEW_S:
         return []

@@ -30,6 +30,7 @@ from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
 from store.tenants import apply_tenant
 from tests import effort
+from tests.rabbitmq import RabbitMq, need_rabbitmq
 from tests.servers import PASSWORD
 
 effort.load()
@@ -322,6 +323,20 @@ def broker(servers):
 
     app.conf.broker_url = servers[1]
     return servers[1]
+
+
+@pytest.fixture(scope="session")
+def rabbitmq():
+    """A running node of RabbitMQ; a test that ends it starts it again."""
+    need_rabbitmq()
+    folder = Path(tempfile.mkdtemp(prefix="earshot-rabbitmq-", dir="/tmp"))
+    node = RabbitMq(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

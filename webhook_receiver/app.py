@@ -26,6 +26,7 @@ from webhook_receiver.publisher import Publisher
 from webhook_receiver.sightings import Sightings
 from worker.lanes import Lanes
 from worker.rate_budget import RateBudget
+from worker.start_checks import check_redis
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The receiver's application. Raises: SettingsError, SecretError."""
     settings = settings or load_settings(os.environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    check_redis(settings)
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0)
     # Its threads must end before gevent does.
     atexit.register(database.close)

@@ -5,12 +5,12 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_init, worker_ready
 from kombu import Queue
 
 from config.logs import configure_logging
 from config.server_addresses import kind_of, parse_sentinels
-from config.settings import environment_value
+from config.settings import SettingsError, environment_value, load_settings
 from worker import amqp_transport, event_gathering, redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
@@ -258,6 +258,19 @@ def _set_up_logging(**_: Any) -> None:
 
 # One line per task and per beat is what Flower shows better; they stay at DEBUG.
 _CHATTY_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+
+
+@worker_init.connect
+def _look_around(sender: Any, **_: Any) -> None:
+    """End before the first task where something is wrong; Celery swallows every other exception here."""
+    from worker.start_checks import check_redis, check_worker
+
+    try:
+        settings = load_settings(os.environ)
+        check_redis(settings)
+    except SettingsError as error:
+        raise SystemExit(f"earshot worker: {error}") from None
+    check_worker(settings, threads=int(sender.concurrency or 1))
 
 
 @worker_ready.connect

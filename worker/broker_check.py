@@ -1,12 +1,13 @@
 """One look at a broker by its address, for whoever asks what is wrong."""
 
 import redis
-from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, NotAllowed, PreconditionFailed
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from config.server_addresses import kind_of
 from worker.app import broker_settings
-from worker.shared_redis import look_at_redis
+from worker.shared_redis import eviction_policy, look_at_redis
 
 LOOK_S = 3.0
 
@@ -30,12 +31,6 @@ def _of_redis(url: str) -> tuple[str, str] | None:
     return None
 
 
-def eviction_policy(client: redis.Redis) -> str | None:
-    """What it does when its memory is full; None: it does not say, as some that are rented out. Raises: redis.RedisError."""
-    policy = client.info("memory").get("maxmemory_policy")
-    return str(policy) if policy else None
-
-
 def _of_rabbitmq(url: str) -> tuple[str, str] | None:
     told = broker_settings(url)
     with Connection(url, connect_timeout=LOOK_S, transport_options=told["broker_transport_options"]) as connection:
@@ -46,13 +41,14 @@ def _of_rabbitmq(url: str) -> tuple[str, str] | None:
                     channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=queue.queue_arguments)
         except AccessRefused:
             return "it refuses the user of BROKER_URL, or their right to its queues", "Check its user, password and rights."
-        except NotFound:
+        except NotAllowed:
             return "it lacks the virtual host that BROKER_URL names after the last slash", "Add it, or correct BROKER_URL."
         except PreconditionFailed:
             return (
                 "a queue of ours stands there already and is of another kind than a quorum queue with our limits",
                 "Stop the workers, delete the queue and start them: whatever waited in it is started again from Postgres.",
             )
-        except connection.connection_errors + connection.channel_errors as error:
-            return f"it does not answer ({type(error).__name__}): messages are stored and wait", "Start it, and check BROKER_URL."
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+            code = type(error.__cause__ or error).__name__
+            return f"it does not answer ({code}): messages are stored and wait", "Start it, and check BROKER_URL."
     return None

@@ -45,3 +45,9 @@ def look_at_redis(url: str, *, timeout_s: float) -> redis.Redis:
     if kind_of(url) == "sentinel":
         return redis_behind_sentinel(url, timeout_s=timeout_s)
     return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+
+
+def eviction_policy(client: redis.Redis) -> str | None:
+    """What it does when its memory is full; None: it does not say, as some that are rented out. Raises: redis.RedisError."""
+    policy = client.info("memory").get("maxmemory_policy")
+    return str(policy) if policy else None
