@@ -50,7 +50,9 @@ def _look_at_redis(client: redis.Redis) -> list[Finding]:
     policy, most, used = memory.get("maxmemory_policy"), int(memory.get("maxmemory", 0)), int(memory["used_memory"])
     if policy is None:
         problem = "it does not say whether it throws keys away when its memory is full (maxmemory-policy)"
-        findings.append(Finding("redis", problem, "See to it that the policy is noeviction, in its provider's console."))
+        findings.append(
+            Finding("redis", problem, "See to it that the policy is noeviction, in its provider's console.")
+        )
     elif policy != "noeviction":
         problem = f"it may throw queued tasks away (maxmemory-policy {policy})"
         fix = "`redis-cli CONFIG SET maxmemory-policy noeviction`, and the same in its configuration."

@@ -22,7 +22,10 @@ def _of_redis(url: str) -> tuple[str, str] | None:
         with look_at_redis(url, timeout_s=LOOK_S) as client:
             policy = eviction_policy(client)
     except redis.RedisError as error:
-        return f"it does not answer ({type(error).__name__}): messages are stored and wait", "Start it, and check BROKER_URL."
+        return (
+            f"it does not answer ({type(error).__name__}): messages are stored and wait",
+            "Start it, and check BROKER_URL.",
+        )
     if policy not in {"noeviction", None}:
         return (
             f"it may throw queued tasks away (maxmemory-policy {policy})",
@@ -40,9 +43,15 @@ def _of_rabbitmq(url: str) -> tuple[str, str] | None:
                 with connection.channel() as channel:
                     channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=queue.queue_arguments)
         except AccessRefused:
-            return "it refuses the user of BROKER_URL, or their right to its queues", "Check its user, password and rights."
+            return (
+                "it refuses the user of BROKER_URL, or their right to its queues",
+                "Check its user, password and rights.",
+            )
         except NotAllowed:
-            return "it lacks the virtual host that BROKER_URL names after the last slash", "Add it, or correct BROKER_URL."
+            return (
+                "it lacks the virtual host that BROKER_URL names after the last slash",
+                "Add it, or correct BROKER_URL.",
+            )
         except PreconditionFailed:
             return (
                 "a queue of ours stands there already and is of another kind than a quorum queue with our limits",

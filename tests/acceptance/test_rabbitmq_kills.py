@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 import threading
 import time
 
@@ -84,18 +85,16 @@ def test_doctor_finds_every_role_served_over_rabbitmq(stack):
 
 def test_nothing_is_lost_when_workers_and_the_node_are_killed(stack, rabbitmq):
     meanwhile = {
-        60: lambda: stack.kill("worker"),
-        140: lambda: restart(rabbitmq, away_s=1),
-        240: lambda: stack.kill("worker"),
+        40: lambda: stack.kill("worker"),
+        100: lambda: restart(rabbitmq, away_s=1),
+        160: lambda: stack.kill("worker"),
     }
-    post(stack, "killed", 300, meanwhile=meanwhile)
-    expect_each_once(stack, "killed", 300, timeout_s=60)
+    post(stack, "killed", 200, meanwhile=meanwhile)
+    expect_each_once(stack, "killed", 200, timeout_s=90)
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_when_the_node_also_loses_its_data_or_hangs(stack, rabbitmq):
-    import signal
-
     def lose_everything():
         rabbitmq.kill()
         rabbitmq.lose_data()

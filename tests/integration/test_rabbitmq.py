@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-import kombu.pools
+import psycopg
 import pytest
 from amqp.exceptions import NotFound
 from kombu.exceptions import OperationalError
@@ -14,35 +14,24 @@ from kombu.exceptions import OperationalError
 from cli import doctor_surroundings
 from store.db import StoreError
 from tests.conftest import ROOT, TEST_KEY
+from tests.other_broker import speaking_to
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import amqp_transport, broker_queues, reconcile
-from worker.app import app, broker_settings
+from worker.app import app
 from worker.pipeline import start
 from worker.retry_policy import retry_in_s
 from worker.roles import worker_arguments
 
 
-def _forget_connections():
-    app.pool.force_close_all()
-    kombu.pools.reset()
-    app._pool = None
-    app.__dict__.pop("amqp", None)
-
-
 @pytest.fixture
 def mq(rabbitmq, broker):
     """This process's Celery application speaks to RabbitMQ, whose queues are there and empty."""
-    told = broker_settings(rabbitmq.url)
-    before = {name: app.conf[name] for name in told}
-    app.conf.update(told)
-    _forget_connections()
-    broker_queues.count_waiting()
-    with rabbitmq.connect() as connection:
-        for queue in broker_queues.QUEUES:
-            connection.default_channel.queue_purge(queue)
-    yield rabbitmq
-    app.conf.update(before)
-    _forget_connections()
+    with speaking_to(rabbitmq.url):
+        broker_queues.count_waiting()
+        with rabbitmq.connect() as connection:
+            for queue in broker_queues.QUEUES:
+                connection.default_channel.queue_purge(queue)
+        yield rabbitmq
 
 
 @pytest.fixture
@@ -163,8 +152,6 @@ def test_nothing_is_held_back_by_a_worker(mq):
 
 @pytest.mark.usefixtures("deps")
 def test_a_killed_workers_messages_go_to_the_next_one_at_once(mq, worker, receive, owner, owner_database_url):
-    import psycopg
-
     refs = [receive(message())[0] for _ in range(4)]
     # Whoever works on them waits for this lock and has not acknowledged.
     with psycopg.connect(owner_database_url) as holder:
