@@ -1,15 +1,25 @@
 """Monthly partitions, made ahead."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+
+from psycopg.errors import CheckViolation
 
 MONTHS_AHEAD = 4
 
 
 def ensure_partitions(conn: Any, *, today: date) -> int:
-    """Partitions from last month (an id may be made just before midnight) to MONTHS_AHEAD ahead. Returns how many were made."""
-    row = conn.execute(
-        "SELECT ensure_month_partitions((%s::date - interval '1 month')::date, %s)",
-        (today.replace(day=1), MONTHS_AHEAD + 2),
-    ).fetchone()
-    return int(row[0])
+    """Partitions from last month (an id may be made just before midnight) to MONTHS_AHEAD ahead. Returns how many were made.
+
+    A month that was missing when its messages came has them in the default partition and stays there, or no month after it would be made.
+    """
+    month, made = (today.replace(day=1) - timedelta(days=1)).replace(day=1), 0
+    for _ in range(MONTHS_AHEAD + 2):
+        try:
+            with conn.transaction():
+                row = conn.execute("SELECT ensure_month_partitions(%s, 1)", (month,)).fetchone()
+            made += int(row[0])
+        except CheckViolation:
+            pass
+        month = (month + timedelta(days=32)).replace(day=1)
+    return made

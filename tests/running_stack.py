@@ -13,6 +13,7 @@ import httpx2
 import psycopg
 
 from tests.conftest import ROOT
+from tests.rabbitmq import RabbitMq
 from tests.webhooks import signature
 
 READY_WITHIN_S = 150
@@ -23,6 +24,8 @@ class RunningStack:
     process: subprocess.Popen
     data: Path
     client: httpx2.Client
+    node: RabbitMq | None = None
+    """The broker that is no child of the stack."""
 
     @property
     def info(self) -> dict:

@@ -14,12 +14,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
     parser.add_argument("--messages", type=int, default=Campaign.messages)
     parser.add_argument("--faults", type=int, default=Campaign.faults)
+    parser.add_argument("--broker", choices=["redis", "amqp"], default="redis")
     options = parser.parse_args()
     reports: list[Report] = []
     for seed in options.seeds:
         keep: list[bool] = []
         with scratch_folder(keep=keep) as folder:
-            report = run_campaign(folder, Campaign(seed, messages=options.messages, faults=options.faults))
+            campaign = Campaign(seed, messages=options.messages, faults=options.faults, broker=options.broker)
+            report = run_campaign(folder, campaign)
             show(report)
             if report.broken:
                 keep.append(True)

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 import psycopg
@@ -15,6 +16,7 @@ from tests.chaos.invariants import Finding, list_unsettled, look
 from tests.chaos.load import Producer, Pulse
 from tests.chaos.speed import Happening, judge_speed
 from tests.conftest import ACME
+from tests.rabbitmq import RabbitMq
 from tests.running_stack import RunningStack, start_stack, stop_stack
 
 HEALED_WITHIN_S = 60.0
@@ -25,6 +27,9 @@ CALM_S = 10.0
 WARM_UP_S = 3.0
 # An applied tenant file is live within five seconds.
 LIVE_AFTER_S = 3.0
+
+
+Broker = Literal["redis", "amqp"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Campaign:
     quick_only: bool = False
     between_s: float = BETWEEN_FAULTS_S
     calm_s: float = CALM_S
+    broker: Broker = "redis"
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,13 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
     Everything that is drawn comes from the seed; when things happen depends on the machine.
     """
     began = time.monotonic()
-    stack = start_stack(data / "stack")
+    node = RabbitMq(data / "rabbitmq") if campaign.broker == "amqp" else None
+    stack: RunningStack | None = None
     try:
+        if node:
+            node.start()
+        stack = start_stack(data / "stack", **({"BROKER_URL": node.url} if node else {}))
+        stack.node = node
         path = data / "acme.toml"
         path.write_text(ACME, encoding="utf-8")
         applied = stack.cli("tenant", "apply", str(path))
@@ -102,7 +113,10 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
         findings = [*look(stack, producer.sent), healed, *judge_speed(warm, pulse.answers, happenings)]
         return Report(campaign, tuple(happenings), healed_s, tuple(findings), time.monotonic() - began)
     finally:
-        stop_stack(stack)
+        if stack:
+            stop_stack(stack)
+        if node:
+            node.stop()
 
 
 @dataclass

@@ -14,6 +14,7 @@ import redis
 
 from tests.chaos.signals import alive, group_of, send, with_children
 from tests.running_stack import RunningStack
+from worker.broker_queues import QUEUES
 
 # A frozen worker must wake when its lease is somebody else's already (15 s, see docs/architecture.md).
 PAST_THE_LEASE_S = 20.0
@@ -70,13 +71,34 @@ def _freeze(group: str, seconds: float) -> Act:
 
 
 def _broker_with_its_data_gone(stack: RunningStack, _lot: random.Random) -> None:
+    if stack.node:
+        stack.node.kill()
+        stack.node.lose_data()
+        stack.node.start()
+        return
     send(group_of(stack, "redis"), signal.SIGKILL)
     shutil.rmtree(stack.data / "valkey" / "appendonlydir", ignore_errors=True)
 
 
 def _flushed(stack: RunningStack, _lot: random.Random) -> None:
+    if stack.node:
+        with stack.node.connect() as connection:
+            for queue in QUEUES:
+                connection.default_channel.queue_purge(queue)
+        return
     with suppress(redis.RedisError), redis.Redis.from_url(stack.info["redis_url"], socket_timeout=3) as client:
         client.flushall()
+
+
+def _broker_frozen(stack: RunningStack, lot: random.Random) -> None:
+    if not stack.node:
+        _freeze("redis", FROZEN_S)(stack, lot)
+        return
+    stack.node.send(signal.SIGSTOP)
+    try:
+        time.sleep(FROZEN_S)
+    finally:
+        stack.node.send(signal.SIGCONT)
 
 
 def _far_side(provider: str, steps: Sequence[Mapping[str, object]], **every: object) -> Act:
@@ -131,7 +153,7 @@ FAULTS = (
     Fault("beat frozen", _freeze("beat", PAST_THE_LEASE_S), goes_on=True),
     Fault("broker killed, its data gone", _broker_with_its_data_gone, "something dies", is_quick=True),
     Fault("broker emptied", _flushed, "something dies", is_quick=True),
-    Fault("broker frozen", _freeze("redis", FROZEN_S), "broker frozen"),
+    Fault("broker frozen", _broker_frozen, "broker frozen"),
     Fault("Postgres killed", _kill("postgres"), "something dies", is_quick=True),
     Fault("one Postgres backend killed", _kill_one("postgres"), "something dies", is_quick=True),
     Fault("Postgres frozen", _freeze("postgres", FROZEN_S), "Postgres frozen"),

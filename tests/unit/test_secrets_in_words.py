@@ -24,7 +24,11 @@ def settings() -> Settings:
     taken = {
         name.upper(): OURS for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
     }
-    servers = {"DATABASE_URL": f"postgresql://u:{OURS}@h/d", "REDIS_URL": f"redis://:{OURS}@h"}
+    servers = {
+        "DATABASE_URL": f"postgresql://u:{OURS}@h/d",
+        "REDIS_URL": f"redis://:{OURS}@h",
+        "BROKER_URL": f"amqp://u:{OURS}@h",
+    }
     return load_settings({**taken, **servers, "OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "earshot"})
 
 
@@ -59,7 +63,8 @@ def test_every_setting_that_names_a_secret_is_one():
     names = [
         name
         for name in Settings.model_fields
-        if name.endswith(("_key", "_keys", "_secret", "_token", "_password")) or name in {"database_url", "redis_url"}
+        if name.endswith(("_key", "_keys", "_secret", "_token", "_password"))
+        or name in {"database_url", "redis_url", "broker_url"}
     ]
     assert len(names) >= 7
     assert [name for name in names if SecretStr.__name__ not in str(Settings.model_fields[name].annotation)] == []

@@ -49,13 +49,19 @@ def test_settings_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("name", "address"),
     [
-        "postgresql://u:p%40ss@db.example:5432/earshot?sslmode=require", "postgresql://u:p@a:5432,b:5433/earshot", "redis://h",
-        "postgresql:///earshot?host=/run/postgres", "rediss://:p@[::1]:6380/0", "sentinel://:p@a:26379;sentinel://:p@b:26379", "amqp://u:p@mq//",
+        ("DATABASE_URL", "postgresql://u:p%40ss@db.example:5432/earshot?sslmode=require"),
+        ("DATABASE_URL", "postgresql://u:p@a:5432,b:5433/earshot"),
+        ("DATABASE_URL", "postgresql:///earshot?host=/run/postgres"),
+        ("REDIS_URL", "redis://h"),
+        ("REDIS_URL", "rediss://:p@[::1]:6380/0"),
+        ("REDIS_URL", "sentinel://:p@a:26379;sentinel://:p@b:26379/0?master=m"),
+        ("BROKER_URL", "redis://h"),
+        ("BROKER_URL", "amqp://u:p@mq//"),
+        ("BROKER_URL", "amqps://u:p@a:5671/v;amqps://u:p@b:5671/v"),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+)
 def test_addresses_of_servers_are_taken(name, address):
     assert environment_value({name: address}, name) == address
 
@@ -67,7 +73,7 @@ def test_addresses_of_servers_are_taken(name, address):
         "postgresql://u:hunt%er2@h/earshot", "postgresql://u:[hunter2@h/earshot", "hunter2", "host=h password=hunter2",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "BROKER_URL"])
 def test_a_password_that_breaks_its_address_is_refused_before_a_driver_quotes_it(name, address):
     with pytest.raises(SettingsError, match=f"{name} is no address") as caught:
         environment_value({name: address}, name)
