@@ -55,7 +55,8 @@ class TlsTransport(pyamqp.SSLTransport):
 
     def establish_connection(self) -> Any:
         """As kombu's, and with nobody else than the host of the address."""
-        self.client.ssl = {"server_hostname": self.client.hostname}
+        client: Any = self.client
+        client.ssl = {"server_hostname": client.hostname}
         return super().establish_connection()
 
 
@@ -69,4 +70,7 @@ def _hold_nothing_back(**_: Any) -> None:
     # Only a worker has it loaded.
     from celery.worker.consumer.delayed_delivery import DelayedDelivery
 
-    DelayedDelivery.include_if = lambda *_: False
+    def is_needed(_self: DelayedDelivery, _consumer: Any) -> bool:
+        return False
+
+    DelayedDelivery.include_if = is_needed  # pyright: ignore[reportAttributeAccessIssue] -- the parameters' names are nobody's business

@@ -26,6 +26,7 @@ from worker.answer_storing import Behind, store
 from worker.deps import Deps
 from worker.errors import StepError
 from worker.model_call import PROVIDER_PAUSED, Answer, ClaimedCall, ask, settle_call
+from worker.retry_policy import reconciler_in_s
 from worker.stage import Next, after
 
 NO_ANALYZER_RETRY_S = 300.0
@@ -210,7 +211,7 @@ def _settle_failure(deps: Deps, ref: RunRef, claimed: ClaimedCall, answer: Answe
             conn,
             ref,
             lease_token=claimed.lease_token,
-            retry_in_s=retry_in_s + 10,
+            retry_in_s=reconciler_in_s(retry_in_s),
             error_code=failure.code,
             own_fault=not failure.provider_down,
         )

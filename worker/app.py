@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_ready
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from config.logs import configure_logging
 from config.server_addresses import kind_of, parse_sentinels
@@ -77,7 +77,9 @@ def broker_settings(url: str) -> dict[str, Any]:
             "broker_url": url,
             "broker_transport_options": AMQP_TRANSPORT,
             "broker_heartbeat": AMQP_HEARTBEAT_S,
-            "task_queues": [Queue(name, queue_arguments=QUORUM) for name in names],
+            "task_queues": [
+                Queue(name, Exchange("earshot"), routing_key=name, queue_arguments=QUORUM) for name in names
+            ],
         }
     options, queues = dict[str, Any](REDIS_TRANSPORT), [Queue(name) for name in names]
     if kind == "sentinel":

@@ -1,5 +1,7 @@
 """One look at a broker by its address, for whoever asks what is wrong."""
 
+from typing import Any
+
 import redis
 from amqp.exceptions import AccessRefused, NotAllowed, PreconditionFailed
 from kombu import Connection
@@ -9,7 +11,7 @@ from config.server_addresses import kind_of
 from worker.app import broker_settings
 from worker.shared_redis import eviction_policy, look_at_redis
 
-LOOK_S = 3.0
+LOOK_S = 3
 
 
 def problem_of_broker(url: str) -> tuple[str, str] | None:
@@ -36,12 +38,14 @@ def _of_redis(url: str) -> tuple[str, str] | None:
 
 def _of_rabbitmq(url: str) -> tuple[str, str] | None:
     told = broker_settings(url)
-    with Connection(url, connect_timeout=LOOK_S, transport_options=told["broker_transport_options"]) as connection:
+    options = told["broker_transport_options"]
+    with Connection(url, connect_timeout=LOOK_S, transport_options=options) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=LOOK_S)
             for queue in told["task_queues"]:
-                with connection.channel() as channel:
-                    channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=queue.queue_arguments)
+                channel: Any = connection.channel()
+                channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=queue.queue_arguments)
+                channel.close()
         except AccessRefused:
             return (
                 "it refuses the user of BROKER_URL, or their right to its queues",

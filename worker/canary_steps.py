@@ -36,6 +36,7 @@ from worker.deps import Deps
 from worker.errors import StepError
 from worker.metrics import CANARY_SECONDS
 from worker.model_call import PROVIDER_PAUSED, ask
+from worker.retry_policy import reconciler_in_s
 from worker.routing_step import decide_and_store
 from worker.stage import Next, after
 from worker.steps import ensure_conversation, strip
@@ -161,7 +162,7 @@ def _ask_model(deps: Deps, ref: RunRef, *, tenant: TenantConfig) -> Next:
             conn,
             ref,
             lease_token=claimed.lease_token,
-            retry_in_s=retry_in_s + 10,
+            retry_in_s=reconciler_in_s(retry_in_s),
             error_code=failure.code,
             own_fault=not failure.provider_down,
         )

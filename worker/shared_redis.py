@@ -1,5 +1,7 @@
 """The client for what all workers share in Redis: limits and the breaker."""
 
+from typing import Any
+
 import redis
 from redis.sentinel import Sentinel
 
@@ -32,7 +34,7 @@ def shared_redis(redis_url: str) -> redis.Redis | None:
 def redis_behind_sentinel(url: str, *, timeout_s: float) -> redis.Redis:
     """A client of the master that the sentinels name, asked for anew with each connection. timeout_s: of every connection."""
     at = parse_sentinels(url)
-    timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    timeouts: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     sentinel = Sentinel(list(at.hosts), sentinel_kwargs={**timeouts, "password": at.asking_password}, **timeouts)
     # Its pool can't block; as many connections as threads may ask at once are the other way to wait for nobody.
     return sentinel.master_for(

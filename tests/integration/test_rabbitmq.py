@@ -19,7 +19,7 @@ from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import amqp_transport, broker_queues, reconcile
 from worker.app import app
 from worker.pipeline import start
-from worker.retry_policy import retry_in_s
+from worker.retry_policy import reconciler_in_s, retry_in_s
 from worker.roles import worker_arguments
 
 
@@ -147,7 +147,14 @@ def test_a_frozen_node_holds_nobody_for_ever(mq, receive, monkeypatch):
 
 
 def test_nothing_is_held_back_by_a_worker(mq):
-    assert retry_in_s(StoreError("x", permanent=False), retries=0, max_retries=5) is None
+    error = StoreError("x", permanent=False)
+    assert retry_in_s(error, retries=0, max_retries=5) is None
+    assert reconciler_in_s(5.0) == 5.0  # nobody comes before it
+
+
+def test_on_redis_a_worker_tries_first_and_the_reconciler_when_that_is_lost(broker):
+    assert retry_in_s(StoreError("x", permanent=False), retries=0, max_retries=5) == 2.0
+    assert reconciler_in_s(5.0) == 15.0
 
 
 @pytest.mark.usefixtures("deps")
