@@ -130,9 +130,10 @@ def test_a_task_that_has_expired_is_not_delivered(mq):
 
 def test_a_frozen_node_holds_nobody_for_ever(mq, receive, monkeypatch):
     monkeypatch.setattr(amqp_transport, "ANSWER_WITHIN_S", 0.5)
-    monkeypatch.setattr(app.conf, "broker_connection_timeout", 0.5)
     (ref,) = receive(message())
     start(ref)
+    patient = app.conf.broker_connection_timeout
+    app.conf.broker_connection_timeout = 0.5
     mq.send(signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -142,6 +143,7 @@ def test_a_frozen_node_holds_nobody_for_ever(mq, receive, monkeypatch):
             broker_queues.count_waiting()
         assert time.monotonic() - began < 30
     finally:
+        app.conf.broker_connection_timeout = patient
         mq.send(signal.SIGCONT)
     start(ref)
 
