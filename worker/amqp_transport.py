@@ -18,7 +18,7 @@ from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 NAME = f"{__name__}:Transport"
 TLS_NAME = f"{__name__}:TlsTransport"
-ANSWER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = 5.0
 
 
 class Channel(pyamqp.Channel):

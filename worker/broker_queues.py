@@ -56,7 +56,8 @@ def _count_in_rabbitmq() -> dict[str, int] | None:
 def _look_at_rabbitmq(connection: Any) -> dict[str, int] | None:
     channel = connection.channel()
     try:
-        depths = {queue: channel.queue_declare(queue, passive=True).message_count for queue in (MARK, *QUEUES)}
+        channel.queue_declare(MARK, passive=True)
+        depths = {queue: channel.queue_declare(queue, passive=True).message_count for queue in QUEUES}
     except NotFound:  # which has closed the channel
         _declare(connection)
         return None
