@@ -43,7 +43,7 @@ def work(deps, monkeypatch):
 
 
 def killing(monkeypatch, *, stage="minimize", error=Killed):
-    def kill(ref):
+    def kill(ref, *_):
         raise error
 
     monkeypatch.setitem(tasks.STAGES, f"earshot.{stage}", kill)
