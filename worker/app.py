@@ -21,10 +21,7 @@ PLACE_EVERY_S = 2.0
 ASSIGN_EVERY_S = 3.0
 WATCH_EVERY_S = 60.0
 WATCH_CLOCKS_EVERY_S = 5.0
-RING_SWEEPS_EVERY_S = 2.0
-RING_TRIALS_EVERY_S = 1.0
-RING_WEBHOOKS_EVERY_S = 1.0
-RING_ERASURES_EVERY_S = 1.0
+RING_EVERY_S = 1.0
 RETENTION_EVERY_S = 600.0
 MEASURE_EVERY_S = 10.0
 COUNT_EVERY_S = 60.0
@@ -160,11 +157,6 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"queue": "maintenance", "expires": 60},
         },
-        "ring_webhooks": {
-            "task": "earshot.ring_webhooks",
-            "schedule": RING_WEBHOOKS_EVERY_S,
-            "options": {"queue": "maintenance", "expires": 10},
-        },
         "keep_webhooks": {
             "task": "earshot.keep_webhooks",
             "schedule": 300.0,
@@ -225,25 +217,15 @@ app.conf.update(
         },
         # By the hour, not by the month: whenever beat was away, the month's sweep is made once, at the next tick.
         "plan_sweeps": {"task": "earshot.plan_sweeps", "schedule": 3600.0, "options": {"queue": "maintenance"}},
-        "ring_sweeps": {
-            "task": "earshot.ring_sweeps",
-            "schedule": RING_SWEEPS_EVERY_S,
-            "options": {"queue": "maintenance"},
-        },
-        "erasures": {
-            "task": "earshot.ring_erasures",
-            "schedule": RING_ERASURES_EVERY_S,
-            "options": {"queue": "maintenance", "expires": 10},
-        },
         "retention": {
             "task": "earshot.keep_retention",
             "schedule": RETENTION_EVERY_S,
             "options": {"queue": "maintenance", "expires": RETENTION_EVERY_S},
         },
-        # Somebody sits in front of the page and waits.
-        "ring_trials": {
-            "task": "earshot.ring_trials",
-            "schedule": RING_TRIALS_EVERY_S,
+        # One task a second for all of them: a tick costs more than looking.
+        "ring_due": {
+            "task": "earshot.ring_due",
+            "schedule": RING_EVERY_S,
             "options": {"queue": "maintenance", "expires": 10},
         },
     },

@@ -146,6 +146,13 @@ def notify_people(**_: Any) -> None:
     do_quietly(lambda: notify.notify(deps(), now=datetime.now(UTC)), name="notify")
 
 
+@app.task(name="earshot.ring_due", queue="maintenance")
+def ring_due(**_: Any) -> None:
+    """Have workers go on with webhooks, sweeps, erasures and trials that are due. For a trial somebody sits in front of the page."""
+    for ring in (ring_trials, ring_due_webhooks, ring_erasures, ring_sweeps):
+        ring()
+
+
 @app.task(name="earshot.ring_webhooks", queue="maintenance")
 def ring_due_webhooks(**_: Any) -> None:
     """Have workers tell tenants' programs what is due."""

@@ -20,6 +20,8 @@ from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import pipeline, tasks
 from worker.app import app
 
+# All of them, as a worker knows them.
+app.loader.import_default_modules()
 # What stands in the broker when the new release starts. A message that is written in another form from now on is a new entry here;
 # an entry goes with the release after the one that stopped writing it.
 GOLDEN = json.loads(Path(__file__).with_name("golden_tasks.json").read_text())
