@@ -85,12 +85,12 @@ def test_doctor_finds_every_role_served_over_rabbitmq(stack):
 
 def test_nothing_is_lost_when_workers_and_the_node_are_killed(stack, rabbitmq):
     meanwhile = {
-        40: lambda: stack.kill("worker"),
-        100: lambda: restart(rabbitmq, away_s=1),
-        160: lambda: stack.kill("worker"),
+        30: lambda: stack.kill("worker"),
+        60: lambda: restart(rabbitmq, away_s=1),
+        90: lambda: stack.kill("worker"),
     }
-    post(stack, "killed", 200, meanwhile=meanwhile)
-    expect_each_once(stack, "killed", 200, timeout_s=90)
+    post(stack, "killed", 120, meanwhile=meanwhile)
+    expect_each_once(stack, "killed", 120, timeout_s=90)
 
 
 @pytest.mark.slow
