@@ -1,6 +1,8 @@
 # One image for every role; the compose file says which command runs.
 FROM python:3.13-slim-trixie AS build
-COPY requirements.lock /build/requirements.lock
+# requirements-extras.lock: with sign-in by a provider, OpenTelemetry and Sentry.
+ARG LOCK=requirements.lock
+COPY ${LOCK} /build/requirements.lock
 # The lock also names the embedded servers of `earshot up`; containers use servers of their own.
 RUN python -m venv /opt/earshot \
     && /opt/earshot/bin/pip install --no-cache-dir --require-hashes --requirement /build/requirements.lock --constraint /build/requirements.lock

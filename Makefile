@@ -85,11 +85,13 @@ layers: $(TEST_STAMP)
 format: $(TEST_STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-lock: $(TEST_STAMP) ## Renew the two lock files (hashes, no index address)
+lock: $(TEST_STAMP) ## Renew the three lock files (hashes, no index address)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra devstack pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra devstack --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra devstack --extra oidc --extra otel --extra sentry -c requirements.lock pyproject.toml -o requirements-extras.lock
 
 clean: ## Remove .venv and the demo's data
 	rm -rf $(VENV) .earshot

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from config.tracing import trace_ids
+
 # Keys whose values are dropped wherever they turn up, as a second wall behind "log ids only".
 FORBIDDEN_KEYS = frozenset(
     {
@@ -21,6 +23,11 @@ QUIET_LOGGERS = ("anthropic", "httpx2", "httpcore2", "psycopg", "psycopg.pool", 
 def _drop_forbidden(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key in FORBIDDEN_KEYS & event.keys():
         event[key] = "[dropped]"
+    return event
+
+
+def _add_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.update(trace_ids())
     return event
 
 
@@ -55,6 +62,7 @@ def configure_logging(*, level: str, log_format: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _drop_forbidden,

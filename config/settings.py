@@ -103,6 +103,12 @@ class Settings(BaseModel):
     log_format: Literal["json", "console"] = "json"
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
     """Who sends it (`Authorization: Bearer …`) may read /metrics of receiver and console; unset: only processes of this machine may."""
+    otel_exporter_otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Spans go to this collector, by OTLP over HTTP (port 4318); unset: none are made. Needs the extra `otel`."""
+    otel_exporter_otlp_headers: SecretStr | None = None
+    """What the collector wants to be told, such as a key: `name=value`, separated by commas."""
+    sentry_dsn: SecretStr | None = None
+    """Bugs are reported there; unset: only logged. Needs the extra `sentry`."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where a worker serves /metrics, which asks nobody who they are: a network of your own only; 0 switches it off."""

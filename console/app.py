@@ -11,8 +11,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
+from config.error_reports import report
 from config.logs import configure_logging
 from config.metrics_access import may_read_metrics
+from config.observing import start_observing
 from config.request_time import TimedBodies
 from config.settings import Settings, load_settings
 from console.api.application import add_api, new_application
@@ -117,6 +119,7 @@ def create_app(environ: Mapping[str, str] | None = None, *, settings: Settings |
     settings = settings or load_settings(environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     check_redis(settings)
+    start_observing("console", settings)
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     # Its threads must end before gevent does.
     atexit.register(database.close)
@@ -252,6 +255,7 @@ def _not_stored(error: StoreError) -> AnyResponse | tuple[str, int]:
 
 
 def _failed(error: Exception) -> AnyResponse | tuple[str, int]:
+    report(error)
     answer = from_bug(error)
     return answer if request.path.startswith("/api/") else problem_page(_as_http(answer))
 

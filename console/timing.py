@@ -5,6 +5,7 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 
+from config.tracing import span
 from console.metrics import PAGE_SECONDS
 
 log = structlog.get_logger()
@@ -18,6 +19,8 @@ def add_timing(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began_at = time.perf_counter()
+        g.span = span("page", endpoint=request.endpoint)
+        g.span.__enter__()
 
     @app.after_request
     def tell(answer: Response) -> Response:
@@ -27,8 +30,14 @@ def add_timing(app: Flask) -> None:
         taken_s = time.perf_counter() - began_at
         # Never the address: it may hold what somebody looked for.
         endpoint = request.endpoint or "none"
+        g.span.note(status=answer.status_code)
         answer.headers["Server-Timing"] = f"app;dur={taken_s * 1000:.1f}"
         PAGE_SECONDS.labels(endpoint).observe(taken_s)
         if taken_s >= SLOW_S:
             log.warning("page_slow", endpoint=endpoint, status=answer.status_code, taken_ms=round(taken_s * 1000))
         return answer
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        if "span" in g:
+            g.pop("span").__exit__(None, error, None)

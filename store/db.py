@@ -12,6 +12,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from config.tracing import span
+
 # Everything a session must have, in one place. synchronous_commit must be on: with it off, a killed server loses acknowledged
 # messages and forgets that a reply was being sent.
 SESSION_OPTIONS = (
@@ -129,6 +131,12 @@ class Database:
 
     @contextmanager
     def _transaction(self, setting: str, value: str, *, more: bytes = b"") -> Generator[Connection]:
+        """A span without statements, which may hold values, where the work at hand is traced."""
+        with span("transaction", only_within=True), self._bare_transaction(setting, value, more=more) as conn:
+            yield conn
+
+    @contextmanager
+    def _bare_transaction(self, setting: str, value: str, *, more: bytes) -> Generator[Connection]:
         """more: further statements to begin with."""
         pool, connected = self._pool, False
         try:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from channels.base import InboundMessage
@@ -21,12 +21,13 @@ PLACEHOLDER = "media_placeholder"
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A message that has a pass to make. is_canary: it is one of our own."""
+    """A message that has a pass to make. is_canary: it is one of our own. key: its message key, where it has just been stored."""
 
     tenant_id: int
     message_id: str
     run_id: str
     is_canary: bool = False
+    key: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,11 @@ def _insert(
     ).fetchall()
     return AddedMessages(
         message_ids={bytes(key): message_id for key, message_id, _, _ in rows},
-        runs=[StartedRun(tenant_id, message_id, run_id) for _, message_id, run_id, kind in rows if kind == "initial"],
+        runs=[
+            StartedRun(tenant_id, message_id, run_id, key=bytes(key))
+            for key, message_id, run_id, kind in rows
+            if kind == "initial"
+        ],
     )
 
 

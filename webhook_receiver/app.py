@@ -5,16 +5,19 @@ import os
 
 import gevent
 import structlog
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, got_request_exception, request
 from werkzeug.exceptions import HTTPException
 
 from channels.base import ChannelKind
 from channels.registry import PARSERS
 from channels.signature import challenge_is_safe, verify_token_matches
+from config.error_reports import report
 from config.logs import configure_logging
 from config.metrics_access import may_read_metrics
+from config.observing import start_observing
 from config.request_time import TimedBodies
 from config.settings import Settings, load_settings
+from config.tracing import Span, span
 from store.channel_sightings import Sighting
 from store.db import Database, StoreError
 from store.secrets import Keyring
@@ -34,6 +37,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 # A frozen Postgres answers nothing, not even a time-out of its own: this is ours. Meta tries again for days.
 STORE_DEADLINE_S = 2.5
 PLAIN = "text/plain; charset=utf-8"
+WEBHOOKS = "/webhooks/<kind>"
 # Nothing here is a page. Should a browser be led here, it shows, runs, frames and keeps nothing.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -54,6 +58,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings(os.environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     check_redis(settings)
+    start_observing("receiver", settings)
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0)
     # Its threads must end before gevent does.
     atexit.register(database.close)
@@ -69,13 +74,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = TimedBodies(app.wsgi_app)
     metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
 
-    @app.get("/webhooks/<kind>")
+    @app.get(WEBHOOKS)
     def handshake(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         return _handshake(_known(kind), accounts, sightings)
 
-    @app.post("/webhooks/<kind>")
+    @app.post(WEBHOOKS)
     def receive(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        return _receive(_known(kind), intake, publisher)
+        channel = _known(kind)
+        # No `traceparent` of the sender's is honoured: whoever sends one could have every webhook traced, or put them into foreign traces.
+        with span("webhook", channel=channel, route=WEBHOOKS) as here:
+            answer = _receive(channel, intake, publisher, here)
+            here.note(status=answer.status_code)
+            return answer
 
     @app.get("/healthz")
     def healthz() -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -111,7 +121,12 @@ def create_app(settings: Settings | None = None) -> Flask:
             answer.headers.setdefault(name, value)
         return answer
 
+    got_request_exception.connect(_report_bug, app)
     return app
+
+
+def _report_bug(_: Flask, *, exception: BaseException, **__: object) -> None:
+    report(exception)
 
 
 def _known(kind: str) -> ChannelKind:
@@ -139,7 +154,7 @@ def _handshake(kind: ChannelKind, accounts: AccountDirectory, sightings: Sightin
     return _plain(challenge, 200)
 
 
-def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher) -> Response:
+def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher, here: Span) -> Response:
     if request.content_encoding not in {None, "", "identity"}:
         REJECTED.labels(kind, "encoded").inc()
         return _plain("send the body without Content-Encoding", 415)
@@ -158,5 +173,6 @@ def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher) -> Respons
         REJECTED.labels(kind, "not_stored").inc()
         log.warning("not_stored", code=error.code if isinstance(error, StoreError) else "deadline")
         return _plain("not stored; try again", 503)
+    here.note(messages=len(runs))
     publisher.offer(runs)
     return _plain("", 200)

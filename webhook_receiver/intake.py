@@ -35,7 +35,7 @@ from store.db import Connection, Database, StoreError, act_for_tenant
 from store.edits import apply_edits, apply_reactions
 from store.erasure import erase_messages
 from store.identities import apply_identity_changes, note_marketing_choices
-from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body, revive_history
+from store.intake import StartedRun, add_messages, fill_placeholders, keep_unparsed_body, message_key, revive_history
 from store.outbound import settle_sends, take_echoes
 from store.survey_answers import note_deliveries
 from webhook_receiver.accounts import AccountDirectory, Directory
@@ -212,12 +212,15 @@ class Intake:
         raise AssertionError
 
     def _store_together(self, storings: list["_Storing"]) -> None:
-        """Shares of several requests in one transaction. The runs to start stand with the first: all are started alike."""
+        """Shares of several requests in one transaction. Each gets the runs of its own messages; whose they are not, the first."""
         together: dict[int, Accepted] = {}
         for storing in storings:
             for tenant_id, share in storing.shares.items():
                 together.setdefault(tenant_id, Accepted()).messages.extend(share.messages)
-        storings[0].runs = self._store(together, storings[0].pepper)
+        runs = self._store(together, storings[0].pepper)
+        whose = {} if len(storings) == 1 else _by_key(storings)
+        for run in runs:
+            whose.get(run.key, storings[0]).runs.append(run)
 
     def _store_once(self, shares: dict[int, Accepted], pepper: bytes) -> list[StartedRun]:
         runs: list[StartedRun] = []
@@ -244,6 +247,16 @@ class Intake:
         if live:
             RECEIVED.labels(live[0].channel).inc(added)
             DUPLICATES.labels(live[0].channel).inc(len(live) - added)
+
+
+def _by_key(storings: list[_Storing]) -> dict[bytes, _Storing]:
+    """Which body brought a message."""
+    return {
+        message_key(storing.pepper, message): storing
+        for storing in reversed(storings)
+        for share in storing.shares.values()
+        for message in share.messages
+    }
 
 
 def _parse(kind: ChannelKind, body: bytes) -> ParsedWebhook:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from config.crash_points import crash_point
+from config.tracing import current_trace
 from store.intake import StartedRun
 from webhook_receiver.metrics import RINGS_LOST
 from worker.lanes import Lanes
@@ -23,7 +24,7 @@ class Publisher:
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self._queue: queue.Queue[StartedRun] = queue.Queue(CAPACITY)
+        self._queue: queue.Queue[tuple[StartedRun, str | None]] = queue.Queue(CAPACITY)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -31,10 +32,11 @@ class Publisher:
         """Take the runs to start them soon. Never blocks, never raises."""
         if not runs:
             return
+        trace = current_trace()
         self._ensure_thread()
         for run in runs:
             try:
-                self._queue.put_nowait(run)
+                self._queue.put_nowait((run, trace))
             except queue.Full:
                 RINGS_LOST.inc()
 
@@ -46,12 +48,13 @@ class Publisher:
 
     def _publish_for_ever(self) -> None:
         while True:
-            runs = [self._queue.get()]
-            while len(runs) < GATHER and not self._queue.empty():
-                runs.append(self._queue.get_nowait())
+            taken = [self._queue.get()]
+            while len(taken) < GATHER and not self._queue.empty():
+                taken.append(self._queue.get_nowait())
+            runs = [run for run, _ in taken]
             try:
                 crash_point("publisher.before_ring")
-                start_all(runs, lanes=self._lanes)
+                start_all(runs, lanes=self._lanes, traces={run.run_id: trace for run, trace in taken})
                 crash_point("publisher.after_ring")
             except Exception as error:  # noqa: BLE001 -- whatever a broker does, the thread must live: nobody starts another
                 # No connection, a full memory, a broker that is loading: each has an error class of its own.

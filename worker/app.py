@@ -6,10 +6,12 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_ready
+from celery.signals import setup_logging, task_failure, worker_init, worker_ready
 from kombu import Exchange, Queue
 
+from config.error_reports import report
 from config.logs import configure_logging
+from config.observing import start_observing
 from config.server_addresses import kind_of, parse_sentinels
 from config.settings import SettingsError, environment_value, load_settings
 from worker import amqp_transport, event_gathering, redis_transport
@@ -255,9 +257,15 @@ def _look_around(sender: Any, **_: Any) -> None:
     try:
         settings = load_settings(os.environ)
         check_redis(settings)
+        start_observing("worker", settings)
     except SettingsError as error:
         raise SystemExit(f"earshot worker: {error}") from None
     check_worker(settings, threads=int(sender.concurrency or 1))
+
+
+@task_failure.connect
+def _report_bug(exception: BaseException, **_: Any) -> None:
+    report(exception)
 
 
 @worker_ready.connect

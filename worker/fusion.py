@@ -19,6 +19,7 @@ from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
+from config.tracing import span
 from store.db import StoreError
 from store.runs import HeldRun, RunRef
 from worker.app import app
@@ -92,7 +93,7 @@ class Following:
         ids = self._tell_received(link)
         began = time.monotonic()
         try:
-            verdict = _timed(link, self._stages, self._ref, self)
+            verdict = timed(str(link.task), self._stages, self._ref, self)
         except Exception:
             _send_event("task-failed", uuid=link.id, exception="left to the broker", traceback="")
             raise
@@ -116,7 +117,7 @@ class Following:
                 if link.task not in SHORT:
                     return
                 began = time.monotonic()
-                verdict = _timed(link, self._stages, self._ref, self)
+                verdict = timed(str(link.task), self._stages, self._ref, self)
                 self._joined.append(_Done(link, verdict, time.monotonic() - began))
                 if verdict is Next.STOP:
                     return
@@ -148,9 +149,14 @@ class _Done:
     seconds: float
 
 
-def _timed(link: Any, stages: Mapping[str, Stage], ref: RunRef, following: Following) -> Next:
-    with STAGE_SECONDS.labels(link.task.removeprefix("earshot.")).time():
-        return stages[str(link.task)](ref, following)
+def timed(task: str, stages: Mapping[str, Stage], ref: RunRef, following: Following) -> Next:
+    """Run the stage of this task's name: its time is a metric, and a span where traces are collected."""
+    name = task.removeprefix("earshot.")
+    with (
+        STAGE_SECONDS.labels(name).time(),
+        span(name, tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id),
+    ):
+        return stages[task](ref, following)
 
 
 def _send_back(link: Any, ref: RunRef, *, request: Any, error: StepError | StoreError) -> None:

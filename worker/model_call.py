@@ -7,6 +7,7 @@ import structlog
 
 from analysis.base import Analysis, AnalysisError, Analyzer, PreparedCall, Usage
 from config.crash_points import crash_point
+from config.tracing import span
 from store.analyses import settle_egress
 from store.db import Connection, StoreError
 from store.messages import StoredMessage
@@ -53,6 +54,21 @@ class Answer:
 
 def ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str, str]) -> Answer:
     """Make the call, and tell the gate what it says about calls to come. Never raises for a failed one."""
+    with span("model_call", model=call.model) as here:
+        answer = _ask(deps, analyzer, call, topics=topics)
+        usage = answer.usage
+        here.note(outcome=answer.failure.code if answer.failure else "answered")
+        if usage:
+            here.note(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cost_microusd=usage.cost_microusd,
+            )
+        return answer
+
+
+def _ask(deps: Deps, analyzer: Analyzer, call: PreparedCall, *, topics: dict[str, str]) -> Answer:
     started = time.monotonic()
     analysis: Analysis | None = None
     failure: AnalysisError | None = None

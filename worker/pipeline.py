@@ -1,11 +1,12 @@
 """The order of the stages, and how a message is put on its way: by task name, with ids only."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from celery import chain
 
+from config.tracing import continued, current_trace, span
 from store.errands import ErrandKind
 from store.intake import StartedRun
 from store.runs import RunRef, RunState
@@ -24,11 +25,14 @@ def is_fused() -> bool:
 
 
 def _stage_signature(stage: str, ref: RunRef, *, queue_as: str | None = None, **flags: bool) -> Any:
-    # Only what is so: a worker of an older release knows neither.
-    flags |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
+    # Only what is so: a worker of an older release knows none of it.
+    said: dict[str, Any] = {**flags, **{name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}}
+    trace = current_trace()
+    if trace:
+        said["trace"] = trace
     return app.signature(
         f"earshot.{stage}",
-        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id, **flags},
+        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id, **said},
         queue=queue_of(queue_as or stage, is_flood=ref.is_flood),
         immutable=True,
     )
@@ -46,10 +50,10 @@ def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False
     chain(_stage_signature(first, ref, queue_as=queue_as, **flags), *links).apply_async()
 
 
-def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
+def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, str | None] | None = None) -> None:
     """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
     there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
-    few hands stand: a hundred of its messages at once would take the processor from everybody else's.
+    few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
     """
     for run in runs:
         ref = RunRef(
@@ -59,7 +63,9 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes) -> None:
             is_flood=lanes.is_flood(run.tenant_id),
             is_canary=run.is_canary,
         )
-        start(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
+        trace = traces.get(run.run_id) if traces else None
+        with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
+            start(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

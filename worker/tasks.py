@@ -8,13 +8,15 @@ from celery import Task
 from kombu.exceptions import OperationalError
 
 from config.crash_points import crash_point
+from config.error_reports import report
+from config.tracing import continued
 from store.db import StoreError
 from store.runs import HeldRun, RunRef
 from worker import analyze_step, canary_steps, fusion, steps
 from worker.app import app
 from worker.deps import deps
 from worker.errors import StepError, innermost_frame
-from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
+from worker.metrics import STAGE_FAILURES
 from worker.pipeline import ring_action
 from worker.quiet_work import do_quietly
 from worker.retry_policy import MODEL_RETRIES, STORE_RETRIES, retry_in_s
@@ -28,7 +30,12 @@ else:  # the class takes no type arguments at run time
     StageTask = Task
 
 
-def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> None:
+def _run_stage(task: StageTask, ref: RunRef, said: dict[str, Any]) -> None:
+    with continued(said.get("trace")):
+        _run_in_trace(task, ref, is_suspect=bool(said.get("is_suspect")))
+
+
+def _run_in_trace(task: StageTask, ref: RunRef, *, is_suspect: bool) -> None:
     """Run one stage; stop the chain when the stage says so, retry what another try may cure, park what none will.
 
     is_suspect: see begin_try. Not for analyze, whose lease counts every try.
@@ -44,8 +51,7 @@ def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> Non
             log.error("run_parked", code="poison", run_id=ref.run_id)
             return
         following = fusion.Following(task.request, ref, stages=stages)
-        with STAGE_SECONDS.labels(_stage_name(task)).time():
-            verdict = stages[task.name](ref, following)
+        verdict = fusion.timed(task.name, stages, ref, following)
         if verdict is Next.STOP:
             task.request.chain = None
         else:
@@ -56,6 +62,7 @@ def _run_stage(task: StageTask, ref: RunRef, *, is_suspect: bool = False) -> Non
         _retry_or_park(task, ref, error)
     except Exception as error:  # noqa: BLE001 -- a bug must park its message with a reason, not loop
         # The text of an unknown exception may quote the customer: only its class is told.
+        report(error)
         _retry_or_park(task, ref, StepError(f"bug_{type(error).__name__}", permanent=False))
         log.error("stage_failed", code=type(error).__name__, where=innermost_frame(error))  # noqa: TRY400
     finally:
@@ -126,28 +133,28 @@ CANARY_STAGES: dict[str, fusion.Stage] = {
 @app.task(name="earshot.minimize", queue="minimize", bind=True, max_retries=STORE_RETRIES)
 def minimize(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Strip personal data."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), said)
 
 
 @app.task(name="earshot.analyze", queue="analyze", bind=True, max_retries=MODEL_RETRIES)
 def analyze(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Ask the model."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), said)
 
 
 @app.task(name="earshot.persist", queue="persist", bind=True, max_retries=STORE_RETRIES)
 def persist(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Append the analysis."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), said)
 
 
 @app.task(name="earshot.route", queue="route", bind=True, max_retries=STORE_RETRIES)
 def route(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Decide, and ring the actions that were planned."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), said)
 
 
 @app.task(name="earshot.crm_sync", queue="crm_sync", bind=True, max_retries=STORE_RETRIES)
 def crm_sync(self: StageTask, *, tenant_id: int, message_id: str, run_id: str, **said: Any) -> None:
     """Record what the CRM must say."""
-    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), is_suspect=bool(said.get("is_suspect")))
+    _run_stage(self, RunRef(tenant_id, message_id, run_id, **_lane(said)), said)

@@ -12,7 +12,7 @@ from webhook_receiver.publisher import Publisher
 def test_a_broker_whose_memory_is_full_stops_no_later_ring(monkeypatch):
     rung, is_over = [], threading.Event()
 
-    def full_at_first(runs, *, lanes):
+    def full_at_first(runs, *, lanes, traces):
         rung.append([run.run_id for run in runs])
         if len(rung) == 1:
             raise redis.ResponseError("OOM command not allowed when used memory > 'maxmemory'.")

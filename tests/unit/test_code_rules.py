@@ -27,13 +27,16 @@ SPEAKS_HTTP = {
     "channels/send_guard.py": "puts the guard under apprise",
     "channels/alert_services.py": "apprise, under send_guard",
     "cli/tenant.py": "the stand-in on this machine",
+    "config/error_reports.py": "the operator's Sentry",
+    "config/span_export.py": "the operator's trace collector",
     "console/oidc.py": "the operator's OpenID provider",
     "crm_sync/client.py": "a CRM vendor's own hosts",
     "crm_sync/oauth.py": "a CRM vendor's own hosts",
     "worker/own_receiver.py": "the operator's receiver",
 }
 HTTP_LIBRARIES = {
-    "aiohttp", "apprise", "authlib", "ftplib", "gevent.socket", "http.client", "httpcore", "httpcore2", "httpx", "httpx2", "pycurl", "requests",
+    "aiohttp", "apprise", "authlib", "ftplib", "gevent.socket", "http.client", "httpcore", "httpcore2", "httpx", "httpx2", "opentelemetry.exporter",
+    "pycurl", "requests", "sentry_sdk",
     "smtplib", "socket", "telnetlib", "urllib.request", "urllib3", "websocket", "websockets", "xmlrpc",
 }  # fmt: skip
 # Not to speak to anybody: `socket` for an option of a connection that came in, `http` for names of statuses.

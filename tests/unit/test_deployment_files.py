@@ -107,7 +107,7 @@ def test_figures_are_shown_on_the_host_only_and_to_whoever_knows_a_secret(name):
 
 
 def test_lock_files_name_no_index_and_hash_everything():
-    for name in ("requirements.lock", "requirements-test.lock"):
+    for name in ("requirements.lock", "requirements-extras.lock", "requirements-test.lock"):
         text = (ROOT / name).read_text()
         assert "://" not in text, name
         assert "--index" not in text and "--find-links" not in text
