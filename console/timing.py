@@ -11,6 +11,8 @@ from console.metrics import PAGE_SECONDS
 log = structlog.get_logger()
 
 SLOW_S = 0.5
+# Asked every few seconds by machines: nobody looks at their traces.
+PROBES = frozenset({"healthz", "metrics", "static"})
 
 
 def add_timing(app: Flask) -> None:
@@ -19,8 +21,9 @@ def add_timing(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began_at = time.perf_counter()
-        g.span = span("page", endpoint=request.endpoint)
-        g.span.__enter__()
+        if request.endpoint not in PROBES:
+            g.span = span("page", endpoint=request.endpoint)
+            g.span.__enter__()
 
     @app.after_request
     def tell(answer: Response) -> Response:
@@ -30,7 +33,8 @@ def add_timing(app: Flask) -> None:
         taken_s = time.perf_counter() - began_at
         # Never the address: it may hold what somebody looked for.
         endpoint = request.endpoint or "none"
-        g.span.note(status=answer.status_code)
+        if "span" in g:
+            g.span.note(status=answer.status_code)
         answer.headers["Server-Timing"] = f"app;dur={taken_s * 1000:.1f}"
         PAGE_SECONDS.labels(endpoint).observe(taken_s)
         if taken_s >= SLOW_S:

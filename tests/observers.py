@@ -70,7 +70,9 @@ class Observer(HttpReceiver):
         """What `find` finds, once it finds something."""
         deadline = time.monotonic() + within_s
         while not (found := find()):
-            assert time.monotonic() < deadline, [(one.service, one.name) for one in self.spans()]
+            assert time.monotonic() < deadline, sorted(
+                {(one.trace_id[:6], one.service, one.name) for one in self.spans()}
+            )
             time.sleep(0.05)
         return found
 
