@@ -144,6 +144,12 @@ def current_trace() -> str | None:
     return f"00-{told.trace_id:032x}-{told.span_id:016x}-{int(told.trace_flags):02x}"
 
 
+def carried_trace() -> dict[str, str]:
+    """`current_trace` as an argument of a task; nothing where there is none."""
+    trace = current_trace()
+    return {"trace": trace} if trace else {}
+
+
 def continued(trace: object) -> Span:
     """What runs within it joins the trace that `current_trace` told elsewhere; where it told none, it begins its own."""
     read = _TRACE.fullmatch(trace) if _tracer is not None and isinstance(trace, str) else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import chain
 
-from config.tracing import continued, current_trace, span
+from config.tracing import carried_trace, continued, span
 from store.errands import ErrandKind
 from store.intake import StartedRun
 from store.runs import RunRef, RunState
@@ -26,13 +26,16 @@ def is_fused() -> bool:
 
 def _stage_signature(stage: str, ref: RunRef, *, queue_as: str | None = None, **flags: bool) -> Any:
     # Only what is so: a worker of an older release knows none of it.
-    said: dict[str, Any] = {**flags, **{name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}}
-    trace = current_trace()
-    if trace:
-        said["trace"] = trace
+    flags |= {name: True for name in ("is_flood", "is_canary") if getattr(ref, name)}
     return app.signature(
         f"earshot.{stage}",
-        kwargs={"tenant_id": ref.tenant_id, "message_id": ref.message_id, "run_id": ref.run_id, **said},
+        kwargs={
+            "tenant_id": ref.tenant_id,
+            "message_id": ref.message_id,
+            "run_id": ref.run_id,
+            **flags,
+            **carried_trace(),
+        },
         queue=queue_of(queue_as or stage, is_flood=ref.is_flood),
         immutable=True,
     )

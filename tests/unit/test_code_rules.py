@@ -236,7 +236,9 @@ def tasks_with_more_than_ids(tree: ast.AST) -> Iterator[ast.AST]:
                         is_id = isinstance(key, ast.Constant) and IDS_ONLY.fullmatch(str(key.value))
                         # Said to be true or false by their type: a dict[str, bool].
                         are_flags = key is None and isinstance(value, ast.Name) and value.id == "flags"
-                        if not (is_id or are_flags):
+                        # Hexadecimal digits by its form: config/tracing.py.
+                        is_trace = key is None and isinstance(value, ast.Call) and last_name(value) == "carried_trace"
+                        if not (is_id or are_flags or is_trace):
                             yield call
                 if one.arg == "args":
                     yield call
