@@ -13,6 +13,12 @@ from store.db import Connection, Database, StoreError
 from store.secrets import Keyring, SecretError
 
 MAX_CONNECTIONS = 2
+# What the server answers when it runs and can't work, as a person reads it.
+_SERVER_TROUBLE = {
+    "sqlstate_25006": "the database can only be read: it is a replica that nobody has promoted",
+    "sqlstate_53100": "the database's disk is full: give it room, it goes on by itself",
+    "sqlstate_53300": "the database has no connection left: see max_connections and DATABASE_POOL_SIZE",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ def describe(error: StoreError) -> str:
     """A database error as a person reads it."""
     if error.code in {"no_connection", "pool_timeout"}:
         return "the database does not answer; is the stack running, and is DATABASE_URL right?"
-    return str(error)
+    return _SERVER_TROUBLE.get(error.code, str(error))
 
 
 def _running_stack(data_dir: Path) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from store.stage_ages import list_stage_ages
 
 OLD_RUN_S = 300
 CANARY_LATE_S = 300
+# What more workers don't help with, by the code that a message waits with.
+_FIXES = {
+    "provider_paused": "The AI provider fails or limits us: see its status page, then docs/operations.md.",
+    "budget_reached": "A tenant's budget is used up: raise it in its settings, or wait until the day is over.",
+    "no_analyzer": "The workers have no ANTHROPIC_API_KEY: set it and start them again.",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ def list_findings(conn: Connection) -> list[Finding]:
         if age.late:
             reason = f" ({age.because})" if age.because else ""
             problem = f"{age.late} messages wait for it longer than {age.limit_s} s, the first for {age.oldest_s / 60:.0f} minutes{reason}"
-            findings.append(Finding(f"stage {age.stage}", problem, "Are its workers running, and enough of them?"))
+            fix = _FIXES.get(age.because or "", "Are its workers running, and enough of them?")
+            findings.append(Finding(f"stage {age.stage}", problem, fix))
     for late in list_late_canaries(conn, late_after_s=CANARY_LATE_S):
         reason = f" ({late.error_code})" if late.error_code else ""
         problem = f"a test message sent at {late.sent_at:%H:%M} UTC came no further than {late.stage}{reason}"
@@ -64,7 +71,8 @@ def list_findings(conn: Connection) -> list[Finding]:
         (OLD_RUN_S,),
     ).fetchall():
         reason = f" ({code})" if code else ""
-        findings.append(Finding(slug, f"{count} messages wait for more than 5 minutes{reason}", "Are workers running?"))
+        fix = _FIXES.get(code or "", "Are workers running?")
+        findings.append(Finding(slug, f"{count} messages wait for more than 5 minutes{reason}", fix))
     for slug, kind, account_id, because in conn.execute(
         """
         SELECT t.slug, a.kind, a.account_id, a.sends_blocked_because

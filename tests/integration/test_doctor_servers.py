@@ -7,8 +7,10 @@ import pytest
 import redis
 
 from cli import doctor_surroundings
+from cli.connect import describe
 from cli.doctor_surroundings import list_disk_findings, list_environment_findings
 from cli.main import main
+from store.db import StoreError
 from store.server_health import list_server_findings
 from worker import broker_queues, reconcile
 
@@ -223,3 +225,26 @@ def test_what_waits_is_lost_or_fails_is_a_finding(doctor, owner, tenant_ids):
     assert any(problem.startswith("2 messages can't be accounted for") for problem in problems)
     assert any("came no further than sent" in problem for problem in problems)
     assert "the webhook to hooks.acme.example has failed 9 times in a row" in problems
+
+
+def test_messages_that_wait_for_the_provider_are_not_blamed_on_workers(doctor, owner, tenant_ids):
+    owner.execute(
+        "INSERT INTO run (tenant_id, message_id, state, error_code, created_at, stage_since) "
+        "VALUES (%s, uuidv7(), 'minimized', 'provider_paused', now() - interval '6 minutes', now() - interval '6 minutes')",
+        (tenant_ids["acme"],),
+    )
+    told = {subject: fix for subject, _, fix in doctor()}
+    assert set(told) == {"stage analyze", "acme"}
+    assert all(fix.startswith("The AI provider fails or limits us") for fix in told.values())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("sqlstate_25006", "the database can only be read: it is a replica that nobody has promoted"),
+        ("sqlstate_53100", "the database's disk is full: give it room, it goes on by itself"),
+        ("sqlstate_42501", "sqlstate_42501"),
+    ],
+)
+def test_what_the_server_cannot_do_is_said_in_words(code, words):
+    assert describe(StoreError(code, permanent=False)) == words
