@@ -1,6 +1,6 @@
 """Requests that come in at the same time are stored by one transaction: one statement a tenant and one commit, instead of one each.
 
-A request that comes alone is stored at once and alone. While commits are under way, those that come meanwhile gather, and the next one
+A request that comes alone is stored at once and alone. While a commit is under way, those that come meanwhile gather, and the next one
 takes all of them. Nobody is answered before their own rows are committed.
 """
 
@@ -13,8 +13,6 @@ from store.db import StoreError
 
 T = TypeVar("T")
 
-# Two, so that one gathers and prepares while the other waits for the disk.
-AT_ONCE = 2
 MOST = 200
 
 
@@ -34,7 +32,8 @@ class SharedCommits(Generic[T]):
         self._store = store
         self._waiting: list[_Waiting[T]] = []
         self._lock = threading.Lock()
-        self._turn = threading.BoundedSemaphore(AT_ONCE)
+        # One commit at a time: whoever has the turn finds their share stored already, or still waiting, and never in somebody else's hands.
+        self._turn = threading.Lock()
 
     def put(self, share: T) -> None:
         """Returns when the share is stored. Raises: StoreError when it is not; what strikes a request from outside, such as its deadline."""
@@ -56,8 +55,7 @@ class SharedCommits(Generic[T]):
         with self._lock:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         try:
-            if batch:
-                self._try(batch)
+            self._try(batch)
         finally:
             # Whoever committed for them was struck by a deadline of its own: the next one commits for them.
             with self._lock:
