@@ -65,9 +65,8 @@ class SharedCommits(Generic[T]):
         try:
             self._store([one.share for one in batch])
         except StoreError as error:
-            if (
-                error.permanent and len(batch) > 1
-            ):  # one of them holds what Postgres does not take: the others need not suffer
+            # One of them holds what Postgres does not take: the others need not suffer.
+            if error.permanent and len(batch) > 1:
                 for one in batch:
                     self._try([one])
                 return
