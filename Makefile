@@ -12,10 +12,10 @@ INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 PACKAGES = analysis channels cli config console crm_sync devstack routing store webhook_receiver worker
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-full chaos mutants soak bench fuzz sbom check lint types layers format lock clean
+.PHONY: help setup demo up test test-full chaos mutants soak bench bench-large bench-more fuzz sbom check lint types layers format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(RUN_STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -52,13 +52,19 @@ mutants: $(TEST_STAMP) ## Plant faults, each must be caught by a test
 soak: $(TEST_STAMP) ## Half an hour at ten messages a second: what grows (MINUTES=5 for less)
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: setup ## Measurements beside their baselines
-	@$(BIN)/python -m benchmarks.cost
+bench: setup ## Every figure beside its baseline and limit, into docs/performance.md; 15 minutes (QUICK=1: try it)
+	@$(BIN)/python -m benchmarks.table $(if $(QUICK),--quick)
+
+bench-large: setup ## Each page with ten million messages; filled once, in half an hour (SCALE=0.1 for less)
+	@$(BIN)/python -m benchmarks.console pages --scale $(or $(SCALE),10) --keep .earshot-bench/large
+
+bench-more: setup ## Measurements that the table leaves out
 	@$(BIN)/python -m benchmarks.decide
 	@$(BIN)/python -m benchmarks.simulate
-	@$(BIN)/python -m benchmarks.console
+	@$(BIN)/python -m benchmarks.console load open live
 	@$(BIN)/python -m benchmarks.slow_clients
-	@$(BIN)/python -m benchmarks.pipe
+	@$(BIN)/python -m benchmarks.acknowledgements
+	@$(BIN)/python -m benchmarks.fairness
 
 fuzz: $(TEST_STAMP) ## Attack the parsers, a minute each (FUZZ_S=3600 for an hour each)
 	@$(BIN)/python -m tests.fuzz $(or $(FUZZ_S),60)
@@ -94,4 +100,4 @@ lock: $(TEST_STAMP) ## Renew the three lock files (hashes, no index address)
 	  --extra devstack --extra oidc --extra otel --extra sentry -c requirements.lock pyproject.toml -o requirements-extras.lock
 
 clean: ## Remove .venv and the demo's data
-	rm -rf $(VENV) .earshot
+	rm -rf $(VENV) .earshot .earshot-bench

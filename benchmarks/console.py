@@ -8,6 +8,8 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from benchmarks.console_database import PASSWORD, Servers, filled_servers
 from benchmarks.console_pages import print_pages
@@ -30,6 +32,9 @@ def main() -> int:
     parser.add_argument("--database", metavar="OWNER_URL")
     parser.add_argument("--redis", metavar="URL")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep the servers' data there, and use what is there"
+    )
     options = parser.parse_args()
     parts = options.parts or [*PARTS, "live"]
     if unknown := set(parts) - {*PARTS, "live"}:
@@ -44,8 +49,9 @@ def main() -> int:
 
     kept: list[bool] = []
     if wanted := [one for one in parts if one in PARTS]:
-        with filled_servers(given, scale=options.scale, say=say) as servers:
-            kept += [PARTS[one](servers) for one in wanted]
+        named = {**PARTS, "pages": partial(print_pages, scale=options.scale)}
+        with filled_servers(given, scale=options.scale, say=say, keep=options.keep) as servers:
+            kept += [named[one](servers) for one in wanted]
     if "live" in parts:
         kept.append(print_live_event())
     return 0 if all(kept) else 1

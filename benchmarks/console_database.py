@@ -1,6 +1,7 @@
 """The two tenants that the console is measured with, in a database of their own or in one that was filled before."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,11 +65,11 @@ class Servers:
 
 
 @contextmanager
-def own_servers(folder: Path) -> Generator[Servers]:
-    """Postgres and Valkey until the block ends."""
+def own_servers(folder: Path, *, durable: bool = False) -> Generator[Servers]:
+    """Postgres and Valkey until the block ends. durable: commits wait for the disk, as in the stack."""
     folder.chmod(0o711)  # the database's own account must be able to pass
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers", str(folder / "data")],
+        [sys.executable, "-m", "tests.servers", str(folder / "data"), *(["durable"] if durable else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -83,11 +84,25 @@ def own_servers(folder: Path) -> Generator[Servers]:
 
 
 @contextmanager
-def filled_servers(given: Servers | None, *, scale: float, say: Callable[[str], None]) -> Generator[Servers]:
-    """The servers with both tenants; given: they run already, and are filled unless they were before."""
+def filled_servers(
+    given: Servers | None, *, scale: float, say: Callable[[str], None], keep: Path | None = None
+) -> Generator[Servers]:
+    """The servers with both tenants; given: they run already, and are filled unless they were before. keep: a folder whose data is used
+    again, and made anew when it is not of this scale or was not filled to its end.
+    """
     if given:
         fill(given, scale=scale, say=say)
         yield given
+        return
+    if keep:
+        mark, wanted = keep / "scale", f"{scale:g}"
+        if not mark.exists() or mark.read_text(encoding="ascii") != wanted:
+            shutil.rmtree(keep, ignore_errors=True)
+        keep.mkdir(parents=True, exist_ok=True)
+        with own_servers(keep) as servers:
+            fill(servers, scale=scale, say=say)
+            mark.write_text(wanted, encoding="ascii")
+            yield servers
         return
     with (
         tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as folder,

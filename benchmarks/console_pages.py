@@ -13,7 +13,9 @@ from flask import Flask, render_template_string
 from flask.testing import FlaskClient
 
 from benchmarks.console_addresses import Address, find_ids, list_addresses
-from benchmarks.console_database import KEY, Servers
+from benchmarks.console_database import KEY, TENANTS, Servers
+from benchmarks.figures import Row, at_most, number
+from benchmarks.last_run import note_run
 from config.settings import Settings, load_settings
 from console.app import create_app
 from console.pages.insight_files import TABLES
@@ -145,8 +147,23 @@ def measure(servers: Servers, *, only: str = "") -> tuple[list[Timing], list[str
     return sorted(timings, key=lambda one: -one.work_ms), unknown
 
 
-def print_pages(servers: Servers, *, only: str = "") -> bool:
-    """The table; returns whether every page was quick enough and answered.
+def page_rows(bare: Timing, timings: list[Timing], *, scale: float) -> list[Row]:
+    """The pages' part of the table of `make bench`; timings: slowest first."""
+    slow = [one for one in timings if one.work_ms > LIMIT_MS]
+    slowest, median_ms = timings[0], statistics.median(one.work_ms for one in timings)
+    limit, met = at_most(slowest.work_ms, LIMIT_MS, "ms")
+    size = f"{TENANTS['large'].messages * scale:,.0f} messages"
+    beside = f"a bare Flask page {number(bare.work_ms)} ms"
+    named = ", ".join(f"{one.name} {one.work_ms:.0f}" for one in slow[:8]) + (", …" if len(slow) > 8 else "")
+    return [
+        Row(f"work of a page or route, median of {len(timings)}, {size}", f"{number(median_ms)} ms", beside, f"{median_ms / bare.work_ms:.0f}x"),
+        Row(f"… of the slowest ({slowest.name})", f"{number(slowest.work_ms)} ms", beside, f"{slowest.work_ms / bare.work_ms:.0f}x", limit, met),
+        Row(f"… how many take more than {LIMIT_MS:g} ms", f"{len(slow)}{': ' + named if slow else ''}", limit="0", met=not slow),
+    ]  # fmt: skip
+
+
+def print_pages(servers: Servers, *, only: str = "", scale: float = 1.0) -> bool:
+    """The table; returns whether every page was quick enough and answered. A run of all pages is noted for the table of `make bench`.
 
     What counts is the work: on a machine that others use too, the time on the clock is also theirs.
     """
@@ -166,6 +183,8 @@ def print_pages(servers: Servers, *, only: str = "") -> bool:
         )
     for rule in unknown:
         print(f"not measured, nobody says how to fill it in: {rule}")
+    if not only:
+        note_run(f"pages-{scale:g}", page_rows(bare, timings, scale=scale))
     slow = [one for one in timings if one.work_ms > LIMIT_MS]
     late = [one for one in timings if one.worst_ms > LIMIT_MS]
     print(

@@ -7,7 +7,7 @@ Celery tasks that do nothing, on the same broker.
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import psycopg
 
 from benchmarks.bare_chain import measure_bare_chain
 from benchmarks.live_event import running_stack
+from benchmarks.many_tenants import Account
 from benchmarks.processor_time import ProcessorMeter, groups_of
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
@@ -24,6 +25,8 @@ MESSAGES, CHAINS = 3000, 2000
 PER_BODY = 10
 MESSAGES_PER_CUSTOMER = 3
 IN_FLIGHT = 40
+# The tenant that every stack of a benchmark has.
+ONE_TENANT = (Account("111000111", "bench-secret"),)
 SETTLE_WITHIN_S = 600.0
 # What is not ours, or no part of a message's way.
 FOREIGN = {"postgres", "redis", "standins", "flower", "console"}
@@ -57,26 +60,34 @@ class PipeFigures:
         return sum(taken for group, taken in self.cpu_ms.items() if group not in FOREIGN)
 
 
-def bodies(count: int, *, wave: int) -> Iterator[bytes]:
-    """Signed later; each message of a customer of its own or of one who wrote before."""
+def bodies(count: int, *, wave: int, accounts: Sequence[Account]) -> Iterator[tuple[bytes, str]]:
+    """(body, signature), by turns for the accounts; each message of a customer of its own or of one who wrote before."""
     for start in range(0, count, PER_BODY):
-        yield whatsapp_body(
-            *[
-                whatsapp_message(
-                    WORDS[number % len(WORDS)],
-                    sender=f"90555{wave:02}{number // MESSAGES_PER_CUSTOMER:05}",
-                    timestamp=str(int(time.time())),
-                )
-                for number in range(start, min(start + PER_BODY, count))
-            ]
-        )
+        account = accounts[start // PER_BODY % len(accounts)]
+        items = [
+            whatsapp_message(
+                WORDS[number % len(WORDS)],
+                sender=f"90555{wave:02}{number // MESSAGES_PER_CUSTOMER:05}",
+                timestamp=str(int(time.time())),
+            )
+            for number in range(start, min(start + PER_BODY, count))
+        ]
+        body = whatsapp_body(*items, account=account.account_id)
+        yield body, signature(body, account.secret)
 
 
-def run_pipe(stack: dict[str, Any], *, messages: int, wave: int, in_flight: int = IN_FLIGHT) -> PipeFigures:
+def run_pipe(
+    stack: dict[str, Any],
+    *,
+    messages: int,
+    wave: int,
+    in_flight: int = IN_FLIGHT,
+    accounts: Sequence[Account] = ONE_TENANT,
+) -> PipeFigures:
     """Post them, never more than `in_flight` unfinished, and wait until every run is finished. A backlog of seconds would be measured with
     what the product does about it: provisional readings, rings of the reconciler.
     """
-    signed = [(body, signature(body, "bench-secret")) for body in bodies(messages, wave=wave)]
+    signed = list(bodies(messages, wave=wave, accounts=accounts))
     meter = ProcessorMeter(groups_of(stack["pids"]))
     began = time.monotonic()
     with httpx2.Client(timeout=30) as client, psycopg.connect(stack["database_url"], autocommit=True) as conn:

@@ -1,4 +1,4 @@
-"""`python -m tests.servers FOLDER`: Postgres and Valkey for the tests, until standard input ends.
+"""`python -m tests.servers FOLDER [durable]`: Postgres and Valkey for the tests, until standard input ends.
 
 A process of its own, because a supervisor takes every child of its program that it did not start for an orphan.
 """
@@ -18,7 +18,9 @@ PASSWORD = "test"
 def main() -> None:
     data, ports = open_data_dir(Path(sys.argv[1])), Ports()
     # Hundreds of databases are made and dropped, and none of them outlives the tests. Kills are tested on whole stacks.
-    POSTGRES_SETTINGS.update({"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB"})
+    # durable: as in the stack, for benchmarks in which commits count.
+    if "durable" not in sys.argv[2:]:
+        POSTGRES_SETTINGS.update({"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB"})
     supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
     postgres_port, valkey_port = ports.free(), ports.free()
     postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)

@@ -1,0 +1,98 @@
+"""The whole pipe beside chains of five tasks that do nothing, on the same broker: `python -m benchmarks.chains [--quick]`.
+
+Celery as it comes, dramatiq's pipelines and taskiq, each two worker processes, by turns with the pipe. Five no-ops commit nothing and keep no
+record; the ratio says what our work costs on top of an engine, not which engine is better.
+"""
+
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from benchmarks.bare_chain import measure_bare_chain
+from benchmarks.figures import Row, print_rows, ratios, spread, times
+from benchmarks.live_event import running_stack
+from benchmarks.many_tenants import Account, add_tenants
+from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
+from benchmarks.pipe import ONE_TENANT, run_pipe
+
+ROUNDS, MESSAGES, CHAINS, TENANTS = 3, 500, 1500, 24
+
+
+def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[[], tuple[float, float]]], str]:
+    """What measures each engine, by name, and why one or the other is missing ("" when none is)."""
+    url = stack["redis_url"]
+    engines: dict[str, Callable[[], tuple[float, float]]] = {
+        "Celery": partial(measure_bare_chain, url, chains=chains),
+    }
+    try:
+        python = install_peers()
+    except NoIndex as missing:
+        return engines, str(missing)
+    for peer in PEERS:
+        name = f"{peer.package} {version_of(python, peer.package)}"
+        engines[name] = partial(measure_peer, peer, python, url, chains=chains)
+    return engines, ""
+
+
+def rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool = False) -> list[Row]:
+    """The pipe's part of the table, on a stack whose model answers at once and that has these accounts besides its own."""
+    rounds, messages, chains = (1, 100, 300) if is_quick else (ROUNDS, MESSAGES, CHAINS)
+    engines, missing = _engines(stack, chains=chains)
+    run_pipe(stack, messages=100, wave=10)  # workers load the model's SDK at their first call
+    ours: dict[str, list[float]] = defaultdict(list)
+    own_ms: dict[str, list[float]] = defaultdict(list)
+    others: dict[str, list[float]] = defaultdict(list)
+    other_ms: dict[str, list[float]] = defaultdict(list)
+    loads = {"one tenant": ONE_TENANT, f"{TENANTS} tenants": accounts}
+    for round_number in range(rounds):
+        for number, (name, senders) in enumerate(loads.items()):
+            figures = run_pipe(stack, messages=messages, wave=20 + 10 * number + round_number, accounts=senders)
+            ours[name].append(figures.per_s)
+            own_ms[name].append(figures.own_cpu_ms)
+        for name, measure in engines.items():
+            per_s, cpu_ms = measure()
+            others[name].append(per_s)
+            other_ms[name].append(cpu_ms)
+    found: list[Row] = []
+    for load in loads:
+        found += [
+            Row(
+                f"messages a second through the whole pipe, {load}, beside: {name}, five no-ops",
+                spread(ours[load]),
+                spread(others[name]),
+                times(ratios(ours[load], others[name])),
+            )
+            for name in engines
+        ]
+        found.append(
+            Row(
+                f"processor time of our own processes a message, {load}, beside: Celery's workers a chain",
+                spread(own_ms[load], "ms"),
+                spread(other_ms["Celery"], "ms"),
+                times(ratios(own_ms[load], other_ms["Celery"])),
+            )
+        )
+    if missing:
+        found.append(Row("dramatiq, taskiq", missing))
+    return found
+
+
+def main() -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with running_stack(folder) as stack:
+            httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": 0}).raise_for_status()
+            accounts = add_tenants(folder, stack, count=TENANTS)
+            print_rows(rows(stack, accounts, is_quick="--quick" in sys.argv))
+
+
+if __name__ == "__main__":
+    main()
