@@ -21,7 +21,7 @@ from benchmarks.many_tenants import Account, add_tenants
 from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
 from benchmarks.pipe import ONE_TENANT, run_pipe
 
-ROUNDS, MESSAGES, CHAINS, TENANTS = 3, 500, 1500, 24
+ROUNDS, MESSAGES, CHAINS, TENANTS = 3, 300, 1000, 24
 
 
 def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[[], tuple[float, float]]], str]:

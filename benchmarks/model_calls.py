@@ -25,7 +25,7 @@ from benchmarks.pipe import run_pipe
 from benchmarks.processor_time import groups_of, memory_mb
 
 MODEL_S, TENANTS = 1.5, 24
-MESSAGES, IN_FLIGHT = 900, 400
+MESSAGES, IN_FLIGHT = 600, 400
 ROUNDS, THREADS, SECONDS = 2, 300, 6.0
 LIMIT_PER_S, LIMIT_MB = 120.0, 0.5
 LOOK_EVERY_S = 0.5

@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -12,11 +13,18 @@ _ROLE = re.compile(r"--hostname\x00(\w+)-\d+@")
 
 def tree_of(pid: int) -> list[int]:
     """The process and all that descend from it and still live."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except (FileNotFoundError, ProcessLookupError):
+    if not Path(f"/proc/{pid}").exists():
         return []
-    return [pid, *(one for child in children for one in tree_of(int(child)))]
+    return [pid, *(one for child in _children_of(pid) for one in tree_of(child))]
+
+
+def _children_of(pid: int) -> list[int]:
+    # Each thread has those that it started itself.
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, thread.read_text(encoding="ascii").split())
+    return found
 
 
 def processor_s(pid: int) -> float:

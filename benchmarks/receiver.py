@@ -32,8 +32,8 @@ from store.tenants import apply_tenant
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker.roles import ROLES
 
-ROUNDS, SECONDS, CONNECTIONS = 5, 3.0, 32
-LARGE_BODIES, UPDATES, LARGE_LIMIT_MS = 20, 1000, 250.0
+ROUNDS, SECONDS, CONNECTIONS = 3, 3.0, 32
+LARGE_BODIES, UPDATES, LARGE_LIMIT_MS = 10, 1000, 250.0
 DRAIN_WITHIN_S = 60.0
 SECRET = "bench-secret"  # noqa: S105 -- of a tenant that lives as long as this process
 OURS, CHECKS, COMMITS = "the receiver", "signature only", "signature and one commit"
