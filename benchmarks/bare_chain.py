@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import redis
@@ -15,6 +15,9 @@ from benchmarks.peer_counter import DONE
 from benchmarks.processor_time import processor_s, tree_of
 
 END_WITHIN_S = 10.0
+WARM_UP = 40
+# Of processor time in a second, of workers that do nothing.
+IDLE_S = 0.05
 _URL = os.environ.get("BARE_CHAIN_URL", "redis://127.0.0.1:1/0")
 
 app = Celery("bare_chain", broker=_URL)
@@ -38,42 +41,70 @@ def measure_bare_chain(
 ) -> tuple[float, float]:
     """(chains a second, milliseconds of processor time of the workers per chain): a backlog that workers with events on empty."""
     client = redis.Redis.from_url(redis_url)
-    client.delete(DONE)
     app.conf.update(broker_url=redis_url)
-    with app.connection_for_write() as connection, app.amqp.producer_pool.acquire(block=True):
-        for _ in range(chains):
-            chain(*[link.si() for _ in range(4)], last.si()).apply_async(connection=connection)
+
+    def enqueue(count: int) -> None:
+        with app.connection_for_write() as connection, app.amqp.producer_pool.acquire(block=True):
+            for _ in range(count):
+                chain(*[link.si() for _ in range(4)], last.si()).apply_async(connection=connection)
+
     commands = [
         [sys.executable, "-m", "celery", "--app", "benchmarks.bare_chain", "worker", "--pool", pool, "--concurrency", str(concurrency),
          "--without-gossip", "--without-mingle", "--hostname", f"bare-{number}@%h", "--task-events", "--loglevel", "ERROR"]
         for number in range(processes)
     ]  # fmt: skip
-    return empty_backlog(commands, client, chains=chains, environ={"BARE_CHAIN_URL": redis_url})
+    return empty_backlog(commands, client, enqueue=enqueue, chains=chains, environ={"BARE_CHAIN_URL": redis_url})
 
 
 def empty_backlog(
-    commands: Sequence[Sequence[str]], client: "redis.Redis", *, chains: int, environ: Mapping[str, str]
+    commands: Sequence[Sequence[str]],
+    client: "redis.Redis",
+    *,
+    enqueue: Callable[[int], None],
+    chains: int,
+    environ: Mapping[str, str],
 ) -> tuple[float, float]:
     """(chains a second, milliseconds of the workers' processor time per chain) while these workers empty what waits.
 
-    The last link of each chain adds one to the key DONE.
+    The last link of each chain adds one to the key DONE. Queues are worked off from the front, so that all chains end in the last fifth of
+    the time: the clock runs from the first link. Until everything waits, workers that are warm stand still.
     """
+    client.delete(DONE)
     quiet = {"env": {**os.environ, **environ}, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     workers: list[subprocess.Popen[bytes]] = [subprocess.Popen(command, **quiet) for command in commands]
     try:
-        # The first ones are gone before all workers are up: the clock runs from a tenth to the end.
-        first = _wait_for(client, chains // 10)
-        before_s = sum(processor_s(worker.pid) for worker in workers)
-        done_before = int(client.get(DONE) or 0)
-        end = _wait_for(client, chains)
+        enqueue(WARM_UP)
+        _wait_for(client, WARM_UP)
+        _wait_until_idle(workers)
+        _signal(workers, signal.SIGSTOP)
+        try:
+            enqueue(chains)
+        finally:
+            before_s, began = sum(processor_s(worker.pid) for worker in workers), time.monotonic()
+            _signal(workers, signal.SIGCONT)
+        took_s = _wait_for(client, WARM_UP + chains) - began
         taken_s = sum(processor_s(worker.pid) for worker in workers) - before_s
     finally:
         for worker in workers:
             worker.terminate()
         for worker in workers:
             _wait_or_kill(worker)
-    counted = chains - done_before
-    return counted / (end - first), taken_s * 1000 / counted
+    return chains / took_s, taken_s * 1000 / chains
+
+
+def _signal(workers: Sequence["subprocess.Popen[bytes]"], number: signal.Signals) -> None:
+    for pid in (one for worker in workers for one in tree_of(worker.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _wait_until_idle(workers: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """One may still be loading while another has worked already."""
+    give_up_at = time.monotonic() + 30
+    before_s = -1.0
+    while (now_s := sum(processor_s(worker.pid) for worker in workers)) - before_s > IDLE_S and time.monotonic() < give_up_at:  # fmt: skip
+        before_s = now_s
+        time.sleep(1)
 
 
 def _wait_or_kill(worker: "subprocess.Popen[bytes]") -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import redis
 
 from benchmarks.bare_chain import empty_backlog
-from benchmarks.peer_counter import DONE
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".earshot-bench" / "peers"
@@ -67,7 +66,10 @@ def version_of(python: Path, package: str) -> str:
 def measure_peer(peer: Peer, python: Path, redis_url: str, *, chains: int) -> tuple[float, float]:
     """(chains a second, milliseconds of the workers' processor time per chain), as measure_bare_chain."""
     client = redis.Redis.from_url(redis_url)
-    client.delete(DONE)
     environ = {"PEER_URL": redis_url, "PYTHONPATH": str(ROOT)}
-    subprocess.run([str(python), "-m", peer.module, str(chains)], check=True, env={**os.environ, **environ})
-    return empty_backlog([[str(python), "-m", *peer.worker]], client, chains=chains, environ=environ)
+
+    def enqueue(count: int) -> None:
+        subprocess.run([str(python), "-m", peer.module, str(count)], check=True, env={**os.environ, **environ})
+
+    command = [str(python), "-m", *peer.worker]
+    return empty_backlog([command], client, enqueue=enqueue, chains=chains, environ=environ)
