@@ -14,7 +14,8 @@ from collections.abc import Callable
 import anthropic
 
 from analysis.claude import Claude
-from benchmarks.cost import DEFAULT, typical_request
+from analysis.cost_estimate import typical_request
+from benchmarks.cost import DEFAULT
 from benchmarks.processor_time import memory_mb
 
 # Two answers of 1.5 s, until all threads have their connection.
