@@ -14,6 +14,7 @@ import psycopg
 
 from benchmarks.large_tenant import Size, count_rollups, fill_tenant, settle_tables
 from config.tenant_file import parse_tenant_file
+from devstack.data_dir import LOCK_FILE
 from store.db import Database
 from store.migrate import app_database_url, migrate
 from store.secrets import Keyring
@@ -101,6 +102,7 @@ def filled_servers(
         keep.mkdir(parents=True, exist_ok=True)
         with own_servers(keep) as servers:
             fill(servers, scale=scale, say=say)
+            (keep / "data" / LOCK_FILE).touch()  # by which a data folder is known when it is used again
             mark.write_text(wanted, encoding="ascii")
             yield servers
         return
