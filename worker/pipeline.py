@@ -19,6 +19,11 @@ STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 _NEXT_STAGE: dict[RunState, int] = {"received": 0, "minimized": 1, "analyzed": 2, "persisted": 3, "routed": 4}
 
 
+def next_stage(state: RunState) -> str:
+    """The stage that a run in this state waits for."""
+    return STAGES[_NEXT_STAGE[state]]
+
+
 def is_fused() -> bool:
     """Whether links run where the one before them ended; see worker/fusion.py."""
     return os.environ.get("EARSHOT_FUSE", "1") != "0"

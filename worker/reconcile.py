@@ -1,8 +1,11 @@
 """The safety net: whatever has no live lease is started again from what Postgres says, so that Redis may lose everything."""
 
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 from kombu.exceptions import OperationalError
@@ -43,7 +46,7 @@ from worker.metrics import (
     QUEUE_DEPTH,
     RUNG_AGAIN,
 )
-from worker.pipeline import STAGES, ring_action, ring_crm, start
+from worker.pipeline import STAGES, next_stage, ring_action, ring_crm, start
 from worker.provisional_reading import read_provisionally
 from worker.steps import place
 
@@ -55,6 +58,10 @@ MAX_WAITING = 2000
 # after a while. The next tick goes on.
 RUNG_PER_TICK = 200
 READINGS_PER_TICK = 200
+# Queues that are no stage's.
+ACTIONS, CRM = "actions", "crm_flush"
+# Each waits some seconds for an answer of the broker that does not come.
+SILENT_QUEUES = 3
 # Rung so often without moving on, a run may be what kills its workers: from then on its tries are counted.
 SUSPECT_AFTER_RINGS = 3
 # The lock's connection is idle meanwhile; the next round goes on.
@@ -102,20 +109,43 @@ def _ring(deps: Deps) -> None:
             tenants = list_tenants_with_work(conn)
         if due:
             crash_point("reconcile.before_ring")
-        rung = _ring_runs(deps, due, waiting=waiting)
-        for action in actions:
-            ring_action(tenant_id=action.tenant_id, action_id=action.action_id)
-        for tenant_id in tenants:
-            ring_crm(tenant_id=tenant_id)
     except OperationalError as error:
         # The rows are pushed back by seconds only; the next tick finds them again.
         log.warning("broker_unreachable", code=type(error).__name__)
         return
+    rung = _ring_by_queue(
+        [
+            *_rings_of_runs(deps, due, waiting=waiting),
+            *((ACTIONS, partial(ring_action, tenant_id=one.tenant_id, action_id=one.action_id)) for one in actions),
+            *((CRM, partial(ring_crm, tenant_id=tenant_id)) for tenant_id in tenants),
+        ]
+    )
     if due:
         crash_point("reconcile.after_ring")
-    RUNG_AGAIN.inc(rung)
+    runs = sum(number for queue, number in rung.items() if queue not in {ACTIONS, CRM})
+    RUNG_AGAIN.inc(runs)
     if due or actions:
-        log.info("rung_again", runs=rung, actions=len(actions))
+        log.info("rung_again", runs=runs, actions=rung[ACTIONS])
+
+
+def _ring_by_queue(rings: Iterable[tuple[str, Callable[[], None]]]) -> Counter[str]:
+    """Ring them; returns how many by queue. A queue that takes nothing holds up no other: what it should have taken comes again by itself.
+    When several take nothing the broker is away.
+    """
+    rung, silent = Counter[str](), set[str]()
+    for queue, ring in rings:
+        if queue in silent:
+            continue
+        try:
+            ring()
+        except OperationalError as error:
+            silent.add(queue)
+            log.warning("broker_unreachable", code=type(error).__name__, queue=queue)
+            if len(silent) == SILENT_QUEUES:
+                break
+        else:
+            rung[queue] += 1
+    return rung
 
 
 @dataclass(frozen=True)
@@ -126,18 +156,17 @@ class Waiting:
     flood: int
 
 
-def _ring_runs(deps: Deps, due: list[DueRun], *, waiting: Waiting) -> int:
-    """Ring them in the lane of their tenants, as long as it has room; the rest comes again by itself. Returns how many were rung."""
+def _rings_of_runs(deps: Deps, due: list[DueRun], *, waiting: Waiting) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(queue, ring) of each, in the lane of its tenant, as long as that has room; the rest comes again by itself."""
     room = {False: MAX_WAITING - waiting.live, True: MAX_WAITING - waiting.flood}
-    rung = 0
     for run in due:
         is_flood = deps.lanes.is_flood(run.ref.tenant_id)
         if room[is_flood] <= 0:
             continue
         room[is_flood] -= 1
-        rung += 1
-        start(replace(run.ref, is_flood=is_flood), state=run.state, is_suspect=run.rings > SUSPECT_AFTER_RINGS)
-    return rung
+        ref = replace(run.ref, is_flood=is_flood)
+        queue = queue_of(next_stage(run.state), is_flood=is_flood)
+        yield queue, partial(start, ref, state=run.state, is_suspect=run.rings > SUSPECT_AFTER_RINGS)
 
 
 def _measure(conn: Connection) -> None:
