@@ -110,8 +110,10 @@ def plan(conn: Connection, tenant_id: int, wanted: Wanted, *, model: str) -> Swe
 
 def _measure_once(conn: Connection, tenant_id: int, options: SweepOptions) -> MeasuredChoice:
     """Counting the messages of months is what takes time; another budget, or the start, a moment later needs no other count."""
-    key = (tenant_id, options.days, options.customers)
-    return _measured.get(key, lambda: measure(conn, tenant_id, options))
+    key = (conn.info.dbname, tenant_id, options.days, options.customers)
+    known = _measured.get(key, lambda: measure(conn, tenant_id, options))
+    # Where there was nothing, the first messages may be there now.
+    return known if known.messages else measure(conn, tenant_id, options)
 
 
 def new_period() -> str:
