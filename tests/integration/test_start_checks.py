@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import redis
-import structlog.testing
 from pydantic import SecretStr
 
 from config.settings import SettingsError, load_settings
@@ -44,33 +43,39 @@ def test_receiver_console_and_worker_refuse_a_redis_that_may_throw_tasks_away(se
         worker_app._look_around(SimpleNamespace(concurrency=1))
 
 
-def test_one_that_holds_no_queues_is_only_warned_of(settings, evicting):
+@pytest.fixture
+def told(monkeypatch):
+    """What is told in the log, however earlier tests have set logs up."""
+    lines = []
+    monkeypatch.setattr(
+        start_checks, "log", SimpleNamespace(warning=lambda event, **more: lines.append({"event": event, **more}))
+    )
+    return lines
+
+
+def test_one_that_holds_no_queues_is_only_warned_of(settings, evicting, told):
     elsewhere = changed(settings, broker_url="amqp://u:p@127.0.0.1:1//")
-    with structlog.testing.capture_logs() as told:
-        start_checks.check_redis(elsewhere)
+    start_checks.check_redis(elsewhere)
     assert [(line["event"], line["policy"]) for line in told] == [("redis_evicts", "allkeys-lru")]
     with pytest.raises(SettingsError, match="the Redis of BROKER_URL"):
         start_checks.check_redis(changed(settings, redis_url="redis://127.0.0.1:1/0", broker_url=evicting))
 
 
-def test_a_redis_that_is_away_or_tells_nothing_keeps_nobody_from_starting(settings, monkeypatch):
-    with structlog.testing.capture_logs() as told:
-        start_checks.check_redis(changed(settings, redis_url="redis://127.0.0.1:1/0"))
-        monkeypatch.setattr(start_checks, "eviction_policy", lambda _: None)  # as some that are rented out
-        start_checks.check_redis(settings)
+def test_a_redis_that_is_away_or_tells_nothing_keeps_nobody_from_starting(settings, monkeypatch, told):
+    start_checks.check_redis(changed(settings, redis_url="redis://127.0.0.1:1/0"))
+    monkeypatch.setattr(start_checks, "eviction_policy", lambda _: None)  # as some that are rented out
+    start_checks.check_redis(settings)
     assert [line["code"] for line in told] == ["ConnectionError", "maxmemory_policy_not_told"]
 
 
-def test_a_worker_tells_of_few_connections_and_of_a_clock_that_differs(settings, monkeypatch):
-    with structlog.testing.capture_logs() as told:
-        start_checks.check_worker(settings, threads=100)
+def test_a_worker_tells_of_few_connections_and_of_a_clock_that_differs(settings, monkeypatch, told):
+    start_checks.check_worker(settings, threads=100)
     assert told == []
     monkeypatch.setattr(start_checks, "measure_clock_skew", lambda _: -90.0)
     few = settings.model_copy(update={"database_pool_size": 2})
     away = changed(settings, database_url="postgresql://u:p@127.0.0.1:1/x")
-    with structlog.testing.capture_logs() as told:
-        start_checks.check_worker(few, threads=100)
-        start_checks.check_worker(away, threads=100)
+    start_checks.check_worker(few, threads=100)
+    start_checks.check_worker(away, threads=100)
     assert [line["event"] for line in told] == [
         "few_database_connections",
         "clock_differs_from_database",
