@@ -8,7 +8,7 @@ from store.db import Connection
 
 MAX_CANDIDATES = 500
 # Of corrections and of audits the newest so many are looked at, as some will be erased, edited or turned down.
-LOOKED_AT = 1000
+LOOKED_AT = 700
 POOL = 500
 
 
