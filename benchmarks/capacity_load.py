@@ -15,6 +15,7 @@ import httpx2
 import psycopg
 
 from benchmarks.live_event import apply_tenant
+from benchmarks.pipe import WORDS
 from tests.webhooks import signature, whatsapp_body, whatsapp_message
 
 # More than one, so that no tenant is beyond its share of 5 a second and the messages wait in the ordinary lane.
@@ -25,14 +26,6 @@ LIVE_AFTER_S = 6.0
 POSTERS = 8
 LOOK_EVERY_S = 0.02
 NOT_STORED = 503
-WORDS = (
-    "Where is my parcel? It should have been here on Monday.",
-    "I want my money back, this is the third time!",
-    "Thank you, it fits.",
-    "How much is the blue one in size M?",
-    "Kargom nerede? Üç gündür bekliyorum.",
-    "Mein Konto ist gesperrt, bitte helfen Sie mir.",
-)
 _TENANT = """
 slug = "capacity{number}"
 name = "Capacity {number}"

@@ -71,8 +71,8 @@ def store(
 
     if behind is None:
         return Next.GO_ON if _insist(store_once) else Next.STOP
-    deps.tenants.get(ref.tenant_id)  # what routing needs is at hand then, and no second connection is
     try:
+        deps.tenants.get(ref.tenant_id)  # what routing needs is at hand then, and no second connection is
         kept = store_once(is_again=False, behind=behind)
     except Exception as error:  # noqa: BLE001 -- whatever is wrong with a later stage, the answer is paid and is kept
         log.info("answer_stored_alone", code=error.code if isinstance(error, StoreError) else type(error).__name__)

@@ -107,8 +107,9 @@ class Following:
         return ids
 
     def join(self, held: HeldRun) -> None:
-        """Run the short links in the joint transaction at hand, which holds the run. They count as done when it is committed (`confirm`). Raises: what a link
-        raises; the transaction must then be given up (`part`).
+        """Run the short links in the joint transaction at hand, which holds the run. They count as done when it is committed (`confirm`).
+
+        Raises: what a link raises; the transaction must then be given up (`part`).
         """
         self.held = held
         try:

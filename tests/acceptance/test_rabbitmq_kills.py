@@ -9,6 +9,7 @@ import time
 import httpx2
 import pytest
 
+from tests.acceptance.once import assert_exactly_once
 from tests.conftest import ACME
 from tests.running_stack import start_stack, stop_stack
 from tests.webhooks import whatsapp_body, whatsapp_message
@@ -49,15 +50,7 @@ def post(stack, mark, count, *, meanwhile=None):
 def expect_each_once(stack, mark, count, *, timeout_s):
     done = "SELECT count(*) FROM message WHERE text LIKE %s AND state = 'done'"
     stack.wait_for(done, [(count,)], timeout_s=timeout_s, parameters=(f"%#{mark}",))
-    query = """
-        SELECT count(*),
-               count(*) FILTER (WHERE (SELECT count(*) FROM message_analysis a WHERE a.message_id = m.id
-                                       AND a.run_kind = 'initial' AND NOT a.provisional) = 1),
-               count(*) FILTER (WHERE (SELECT count(*) FROM routing_decision d WHERE d.message_id = m.id
-                                       AND NOT d.provisional) = 1)
-        FROM message m WHERE m.text LIKE %s
-    """
-    assert stack.rows(query, f"%#{mark}") == [(count, count, count)]
+    assert_exactly_once(stack, f"%#{mark}", count)
 
 
 def restart(node, *, away_s):

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from devstack.health import http_answers
+from tests.acceptance.once import assert_exactly_once
 from tests.webhooks import instagram_comment, whatsapp_body, whatsapp_message
 
 REFUND = "This is the third time the parcel is late. I want my money back! Call +90 532 999 88 77"
@@ -62,18 +63,6 @@ def test_every_surface_is_analyzed_once_and_decided_once(stack):
         stack.post(instagram_comment("Love it #batch", comment_id="17900000000099999"), kind="instagram")
     stack.wait_for(DONE, [(26,)], parameters=("%#batch",))
     assert_exactly_once(stack, "%#batch", 26)
-
-
-def assert_exactly_once(stack, pattern, count):
-    query = """
-        SELECT count(*),
-               count(*) FILTER (WHERE (SELECT count(*) FROM message_analysis a WHERE a.message_id = m.id
-                                       AND a.run_kind = 'initial' AND NOT a.provisional) = 1),
-               count(*) FILTER (WHERE (SELECT count(*) FROM routing_decision d WHERE d.message_id = m.id
-                                       AND NOT d.provisional) = 1)
-        FROM message m WHERE m.text LIKE %s
-    """
-    assert stack.rows(query, pattern) == [(count, count, count)]
 
 
 def test_five_stages_are_retried_alone(stack):

@@ -107,6 +107,22 @@ def test_an_answer_whose_lease_was_lost_goes_nowhere(deps, owner, minimized):
     assert calls_settled(owner) == [("answered_too_late", 1)]
 
 
+def test_a_database_that_goes_away_just_then_costs_nothing_of_the_answer(deps, owner, minimized, monkeypatch):
+    known, asked = deps.tenants.get, []
+
+    def get(tenant_id):
+        asked.append(tenant_id)
+        if len(asked) > 1:  # the first time is before the model is asked
+            raise StoreError("no_connection", permanent=False)
+        return known(tenant_id)
+
+    monkeypatch.setattr(deps.tenants, "get", get)
+    behind = Behind(deps, minimized)
+    assert analyze_step.analyze(deps, minimized, behind) is Next.GO_ON
+    assert states(owner, minimized) == ("analyzed", "analyzed") and behind.told == ["parted"]
+    assert calls_settled(owner) == [("answered", 1)]
+
+
 def test_it_needs_one_connection(settings, minimized, owner):
     alone = build_deps(settings.model_copy(update={"database_pool_size": 1}))
     try:

@@ -15,6 +15,7 @@ from cli import doctor_surroundings
 from store.db import StoreError
 from tests.conftest import ROOT, TEST_KEY
 from tests.other_broker import speaking_to
+from tests.waiting import wait_until
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import amqp_transport, broker_queues, reconcile
 from worker.app import app
@@ -56,13 +57,6 @@ def worker(mq, app_url, servers):
     for process in running:
         process.kill()
         process.wait()
-
-
-def wait_until(condition, *, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def message():

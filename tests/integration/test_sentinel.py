@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from cli.doctor_surroundings import list_redis_findings
 from tests.conftest import ROOT, TEST_KEY
 from tests.other_broker import speaking_to
 from tests.sentinel import SentinelGroup
+from tests.waiting import wait_until
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import broker_queues
 from worker.pipeline import start
@@ -56,13 +56,6 @@ def worker(group, app_url):
     yield process
     process.kill()
     process.wait()
-
-
-def wait_until(condition, *, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_the_master_dies_and_publishing_consuming_and_limits_go_on(queues, worker, receive, owner):

@@ -4,21 +4,9 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PRODUCT = (
-    "analysis",
-    "channels",
-    "cli",
-    "config",
-    "console",
-    "crm_sync",
-    "routing",
-    "store",
-    "webhook_receiver",
-    "worker",
-)
+from tests.product_code import PRODUCT, ROOT
+
 # The only modules that ask another machine over HTTP, and to whom: the table in docs/security.md says why each is safe.
 SPEAKS_HTTP = {
     "analysis/claude.py": "the operator's Claude",

@@ -1,7 +1,6 @@
 """Facts of spans in the code are ones that a span may tell; what it may not is refused; off, a span costs next to nothing."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -9,21 +8,9 @@ from config.error_facts import class_of, code_of, is_word, own_frames
 from config.tracing import FACTS, current_trace, span, trace_ids
 from store.db import StoreError
 from tests.leaks.canaries import person
+from tests.product_code import PRODUCT, ROOT
 from worker.errors import StepError
 
-ROOT = Path(__file__).parents[2]
-PRODUCT = (
-    "analysis",
-    "channels",
-    "cli",
-    "config",
-    "console",
-    "crm_sync",
-    "routing",
-    "store",
-    "webhook_receiver",
-    "worker",
-)
 OPTIONS = {"only_within"}
 
 
