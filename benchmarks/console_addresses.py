@@ -4,14 +4,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, cast, get_args
 from urllib.parse import urlencode
 
 import psycopg
 from flask import Flask
 from werkzeug.routing import BuildError, Rule
 
+from config.words import ActionKind
 from console.api.cursors import write_cursor
+from console.pages.insight_files import TABLES
+from console.setting_tables import PAGES
 
 # What is no page (streams that end with the visit, files, what programs scrape), or not for this tenant's administrator: signing in by a
 # provider is not set up, tenants are made by operators, nobody was drawn for the weekly sample.
@@ -28,6 +31,28 @@ LEFT_OUT = frozenset(
         "sample.show_one",
     }
 )
+
+# One row by its key, which a filled tenant has none of: what somebody has just asked for, and links that are sent.
+JUST_ASKED_FOR = frozenset(
+    {
+        "admin_alert_targets.confirm",
+        "admin_errands.show",
+        "admin_laboratory.show_one",
+        "connections.read_errand",
+        "erasures.read_one",
+        "examples.read_trial",
+        "laboratory.read_one",
+        "welcome.show",
+    }
+)
+
+# Values of arguments that are no ids, by endpoint and argument.
+_NAMES: Mapping[str, Iterable[str]] = {
+    "admin_rules.edit.name": ("loud",),
+    "admin_settings_actions.show_one.kind": get_args(ActionKind),
+    "admin_settings_form.show.name": PAGES,
+    "insight_files.table.name": (*TABLES, "messages"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +100,9 @@ _IDS: Mapping[str, str] = {
         "SELECT array[(written_at AT TIME ZONE 'UTC')::text || '+00:00', id::text] FROM crm_write"
         " WHERE tenant_id = %(tenant)s ORDER BY written_at OFFSET 200 LIMIT 1"
     ),
+    "kind": "SELECT kind FROM channel_account WHERE tenant_id = %(tenant)s ORDER BY kind DESC LIMIT 1",
+    "account_id": "SELECT account_id FROM channel_account WHERE tenant_id = %(tenant)s AND kind = %(kind)s LIMIT 1",
+    "queue": "SELECT queue FROM conversation WHERE tenant_id = %(tenant)s AND state = 'open' AND queue IS NOT NULL LIMIT 1",
     "row_ids": "SELECT string_agg(id::text, ',') FROM (SELECT id FROM conversation WHERE tenant_id = %(tenant)s AND state = 'open' LIMIT 100) AS one",
 }
 
@@ -167,18 +195,16 @@ def variants(found: Mapping[str, Any], *, today: date) -> dict[str, Sequence[Map
     }
 
 
-def list_addresses(
-    app: Flask, found: Mapping[str, Any], names: Mapping[str, Iterable[str]]
-) -> tuple[list[Address], list[str]]:
-    """What to time, and the routes that nobody has said how to fill in. names: values of what is no id, by argument."""
+def list_addresses(app: Flask, found: Mapping[str, Any]) -> tuple[list[Address], list[str]]:
+    """What to time, and the routes that nobody has said how to fill in."""
     asked = variants(found, today=datetime.now(UTC).date())
     addresses: list[Address] = []
     unknown: list[str] = []
     with app.test_request_context():
         for rule in sorted(app.url_map.iter_rules(), key=str):
-            if "GET" not in (rule.methods or ()) or rule.endpoint in LEFT_OUT:
+            if "GET" not in (rule.methods or ()) or rule.endpoint in LEFT_OUT | JUST_ASKED_FOR:
                 continue
-            filled = _fill(rule, found, names)
+            filled = _fill(rule, found)
             if not filled:
                 unknown.append(str(rule))
             for values in filled:
@@ -194,11 +220,11 @@ def list_addresses(
     return addresses, unknown
 
 
-def _fill(rule: Rule, found: Mapping[str, Any], names: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
-    """Values for the arguments of a route, several where it has several names; none when one is not known. names come before found."""
+def _fill(rule: Rule, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Values for the arguments of a route, several where it has several names; none when one is not known."""
     filled: list[dict[str, Any]] = [{}]
     for argument in sorted(rule.arguments):
-        given = list(names.get(f"{rule.endpoint}.{argument}", [found[argument]] if argument in found else []))
+        given = list(_NAMES.get(f"{rule.endpoint}.{argument}", [found[argument]] if argument in found else []))
         filled = [{**one, argument: value} for one in filled for value in given]
     return filled
 
@@ -207,4 +233,4 @@ def _address(rule: Rule, path: str, query: Mapping[str, str]) -> Address:
     shown = {name: value if len(value) < 24 else "(long)" for name, value in query.items() if name != "tenant"}
     name = str(rule) if "<name>" not in str(rule) else path
     title = f"{name}?{urlencode(shown, safe='()')}" if shown else name
-    return Address(title, f"{path}?{urlencode(query)}" if query else path, is_file=path.endswith(".csv"))
+    return Address(title, f"{path}?{urlencode(query)}" if query else path, is_file=path.endswith((".csv", "/export", "/export.json")))

@@ -50,6 +50,11 @@ url = "https://{slug}.example/refund"
 enabled = true
 [actions.send_nps_invite]
 enabled = true
+[[rules]]
+name = "loud"
+because = "Somebody is loud."
+when = {{ sentiment = ["negative"] }}
+then = {{ queue = "senior", priority = "P2" }}
 [crm]
 kind = "hubspot"
 token = "crm-{slug}"

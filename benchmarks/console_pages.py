@@ -18,7 +18,6 @@ from benchmarks.figures import Row, at_most, number
 from benchmarks.last_run import note_run
 from config.settings import Settings, load_settings
 from console.app import create_app
-from console.pages.insight_files import TABLES
 from console.visitors import SESSION_KEY
 from store.users import create_api_key
 from store.web_sessions import begin_session
@@ -134,8 +133,7 @@ def measure(servers: Servers, *, only: str = "") -> tuple[list[Timing], list[str
         client, key, tenant_id = sign_in(app, servers, slug="large")
         work = Work(servers.owner_url)
         found: dict[str, Any] = find_ids(servers.owner_url, tenant_id)
-        names = {"insight_files.table.name": [*TABLES, "messages"]}
-        addresses, unknown = list_addresses(app, found, names)
+        addresses, unknown = list_addresses(app, found)
         # Two kinds of callers: pages go by the cookie, the API by a key.
         timings = [
             time_address(client, one, key if one.path.startswith("/api/") else {}, work)

@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 from benchmarks.console_addresses import find_ids, list_addresses
 from benchmarks.console_database import Servers
 from benchmarks.console_pages import make_app, sign_in
-from console.pages.insight_files import TABLES
 
 LIMIT_KB = 100.0
 SHOWN = 12
@@ -61,7 +60,7 @@ def print_first_loads(servers: Servers) -> bool:
     try:
         client, _, tenant_id = sign_in(app, servers, slug="large")
         found = find_ids(servers.owner_url, tenant_id)
-        addresses, _ = list_addresses(app, found, {"insight_files.table.name": [*TABLES, "messages"]})
+        addresses, _ = list_addresses(app, found)
         pages = [one for one in addresses if not one.is_file and not one.path.startswith(("/api/", "/inbox/rows"))]
         loads = [load for one in pages if (load := weigh(client, one.name, one.path))]
     finally:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from console import example_deeds
 from console.api.problems import Problem
-from console.example_choice import choose_aside
+from console.example_choice import ShownConflict, choose_aside, show_conflict
 from console.example_deeds import MAX_NOTE_CHARS, Publishing, find_last_check, find_last_trial
 from console.pages.admin.gate import may_change, new_blueprint, only_admins, read_id
 from console.pages.notices import give_notice
@@ -20,7 +20,7 @@ from store.tenants import get_tenant_config
 from worker.example_proposals import Proposal, compare_with_live, estimate_check
 
 blueprint = new_blueprint("examples", path="/examples")
-SHOWN_VERSIONS, SHOWN_REJECTIONS = 30, 50
+SHOWN_VERSIONS, SHOWN_REJECTIONS, SHOWN_OTHERS = 30, 50, 50
 
 
 @blueprint.get("")
@@ -36,10 +36,12 @@ def _page(conn: Connection, *, note: str = "") -> str:
     proposal = compare_with_live(conn, who.tenant_id, tenant=tenant, model=model, chooser=choose_aside)
     check, last = find_last_check(conn, who.tenant_id, proposal), find_last_trial(conn, who.tenant_id)
     rejections = list_rejections(conn, who.tenant_id, limit=SHOWN_REJECTIONS)
-    seen = [*_message_ids(proposal), *(one.message_id for one in rejections)]
+    conflicts = [show_conflict(one) for one in proposal.choice.conflicts[:SHOWN_OTHERS]]
+    seen = [*_message_ids(proposal, conflicts), *(one.message_id for one in rejections)]
     return render_template(
         "admin/examples.html",
         proposal=proposal,
+        conflicts=conflicts,
         cost=estimate_check(proposal, tenant=tenant, model=model),
         check=check.result["check"] if check and check.result else None,
         checked_at=check.finished_at if check else None,
@@ -50,17 +52,19 @@ def _page(conn: Connection, *, note: str = "") -> str:
         rejections=rejections,
         places=note_reading(conn, who.tenant_id, seen, actor=who.actor),
         most_note_chars=MAX_NOTE_CHARS,
+        shown_others=SHOWN_OTHERS,
         note=note,
         may_change=may_change(),
         may_publish=who.place.role == "admin",
     )
 
 
-def _message_ids(proposal: Proposal) -> list[str]:
+def _message_ids(proposal: Proposal, conflicts: list[ShownConflict]) -> list[str]:
+    # Each is noted as read, so only what stands on the page.
     difference = proposal.difference
-    shown = [one.message_id for one in (*difference.added, *difference.removed, *difference.kept)]
-    conflicts = [message_id for one in proposal.choice.conflicts for message_id in one.messages]
-    return [*shown, *conflicts, *(one.message_id for one in proposal.choice.screened_out)]
+    examples = [one.message_id for one in (*difference.added, *difference.removed, *difference.kept)]
+    disputed = [message_id for one in conflicts for message_id, _ in one.messages]
+    return [*examples, *disputed, *(one.message_id for one in proposal.choice.screened_out[:SHOWN_OTHERS])]
 
 
 def _settings(conn: Connection) -> dict[str, Any]:
