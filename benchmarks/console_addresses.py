@@ -233,4 +233,8 @@ def _address(rule: Rule, path: str, query: Mapping[str, str]) -> Address:
     shown = {name: value if len(value) < 24 else "(long)" for name, value in query.items() if name != "tenant"}
     name = str(rule) if "<name>" not in str(rule) else path
     title = f"{name}?{urlencode(shown, safe='()')}" if shown else name
-    return Address(title, f"{path}?{urlencode(query)}" if query else path, is_file=path.endswith((".csv", "/export", "/export.json")))
+    return Address(
+        title,
+        f"{path}?{urlencode(query)}" if query else path,
+        is_file=path.endswith((".csv", "/export", "/export.json")),
+    )

@@ -128,8 +128,8 @@ class _Known:
 # In one statement, as every message takes it: rows of a kind, two times, three words and a yes or no.
 #
 # wrote: the customer's live messages with the decision that counts for their clocks. That is the first one made with the model's answer
-# (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label. A message whose
-# automation failed and fell to a person needs one.
+# (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label; what was decided by
+# corrections that are undone, counts no more. A message whose automation failed and fell to a person needs one.
 # answered: when people answered. The conversation's own note of the newest is among them: an echo may not have its place yet.
 _ROWS = """
     WITH span AS (
@@ -148,11 +148,10 @@ _ROWS = """
         FROM message AS m CROSS JOIN LATERAL (
             SELECT r.priority, r.queue
             FROM routing_decision AS r
+            CROSS JOIN LATERAL (SELECT jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0) AS by (correction)
             WHERE r.message_id = m.id
-            ORDER BY r.provisional,
-                     CASE WHEN m.edits > 0 OR jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0
-                          THEN r.created_at END DESC NULLS LAST,
-                     r.id
+              AND (NOT by.correction OR EXISTS (SELECT FROM correction AS c WHERE c.message_id = m.id AND c.undone_at IS NULL))
+            ORDER BY r.provisional, CASE WHEN m.edits > 0 OR by.correction THEN r.created_at END DESC NULLS LAST, r.id
             LIMIT 1
         ) AS d
         WHERE m.conversation_id = %(id)s AND m.sent_at >= (SELECT since FROM span) AND m.direction = 'inbound'

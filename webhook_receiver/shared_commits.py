@@ -6,7 +6,7 @@ takes all of them. Nobody is answered before their own rows are committed.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from store.db import StoreError
@@ -18,11 +18,13 @@ MOST = 200
 
 @dataclass(eq=False)
 class _Waiting(Generic[T]):
-    """One request's share, and what became of it."""
+    """One request's share, and what became of it. woken: it is settled, or its request is to commit for all that wait."""
 
     share: T
+    leads: bool = False
     is_settled: bool = False
     error: StoreError | None = None
+    woken: threading.Event = field(default_factory=threading.Event)
 
 
 class SharedCommits(Generic[T]):
@@ -31,23 +33,25 @@ class SharedCommits(Generic[T]):
     def __init__(self, store: Callable[[list[T]], None]) -> None:
         self._store = store
         self._waiting: list[_Waiting[T]] = []
+        # One request commits at a time, for itself and whoever waits; then the first of those that came meanwhile. Each is woken for
+        # itself: at a lock for all, whoever comes just when it is free would overtake those who wait for it, again and again.
+        self._is_led = False
         self._lock = threading.Lock()
-        # One commit at a time: whoever has the turn finds their share stored already, or still waiting, and never in somebody else's hands.
-        self._turn = threading.Lock()
 
     def put(self, share: T) -> None:
         """Returns when the share is stored. Raises: StoreError when it is not; what strikes a request from outside, such as its deadline."""
         mine = _Waiting(share)
         with self._lock:
             self._waiting.append(mine)
+            if not self._is_led:
+                self._is_led = mine.leads = True
         try:
-            with self._turn:
-                while not mine.is_settled:
-                    self._commit_next()
+            if not mine.leads:
+                mine.woken.wait()
+            if not mine.is_settled:
+                self._commit_next()
         finally:
-            with self._lock:
-                if mine in self._waiting:  # its deadline struck first
-                    self._waiting.remove(mine)
+            self._leave(mine)
         if mine.error is not None:
             raise mine.error
 
@@ -60,6 +64,21 @@ class SharedCommits(Generic[T]):
             # Whoever committed for them was struck by a deadline of its own: the next one commits for them.
             with self._lock:
                 self._waiting[:0] = [one for one in batch if not one.is_settled]
+            for one in batch:
+                if one.is_settled:
+                    one.woken.set()
+
+    def _leave(self, mine: _Waiting[T]) -> None:
+        """Wait for nothing more, and let the next one lead."""
+        with self._lock:
+            if not mine.is_settled and mine in self._waiting:  # its deadline struck first
+                self._waiting.remove(mine)
+            if not mine.leads:
+                return
+            self._is_led = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].leads = True
+                self._waiting[0].woken.set()
 
     def _try(self, batch: list[_Waiting[T]]) -> None:
         try:

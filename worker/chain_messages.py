@@ -107,16 +107,9 @@ class ChainMessages:
         """What Celery would send, taken where it would be sent."""
         first, *others = self._links(mark)
         frozen = [one.freeze().id for one in others]
-        sent: list[tuple[str, dict[str, Any]]] = []
-        channel = self._channel
-        channel._put = lambda queue, message, **_: sent.append((queue, message))
-        try:
-            with app.amqp.Producer(channel) as producer:
-                first.apply_async(chain=others[::-1] or None, producer=producer)
-        finally:
-            del channel._put
-        ((queue, message),) = sent
-        key = channel._q_for_pri(queue, channel._get_message_priority(message, reverse=False))
+        with self._channel.catching() as caught, app.amqp.Producer(self._channel) as producer:
+            first.apply_async(chain=others[::-1] or None, producer=producer)
+        ((key, message),) = caught
         body = base64.b64decode(message["body"]).decode()
         ids = (message["headers"]["id"], message["properties"]["delivery_tag"], *frozen)
         marks = (str(mark.tenant_id), mark.message_id, mark.run_id, *ids)

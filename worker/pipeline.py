@@ -11,6 +11,7 @@ from store.errands import ErrandKind
 from store.intake import StartedRun
 from store.runs import RunRef, RunState
 from worker.app import app
+from worker.chain_messages import ChainMessages
 from worker.lanes import Lanes, queue_of
 
 STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
@@ -58,22 +59,38 @@ def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False
     chain(_stage_signature(first, ref, queue_as=queue_as, **flags), *links).apply_async()
 
 
+def _new_chain(ref: RunRef) -> list[Any]:
+    """The links of a new message that is no flood begin where the model is asked: their whole way is one trip through the broker."""
+    first, *others = STAGES
+    queue_as = "analyze" if is_fused() and not ref.is_flood else None
+    return [_stage_signature(first, ref, queue_as=queue_as), *(_stage_signature(stage, ref) for stage in others)]
+
+
+_messages = ChainMessages(_new_chain)
+
+
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, str | None] | None = None) -> None:
     """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
     there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
     few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
     """
-    for run in runs:
-        ref = RunRef(
+    refs = [
+        RunRef(
             run.tenant_id,
             run.message_id,
             run.run_id,
             is_flood=lanes.is_flood(run.tenant_id),
             is_canary=run.is_canary,
         )
-        trace = traces.get(run.run_id) if traces else None
+        for run in runs
+    ]
+    # Where work is traced each message has a span of its own, which it carries along.
+    if is_fused() and not any(traces.values() if traces else ()) and _messages.publish(refs):
+        return
+    for ref in refs:
+        trace = traces.get(ref.run_id) if traces else None
         with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
-            start(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
+            chain(*_new_chain(ref)).apply_async()
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

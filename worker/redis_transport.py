@@ -6,6 +6,8 @@ As a connection error it is what it is, and Celery connects anew; the messages c
 
 And it makes a client of redis-py for every command, about three a task: a fifth of a busy worker's time. One client of the same pool of
 connections is as good, and threads may share it.
+
+What would be sent can be caught instead, for worker/chain_messages.py.
 """
 
 from collections.abc import Generator
@@ -22,6 +24,7 @@ class Channel(redis.Channel):
     """Says that a closed connection is closed, and keeps its client."""
 
     _kept: Any = None
+    _caught: list[tuple[str, dict[str, Any]]] | None = None
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- kombu's own signature
         if self.connection.client is None:
@@ -38,6 +41,22 @@ class Channel(redis.Channel):
         if kept is None or kept.connection_pool is not pool:
             kept = self._kept = self._create_client()  # pyright: ignore[reportAttributeAccessIssue] -- left out of its stubs
         yield kept
+
+    @contextmanager
+    def catching(self) -> Generator[list[tuple[str, dict[str, Any]]]]:
+        """What is sent within comes into the list instead, with the key of the broker's list that it is for."""
+        self._caught = caught = []
+        try:
+            yield caught
+        finally:
+            self._caught = None
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        if self._caught is None:
+            super()._put(queue, message, **kwargs)  # pyright: ignore[reportAttributeAccessIssue] -- left out of its stubs
+            return
+        priority = self._get_message_priority(message, reverse=False)
+        self._caught.append((self._q_for_pri(queue, priority), message))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Transport(redis.Transport):

@@ -333,3 +333,19 @@ def test_corrections_are_listed_newest_first_for_their_tenant_only(deps, analyze
     assert [(one.field, one.new_value) for one in listed] == [("intent", "other"), ("sentiment", "neutral")]
     with deps.database.tenant_transaction(tenant_ids["other"]) as conn:
         assert list_corrections(conn, tenant_ids["other"]) == []
+
+
+def test_an_undone_correction_leaves_the_promises_as_they_were(deps, analyzed, fix, owner):
+    ref = analyzed("This is the third time the parcel is late. I want my money back!")
+    promised = "SELECT kind, priority, queue, target_min, due_at FROM sla_clock WHERE ended_at IS NULL ORDER BY kind"
+    before = owner.execute(promised).fetchall()
+    fix(ref, "sentiment", "neutral")
+    fix(ref, "intent", "other")
+    corrected = owner.execute(promised).fetchall()
+    assert corrected != before
+    take_back(deps, ref, "intent")
+    take_back(deps, ref, "sentiment")
+    assert owner.execute(promised).fetchall() == before
+    fix(ref, "sentiment", "neutral")
+    fix(ref, "intent", "other")
+    assert owner.execute(promised).fetchall() == corrected

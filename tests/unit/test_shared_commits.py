@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
 from store.db import StoreError
+from webhook_receiver import shared_commits
 from webhook_receiver.shared_commits import MOST, SharedCommits
 
 
@@ -104,6 +106,7 @@ GREENLETS = """
 from gevent import monkey
 monkey.patch_all()
 import gevent, sys
+from webhook_receiver import shared_commits
 from webhook_receiver.shared_commits import SharedCommits
 batches = []
 commits = SharedCommits(lambda shares: (gevent.sleep(0.002), batches.append(len(shares))))
@@ -147,11 +150,47 @@ def test_a_deadline_strikes_one_request_and_another_commits_for_the_rest():
     thread.start()
     while not commits._waiting:
         threading.Event().wait(0.005)
-    commits._waiting.append(other := type(commits._waiting[0])("other"))
+    other = threading.Thread(target=commits.put, args=["other"])
+    other.start()
+    while len(commits._waiting) < 2:
+        threading.Event().wait(0.005)
     store.open.set()
+    for one in (thread, other, *first):
+        one.join(20)
+        assert not one.is_alive()
+    assert outcome == ["struck"] and store.batches[-1] == ["other"]
+    commits.put("next")
+    assert store.batches[-1] == ["next"]
+
+
+def test_one_that_is_struck_while_it_waits_is_taken_by_nobody():
+    store = Store()
+    commits = SharedCommits(store)
+    store.open.clear()
+    first, _ = put_all(commits, ["first"])
+    for _ in first:
+        assert store.begun.acquire(timeout=20)
+    given_up = threading.Event()
+
+    class Struck(threading.Event):
+        def wait(self, timeout=None):
+            given_up.wait(20)
+            raise Deadline
+
+    def late():
+        with pytest.raises(Deadline):
+            commits.put("late")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_commits, "_Waiting", partial(shared_commits._Waiting, woken=Struck()))
+        thread = threading.Thread(target=late)
+        thread.start()
+        while not commits._waiting:
+            threading.Event().wait(0.005)
+    given_up.set()
     thread.join(20)
+    store.open.set()
     for one in first:
         one.join(20)
-    assert outcome == ["struck"] and commits._waiting == [other]
     commits.put("next")
-    assert other.is_settled and ["other", "next"] in store.batches
+    assert not any("late" in batch for batch in store.batches) and store.batches[-1] == ["next"]

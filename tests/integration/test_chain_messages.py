@@ -1,0 +1,102 @@
+"""Messages filled into a form are what Celery makes itself, and every one has ids of its own."""
+
+import base64
+import json
+import re
+from uuid import uuid4
+
+import pytest
+import redis
+from celery import chain
+from kombu import Connection
+
+from store.intake import StartedRun
+from store.runs import RunRef
+from worker.app import app
+from worker.chain_messages import ChainMessages
+from worker.pipeline import STAGES, _new_chain, start_all
+
+QUEUES = ("minimize", "analyze", "minimize_flood", "analyze_flood")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def valkey(broker):
+    with redis.Redis.from_url(broker) as client:
+        client.delete(*QUEUES)
+        yield client
+        client.delete(*QUEUES)
+
+
+def new_ref(**flags):
+    return RunRef(7, str(uuid4()), str(uuid4()), **flags)
+
+
+def read(message):
+    told = json.loads(message)
+    return {**told, "body": json.loads(base64.b64decode(told["body"]))}
+
+
+def normal(message, ref):
+    """The message with ids by the order in which they come; those of the run stay."""
+    seen = {ref.message_id: "message", ref.run_id: "run"}
+    return json.loads(_ID.sub(lambda found: seen.setdefault(found[0], f"id {len(seen)}"), json.dumps(read(message))))
+
+
+def take(valkey):
+    return [message for queue in QUEUES for message in valkey.lrange(queue, 0, -1)]
+
+
+@pytest.mark.parametrize("flags", [{}, {"is_flood": True}, {"is_canary": True}])
+def test_a_filled_message_is_the_one_that_celery_makes(valkey, flags):
+    ref = new_ref(**flags)
+    chain(*_new_chain(ref)).apply_async()
+    (made,) = take(valkey)
+    (queue,) = (one for one in QUEUES if valkey.llen(one))
+    valkey.delete(*QUEUES)
+    assert ChainMessages(_new_chain).publish([ref])
+    assert valkey.llen(queue) == 1
+    assert normal(valkey.lindex(queue, 0), ref) == normal(made, ref)
+
+
+def test_every_message_has_ids_of_its_own_and_their_order_is_kept(valkey):
+    refs = [new_ref() for _ in range(20)]
+    assert ChainMessages(_new_chain).publish(refs)
+    told = [read(message) for message in reversed(valkey.lrange("analyze", 0, -1))]
+    assert [one["body"][1]["run_id"] for one in told] == [ref.run_id for ref in refs]
+    ids = [one["headers"]["id"] for one in told]
+    ids += [link["options"]["task_id"] for one in told for link in one["body"][2]["chain"]]
+    ids += [one["properties"]["delivery_tag"] for one in told]
+    assert len(set(ids)) == len(ids) == 20 * (len(STAGES) + 1)
+    assert all(one["headers"]["root_id"] == one["headers"]["id"] == one["properties"]["correlation_id"] for one in told)
+
+
+def test_a_connection_that_the_server_closed_costs_no_message(valkey):
+    messages = ChainMessages(_new_chain)
+    assert messages.publish([new_ref()])
+    for client in valkey.client_list():
+        if client["cmd"].startswith("lpush"):
+            valkey.client_kill_filter(_id=client["id"])
+    assert messages.publish([new_ref()])
+    assert valkey.llen("analyze") == 2
+
+
+def test_a_broker_of_another_kind_goes_celerys_way(monkeypatch):
+    monkeypatch.setattr(app, "connection_for_write", lambda: Connection("memory://"))
+    assert not ChainMessages(_new_chain).publish([new_ref()])
+
+
+def test_without_a_broker_the_error_is_one_and_later_ones_arrive(valkey, monkeypatch):
+    messages = ChainMessages(_new_chain)
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "connection_for_write", lambda: Connection("redis://127.0.0.1:1/0"))
+        with pytest.raises(Exception, match="refused"):
+            messages.publish([new_ref()])
+    assert messages.publish([new_ref()]) and valkey.llen("analyze") == 1
+
+
+def test_one_setting_switches_it_off(valkey, deps, monkeypatch):
+    monkeypatch.setenv("EARSHOT_FUSE", "0")
+    monkeypatch.setattr(ChainMessages, "publish", lambda *_: pytest.fail("not asked for"))
+    start_all([StartedRun(1, str(uuid4()), str(uuid4()))], lanes=deps.lanes)
+    assert valkey.llen("minimize") == 1
