@@ -233,7 +233,13 @@ def sentence(result: Simulation, *, what: str, span: str) -> str:
         for word, moved in (("more", result.more_urgent), ("fewer", result.less_urgent))
         if moved.messages
     ]
-    if not parts:
+    if not parts and not result.moved:
+        other = result.other_actions
+        parts.append(
+            f"as many P1 in {span}, {other.messages} messages with other actions"
+            + (f", {other.corrected} of them corrected by agents" if other.corrected else "")
+        )
+    elif not parts:
         corrected = sum(one.corrected for one in result.changes.values())
         parts.append(
             f"as many P1 in {span}, {result.moved} messages elsewhere"

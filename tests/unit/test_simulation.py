@@ -190,13 +190,20 @@ def test_decisions_from_before_actions_were_stored_are_simulated_too():
     assert run([past(labelled())._replace(actions=None, policy_hash=None)], LIVE).messages == 1
 
 
-def test_the_sentence_says_so_when_nothing_changes_and_when_only_places_do():
+def test_the_sentence_says_so_when_nothing_changes_and_when_only_places_or_actions_do():
     nothing = run([past(labelled())], LIVE)
     assert sentence(nothing, what="unsure at 0.40 instead of 0.50", span="the last day") == (
         "unsure at 0.40 instead of 0.50: nothing would change in the last day (1 messages)"
     )
     elsewhere = run([past(labelled("neutral", 0.45, "other"))], with_limits(unsure=0.4))
     assert sentence(elsewhere, what="x", span="y") == "x: as many P1 in y, 1 messages elsewhere"
+    actions = Simulation()
+    actions.other_actions.add("m", corrected=False)
+    assert sentence(actions, what="x", span="y") == "x: as many P1 in y, 1 messages with other actions"
+    actions.other_actions.add("n", corrected=True)
+    assert sentence(actions, what="x", span="y").endswith(
+        "2 messages with other actions, 1 of them corrected by agents"
+    )
     both = Simulation()
     both.changes[Change("P1", "senior", "P2", "support")].add("m", corrected=False)
     both.less_urgent.add("m", corrected=False)
