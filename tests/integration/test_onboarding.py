@@ -8,7 +8,10 @@ import httpx2
 import pytest
 
 from console.app import create_app
+from console.pages.admin import start_settings
+from console.setting_trials import TooBusyError
 from crm_sync.base import CrmError
+from routing.simulation_report import Simulation
 from store.channel_accounts import list_receiving_accounts
 from store.channel_sightings import Sighting, find_first_signs, note_sightings
 from store.crm_connections import find_connection
@@ -19,6 +22,7 @@ from tests.webhooks import signature as sign
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import errands, own_receiver
 from worker.errands import run_errand
+from worker.simulator import Trial
 
 APP_SECRET = "0123456789abcdef0123456789abcdef"
 NEW_SECRET = "fedcba9876543210fedcba9876543210"
@@ -231,6 +235,35 @@ def test_a_what_if_stores_nothing(admin, database, acme):
     tried = admin.post("/admin/start/thresholds", version=version_on(page), escalate="0.2", unsure="0.1", deed="try")
     assert tried.status_code == 200 and "What would change" in tried.text
     assert config_of(database, acme).thresholds.escalate == 0.70
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "In the last 30 days: 1 message would have other actions."),
+        ("de", "1 Nachricht hätte andere Aktionen"),
+        ("ar", "رسالة واحدة ستكون لها إجراءات أخرى"),
+    ],
+)
+def test_a_what_if_speaks_the_visitors_language_also_where_only_actions_change(admin, monkeypatch, language, told):
+    one = Simulation(messages=1)
+    one.other_actions.add("m", corrected=False)
+    trial = Trial(one, [], "escalate at 0.20 instead of 0.70", datetime.now(UTC), is_cut=False)
+    monkeypatch.setattr(start_settings, "run_trial", lambda *_, **__: trial)
+    admin.client.set_cookie("language", language)
+    page = admin.get("/admin/start/thresholds")
+    tried = admin.post("/admin/start/thresholds", version=version_on(page), escalate="0.2", unsure="0.1", deed="try")
+    assert told in words(tried) and trial.sentence not in tried.text
+
+
+def test_a_what_if_waits_while_many_are_tried(admin, monkeypatch):
+    def refuse(*_, **__):
+        raise TooBusyError
+
+    monkeypatch.setattr(start_settings, "run_trial", refuse)
+    page = admin.get("/admin/start/thresholds")
+    tried = admin.post("/admin/start/thresholds", version=version_on(page), escalate="0.2", unsure="0.1", deed="try")
+    assert tried.status_code == 503 and "has to wait" in words(tried) and 'value="0.2"' in tried.text
 
 
 def test_an_unknown_industry_or_time_zone_is_refused(admin, database, acme):

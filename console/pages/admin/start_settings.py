@@ -1,6 +1,5 @@
 """/admin/start: the steps that change settings, namely industry, topics and thresholds."""
 
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -16,15 +15,13 @@ from console.pages.admin.gate import new_blueprint, only_admins
 from console.pages.admin.start import PAGES, after, progress
 from console.pages.admin.writing import settings, tenant_writing, writer
 from console.pages.notices import give_notice
-from console.setting_trials import MAX_DECISIONS
+from console.setting_trials import MAX_DECISIONS, TooBusyError, Tried, run_trial, tell_trial
 from console.setup_deeds import TopicRow, change_setup, name_of_topic, patch_topics, topic_rows
 from console.visitors import database, speech, visitor
 from routing.playbooks import playbook_for
 from routing.settings_check import SettingsError, patch_settings
-from store.db import Connection
 from store.onboarding import Step
 from store.tenant_settings import TenantSettings, get_settings
-from worker.simulator import Trial, try_settings
 
 TRIED_DAYS = 30
 blueprint = new_blueprint("start_settings", path="/start")
@@ -218,15 +215,17 @@ def _thresholds_page(
     values: dict[str, str],
     *,
     problems: dict[str, str] | None = None,
-    trial: Trial | None = None,
+    tried: Tried | None = None,
+    is_busy: bool = False,
 ) -> str:
     return _page(
         "admin/start_thresholds.html",
         values=values,
         version=stands.version,
         problems=problems or {},
-        trial=trial,
-        tried_days=TRIED_DAYS,
+        tried=tried,
+        is_busy=is_busy,
+        most_decisions=MAX_DECISIONS,
         has_message=progress().has_message,
     )
 
@@ -245,11 +244,12 @@ def save_thresholds() -> str | tuple[str, int] | Response:
     patch = {"thresholds": lines}
     try:
         if request.form.get("deed") == "try":
-            with database().tenant_transaction(visitor().tenant_id) as conn:
-                return _thresholds_page(stands, values, trial=_try(conn, stands, patch))
+            return _thresholds_page(stands, values, tried=_try(stands, patch))
         stored = _save(patch, step="thresholds")
     except SettingsError as error:
         return _thresholds_page(stands, values, problems={"escalate": str(error)}), 422
+    except TooBusyError:
+        return _thresholds_page(stands, values, is_busy=True), 503
     if not stored:
         return _thresholds_page(stands, values, problems={"escalate": _stale()}), 409
     give_notice("step_saved")
@@ -265,14 +265,8 @@ def _score(text: str) -> float | None:
     return score if 0 <= score <= 1 else None
 
 
-def _try(conn: Connection, stands: TenantSettings, patch: dict[str, Any]) -> Trial:
-    tried = patch_settings(stands.config, patch, allow_private_urls=True)
-    return try_settings(
-        conn,
-        visitor().tenant_id,
-        live=stands.config,
-        tried=tried,
-        now=datetime.now(UTC),
-        days=TRIED_DAYS,
-        at_most=MAX_DECISIONS,
-    )
+def _try(stands: TenantSettings, patch: dict[str, Any]) -> Tried:
+    tried, tenant_id = patch_settings(stands.config, patch, allow_private_urls=True), visitor().tenant_id
+    with database().tenant_transaction(tenant_id) as conn:
+        trial = run_trial(conn, tenant_id, live=stands.config, tried=tried, days=TRIED_DAYS)
+    return tell_trial(trial, days=TRIED_DAYS, speech=speech())
