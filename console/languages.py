@@ -71,6 +71,11 @@ class Speech:
         return str(format_timedelta(at - now, add_direction=True, format="short", threshold=1.2, locale=self.language))
 
 
+def isolated(words: str) -> str:
+    """Words that keep their direction of writing to themselves in a sentence of another language (U+2068 … U+2069)."""
+    return f"\u2068{words}\u2069"
+
+
 def choose_language(*, wanted: str | None, accepted: Sequence[str]) -> str:
     """What the visitor chose, else the first of the browser's that we speak, else English."""
     if wanted is not None and wanted in LANGUAGES:

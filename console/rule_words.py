@@ -5,11 +5,9 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 
-from console.languages import Speech
+from console.languages import Speech, isolated
 
 Word = Callable[[str], str]
-# What a tenant typed keeps its direction of writing to itself.
-_ISOLATE, _END = "\u2068", "\u2069"
 
 
 def sentence_of(rule: Mapping[str, Any], *, speech: Speech, word: Word) -> str:
@@ -64,7 +62,7 @@ def _about_customer(when: Mapping[str, Any], speech: Speech) -> list[str]:
     if when.get("high_value") is False:
         told.append(speech.text("the customer is not of high value"))
     if when.get("tier"):
-        tiers = [f"{_ISOLATE}{one}{_END}" for one in when["tier"]]
+        tiers = [isolated(one) for one in when["tier"]]
         told.append(speech.text("the customer’s tier is {values}").format(values=_or(tiers, speech)))
     return told
 

@@ -12,6 +12,7 @@ from console.api.problems import Problem
 from console.heat_map import ALL_TOPICS, SENTIMENTS, draw_days, draw_heat_map
 from console.insight_query import InsightQuery, read_insight_query
 from console.insight_reading import fitting, list_page, trend_lines
+from console.languages import isolated
 from console.visitors import database, let_in, speech, visitor
 from store.alerts import list_alerts
 from store.audit_log import note_deed
@@ -46,7 +47,13 @@ def day_text(day: date) -> str:
 @blueprint.context_processor
 def for_insights() -> dict[str, Any]:
     """What the templates of this family use."""
-    return {"topic_word": topic_word, "language_word": language_word, "day_text": day_text, "sentiments": SENTIMENTS}
+    return {
+        "topic_word": topic_word,
+        "isolated": isolated,
+        "language_word": language_word,
+        "day_text": day_text,
+        "sentiments": SENTIMENTS,
+    }
 
 
 @blueprint.get("")
@@ -67,7 +74,7 @@ def show() -> str:
         "insights.html",
         query=query,
         heat_map=heat_map,
-        leading=leading_sentence.leading_sentence(heat_map, query, speech()),
+        leading=leading_sentence.leading_sentence(heat_map, query, speech(), in_line=isolated),
         days=draw_days(counts, first=period.first, last=period.last, topics=topics) if heat_map.whole.messages else [],
         choices=choices,
         state=state,

@@ -154,7 +154,7 @@ def test_the_table_counts_each_label_and_leads_to_exactly_those_messages(visit, 
     assert topics(client, range=7) == {**expected, "all messages": (7, 0, 0), "shipping": (6, 0, 0)}
     assert topics(client, range=90)["app"] == (0, 1, 0)
     page = text_of(client, "")
-    assert "86% of the negative messages of the last 30 days are about shipping: 6 of 7." in page
+    assert "86% of the negative messages of the last 30 days are about \u2068shipping\u2069: 6 of 7." in page
     found = {link.partition("?")[2].partition("&from")[0]: listed(client, link) for link in links(page)}
     assert set(found["topic=shipping&sentiment=negative"]) == set(shipping)
     assert set(found["topic=shipping&sentiment=positive"]) == set(praise)
@@ -252,7 +252,8 @@ def test_lines_have_words_and_open_trends_are_told(visit, write, recount, owner,
     client = visit()
     page = text_of(client, "")
     assert re.search(
-        r'<svg class="spark" role="img" aria-label="app: at most 3 negative a day, on [^"]+; 0 on the last day"', page
+        r'<svg class="spark" role="img" aria-label="\u2068app\u2069: at most 3 negative a day, on [^"]+; 0 on the last day"',
+        page,
     )
     assert "topic open" in page and "negative: 5% → 43%" in page and "30 of 70 in 24 hours" in page
     assert "topic over" not in page
@@ -458,6 +459,19 @@ def test_the_pages_speak_other_languages(visit, write, recount, language):
     client.set_cookie("language", language)
     for path in PAGES:
         assert f'lang="{language}"' in text_of(client, path)
+
+
+@pytest.mark.parametrize(("language", "ours"), [("ar", "الشحن"), ("de", "Versand"), ("tr", "kargo")])
+def test_our_topics_are_translated_and_a_tenants_own_keep_their_direction(visit, write, recount, language, ours):
+    write(3, "negative", "shipping")
+    write(1, "negative", "gift_wrap")
+    recount()
+    client = visit()
+    client.set_cookie("language", language)
+    page = text_of(client, "")
+    assert f"\u2068{ours}\u2069" in page and f"<bdi>{ours}</bdi>" in page
+    assert "\u2068gift wrap\u2069" in page and "<bdi>gift wrap</bdi>" in page
+    assert "shipping" not in re.sub(r'"/insights[^"]*"', "", page)
 
 
 def test_the_trend_of_a_topic_tells_each_day_newest_first_and_only_of_that_topic(visit, write, recount):
