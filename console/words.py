@@ -263,6 +263,9 @@ NOTICES: Mapping[str, str] = {
     "settings_restored": _("Restored, as a new version. It is live within seconds."),
     "settings_admins_only": _("Something in it is an administrator’s to change: nothing was stored."),
     "rule_saved": _("The rule is saved, and decides within seconds."),
+    "rule_saved_to_try": _(
+        "The rule is saved, and is only tried: it decides nothing; what it would have decided is noted beside each message."
+    ),
     "report no_day": _("That is no day that has passed. Nothing was asked for."),
 }
 

@@ -95,6 +95,12 @@ def test_a_rule_is_read_back_as_a_sentence(admin):
     assert "put it into senior with P1 and tag it late." in words(piece) and "<html" not in piece.text
 
 
+def test_the_notice_says_whether_the_saved_rule_decides_or_is_only_tried(admin):
+    assert "The rule is saved, and decides within seconds." in words(send(admin, NEW, **LATE))
+    answer = send(admin, "/admin/rules/late", dry_run=["yes"])
+    assert "it decides nothing" in words(answer) and "within seconds" not in words(answer)
+
+
 def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(admin, database, acme):
     answer = send(admin, NEW, **{**LATE, "name": "Late Parcels", "when__between": "25:99", "when__min_score": "much"})
     assert answer.status_code == 422 and version(database, acme) == 1

@@ -113,7 +113,8 @@ def _send(name: str | None) -> str | Response | tuple[str, int]:
     else:
         attempt = save({"rules": changed})
         if attempt.version is not None:
-            give_notice("rule_saved" if attempt.version != stands.version else "settings_unchanged")
+            saved = "rule_saved_to_try" if typed.document.get("dry_run") else "rule_saved"
+            give_notice(saved if attempt.version != stands.version else "settings_unchanged")
             return redirect(url_for("admin_rules.show"))
     attempt.problems = place_problems(attempt.problems, at)
     status = 409 if attempt.is_stale else 422 if attempt.problems else 503 if attempt.is_busy else 200
