@@ -10,7 +10,7 @@ from store.inbox import SNIPPET_CHARS
 
 @dataclass(frozen=True)
 class LabelledMessage:
-    """A customer's message with the label that counts now."""
+    """A customer's message with the label that counts now. corrected: the fields that people have set."""
 
     id: str
     conversation_id: str | None
@@ -25,6 +25,7 @@ class LabelledMessage:
     intent: str
     topics: tuple[str, ...]
     language: str
+    corrected: tuple[str, ...]
 
 
 def read_labelled(conn: Connection, tenant_id: int, message_ids: Sequence[str]) -> dict[str, LabelledMessage]:
@@ -32,7 +33,7 @@ def read_labelled(conn: Connection, tenant_id: int, message_ids: Sequence[str]) 
     rows = conn.execute(
         """
         SELECT m.id::text, m.conversation_id::text, u.display_name, left(m.text, %s), m.message_type, m.channel, m.surface,
-               m.sent_at, reads.sentiment, reads.score, reads.intent, reads.topics, reads.language
+               m.sent_at, reads.sentiment, reads.score, reads.intent, reads.topics, reads.language, reads.corrected
         FROM message AS m
         CROSS JOIN LATERAL effective_label(m.id) AS reads
         LEFT JOIN customer AS u ON u.id = m.customer_id
@@ -40,4 +41,7 @@ def read_labelled(conn: Connection, tenant_id: int, message_ids: Sequence[str]) 
         """,
         (SNIPPET_CHARS, tenant_id, list(message_ids)),
     ).fetchall()
-    return {row[0]: LabelledMessage(*row[:11], topics=tuple(row[11]), language=row[12]) for row in rows}
+    return {
+        row[0]: LabelledMessage(*row[:11], topics=tuple(row[11]), language=row[12], corrected=tuple(row[13]))
+        for row in rows
+    }

@@ -395,9 +395,15 @@ def test_a_correction_counts_at_once_and_can_be_undone_on_the_page(visit, owner,
         and "corrected by a person" in text
         and "▼ negative" in text
     )
+    # The label's score is then the person's 1, not how sure the model was.
+    assert "confidence" not in text
     assert owner.execute("SELECT corrected_by, reason FROM correction").fetchone() == (ann, "meant ironically")
     page = person.post(path, message=message, field="sentiment", undo="1")
-    assert "Taken back." in page.text and "corrected by a person" not in page.text and "▲ positive" in words(page)
+    assert (
+        "Taken back." in page.text
+        and "corrected by a person" not in page.text
+        and "▲ positive high confidence" in words(page)
+    )
     person.post(path, message=message, field="topics", value=["shipping", "refund"])
     assert "shipping" in words(person.get(f"/conversations/{one}"))
 
