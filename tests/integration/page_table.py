@@ -194,7 +194,7 @@ PAGES = {
     # Made from no version: another one stands.
     ("POST", "/admin/start/industry"): form("admins", done=409),
     ("POST", "/admin/start/topics"): form("admins", done=409),
-    ("POST", "/admin/start/topics/try"): form("admins", text="hello"),
+    ("POST", "/admin/start/topics/try"): form("admins", text="hello", done=200),
     ("POST", "/admin/start/thresholds"): form("admins", deed="try", escalate="0.8", unsure="0.5", done=200),
     ("GET", "/admin/tenants/new"): page("operators"),
     ("POST", "/admin/tenants/new"): form("operators", name="Newcomers"),

@@ -334,13 +334,17 @@ def test_a_pasted_message_is_read_by_a_worker_as_it_would_be_now(
     admin, enter, deps, database, owner, acme, rung, tenant_ids
 ):
     admin.get("/admin/start/topics")
-    waits = admin.post("/admin/start/topics/try", text="My parcel is late again! Call +90 532 123 45 67")
-    assert "A worker is at it" in waits.text and "data-poll" in waits.text and "532" not in waits.text
+    pasted = "My parcel is late again! Call +90 532 123 45 67"
+    waits = admin.post("/admin/start/topics/try", text=pasted, follow=False)
+    assert "A worker is at it" in waits.text and "data-poll" in waits.text
+    # The words stay in the form, and only there: neither stored nor in an address.
+    assert f">{pasted}</textarea>" in waits.text and waits.text.count("532") == 1 and "Location" not in waits.headers
     assert "532" not in json.dumps(owner.execute("SELECT input FROM errand").fetchone()[0])
     result = do_errand(deps, database, acme, rung)
     assert result["sentiment"] == "negative" and "shipping" in result["topics"] and "532" not in result["words"]
     page = admin.get("/admin/start/topics", errand=rung[-1][1])
     assert "shipping" in page.text and "data-poll" not in page.text and "[PHONE_1]" in page.text
+    assert "532" not in page.text
     assert owner.execute("SELECT count(*) FROM message").fetchone() == (0,)
     # Nobody else's.
     stranger = enter(tenant_id=tenant_ids["other"])

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from analysis.minimize import minimize
 from config.industries import industry_names, load_industry
 from config.topics import MAX_DEFINITION_CHARS
+from console.errand_desk import look_for_errand
 from console.pages.admin.errands import asked_errand, send
 from console.pages.admin.gate import new_blueprint, only_admins
 from console.pages.admin.start import PAGES, after, progress
@@ -20,6 +21,7 @@ from console.setup_deeds import TopicRow, change_setup, name_of_topic, patch_top
 from console.visitors import database, speech, visitor
 from routing.playbooks import playbook_for
 from routing.settings_check import SettingsError, patch_settings
+from store.errands import Errand
 from store.onboarding import Step
 from store.tenant_settings import TenantSettings, get_settings
 
@@ -120,11 +122,17 @@ def _stale() -> str:
 def topics() -> str:
     """The template's topics, the tenant's own, and a box that shows how a message is read now."""
     stands = _stands()
-    return _topics_page(stands, topic_rows(stands.config))
+    return _topics_page(stands, topic_rows(stands.config), errand=asked_errand("reading"))
 
 
 def _topics_page(
-    stands: TenantSettings, rows: list[TopicRow], *, problems: list[str] | None = None, empty_rows: int = EMPTY_ROWS
+    stands: TenantSettings,
+    rows: list[TopicRow],
+    *,
+    problems: list[str] | None = None,
+    empty_rows: int = EMPTY_ROWS,
+    errand: Errand | None = None,
+    pasted: str = "",
 ) -> str:
     return _page(
         "admin/start_topics.html",
@@ -133,7 +141,8 @@ def _topics_page(
         version=stands.version,
         industry=stands.config.industry,
         problems=problems or [],
-        errand=asked_errand("reading"),
+        errand=errand,
+        pasted=pasted,
         can_read=settings().anthropic_api_key is not None,
         max_definition=MAX_DEFINITION_CHARS,
         max_pasted=MAX_PASTED_CHARS,
@@ -185,8 +194,11 @@ def _read_rows(stands: TenantSettings) -> list[TopicRow]:
 
 
 @blueprint.post("/topics/try")
-def try_message() -> str | tuple[str, int] | Response:
-    """Have a worker read pasted words as they would be read now. Stripped here: nothing else is written down."""
+def try_message() -> str | Response:
+    """Have a worker read pasted words as they would be read now. Stripped here: nothing else is written down.
+
+    Answered with the page itself, in which the words stand as they were pasted: an address to be led to would have to keep them.
+    """
     only_admins()
     if settings().anthropic_api_key is None:
         abort(400)
@@ -194,9 +206,10 @@ def try_message() -> str | tuple[str, int] | Response:
     if not text or len(text) > MAX_PASTED_CHARS:
         give_notice("no_words" if not text else "too_many_words")
         return redirect(url_for("admin_start_settings.topics", _anchor="try"))
-    words = minimize(text, region=_stands().config.default_region).text
-    errand = send("reading", {"text": words})
-    return redirect(url_for("admin_start_settings.topics", errand=errand, _anchor="try"))
+    stands = _stands()
+    errand_id = send("reading", {"text": minimize(text, region=stands.config.default_region).text})
+    errand = look_for_errand(database(), visitor().tenant_id, errand_id)
+    return _topics_page(stands, topic_rows(stands.config), errand=errand, pasted=text)
 
 
 # Thresholds
