@@ -48,9 +48,10 @@ def _conditions(when: Mapping[str, Any], *, speech: Speech, word: Word) -> list[
         told.append(text("it is of the kind {values}").format(values=any_of("message_type")))
     told += _about_customer(when, speech)
     told += _about_time(when, speech, word)
-    if when.get("min_score") is not None:
+    # Any message is at least 0 and at most 1 sure.
+    if when.get("min_score"):
         told.append(text("the model is at least {score} sure").format(score=speech.number(when["min_score"])))
-    if when.get("max_score") is not None:
+    if when.get("max_score") not in {None, 1}:
         told.append(text("the model is at most {score} sure").format(score=speech.number(when["max_score"])))
     return told
 

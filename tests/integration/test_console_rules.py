@@ -97,6 +97,11 @@ def test_a_rule_is_read_back_as_a_sentence(admin):
 
 def test_the_notice_says_whether_the_saved_rule_decides_or_is_only_tried(admin):
     assert "The rule is saved, and decides within seconds." in words(send(admin, NEW, **LATE))
+def test_a_certainty_that_every_message_has_is_no_condition(admin):
+    answer = send(admin, NEW, do="read", **LATE, when__min_score="0", when__max_score="1")
+    assert "When the message is negative and it is about shipping: put it" in words(answer)
+
+
     answer = send(admin, "/admin/rules/late", dry_run=["yes"])
     assert "it decides nothing" in words(answer) and "within seconds" not in words(answer)
 
