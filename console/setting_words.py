@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from console.languages import Speech
 from console.setting_fields import Field
+from console.words import WORDS as ALL_WORDS
 from console.words import english
 
 
@@ -33,7 +34,8 @@ _PREFIXES = {"signals": "signal", "floor": "floor"}
 def choice_word(one: Field, value: str, *, speech: Speech) -> str:
     """A choice of a field in the visitor's words."""
     name = one.path.rpartition(".")[2]
-    own = WORDS.get(f"{_PREFIXES.get(name, name)} {value}")
+    code = f"{_PREFIXES.get(name, name)} {value}"
+    own = WORDS.get(code) or ALL_WORDS.get(code)
     if own:
         return speech.text(own)
     return value if name in _AS_THEY_ARE else speech.text(english(value))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
+from config.industries import industry_names
 from console.app import create_app
 from console.pages.admin import start_settings
 from console.setting_trials import TooBusyError
@@ -264,6 +265,12 @@ def test_a_what_if_waits_while_many_are_tried(admin, monkeypatch):
     page = admin.get("/admin/start/thresholds")
     tried = admin.post("/admin/start/thresholds", version=version_on(page), escalate="0.2", unsure="0.1", deed="try")
     assert tried.status_code == 503 and "has to wait" in words(tried) and 'value="0.2"' in tried.text
+
+
+def test_every_industry_has_a_name_of_its_own(admin):
+    names = re.findall(r"<strong>([^<]+)</strong></label>", admin.get("/admin/start/industry").text)
+    assert len(names) == len(industry_names()) and "Software as a service" in names
+    assert not any("industry" in name or name in industry_names() for name in names)
 
 
 def test_an_unknown_industry_or_time_zone_is_refused(admin, database, acme):
