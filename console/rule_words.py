@@ -41,7 +41,7 @@ def _conditions(when: Mapping[str, Any], *, speech: Speech, word: Word) -> list[
     if when.get("floor"):
         told.append(text("it holds words of {values}").format(values=any_of("floor", prefix="floor ")))
     if when.get("channel"):
-        told.append(text("it comes by {values}").format(values=any_of("channel")))
+        told.append(text("it comes by {values}").format(values=any_of("channel", prefix="by ")))
     if when.get("surface"):
         told.append(text("it is a {values}").format(values=any_of("surface")))
     if when.get("message_type"):

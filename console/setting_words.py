@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = {
     "in_quiet_hours ": _("as we think best for this kind"), "in_quiet_hours wait": _("waits until they are over"),
     "in_quiet_hours send": _("leaves all the same"), "in_quiet_hours drop": _("does not leave"),
     "rules ": _("the newest"),
+    "by whatsapp": "WhatsApp", "by instagram": "Instagram", "by generic": _("another channel"),
 }  # fmt: skip
 # Names of others, which stand as they are.
 _AS_THEY_ARE = frozenset({"time_zone", "rules", "priority"})

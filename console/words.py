@@ -34,7 +34,7 @@ WORDS: Mapping[str, str] = {
     "event resolved": _("resolved"), "event reopened": _("opened again"),
     "run initial": _("at arrival"), "run reanalyze": _("read again"), "run sweep": _("in a sweep"),
     "author human": _("Agent"), "author bot": _("Automation"), "author earshot": "Earshot",
-    "whatsapp": "WhatsApp", "instagram": "Instagram", "generic": _("other channel"),
+    "whatsapp": "WhatsApp", "instagram": "Instagram", "generic": _("Other channel"),
     "text": _("text"), "image": _("image"), "audio": _("voice message"), "video": _("video"), "document": _("document"),
     "sticker": _("sticker"), "location": _("location"),
     "contacts": _("contacts"), "button": _("button press"), "postback": _("button press"), "interactive": _("choice from a list"),

@@ -2,9 +2,11 @@
 
 import re
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
+from config.words import ChannelKind
 from console.app import create_app
 from console.setting_trials import MAX_DECISIONS
 from routing.settings_check import MAX_RULES
@@ -95,15 +97,20 @@ def test_a_rule_is_read_back_as_a_sentence(admin):
     assert "put it into senior with P1 and tag it late." in words(piece) and "<html" not in piece.text
 
 
-def test_the_notice_says_whether_the_saved_rule_decides_or_is_only_tried(admin):
-    assert "The rule is saved, and decides within seconds." in words(send(admin, NEW, **LATE))
 def test_a_certainty_that_every_message_has_is_no_condition(admin):
     answer = send(admin, NEW, do="read", **LATE, when__min_score="0", when__max_score="1")
     assert "When the message is negative and it is about shipping: put it" in words(answer)
 
 
+def test_the_notice_says_whether_the_saved_rule_decides_or_is_only_tried(admin):
+    assert "The rule is saved, and decides within seconds." in words(send(admin, NEW, **LATE))
     answer = send(admin, "/admin/rules/late", dry_run=["yes"])
     assert "it decides nothing" in words(answer) and "within seconds" not in words(answer)
+
+
+def test_every_channel_has_its_words_in_a_sentence(admin):
+    answer = send(admin, NEW, do="read", **LATE, when__channel=list(get_args(ChannelKind)))
+    assert "it comes by WhatsApp, Instagram or another channel" in words(answer)
 
 
 def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(admin, database, acme):

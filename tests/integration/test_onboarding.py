@@ -330,19 +330,19 @@ def test_a_topic_that_cannot_be_is_refused_with_the_fix_beside_it(admin, databas
     assert config_of(database, acme).topics == {}
 
 
-def test_more_rows_store_nothing_and_keep_what_was_typed(admin, database, acme):
-    page = admin.get("/admin/start/topics")
-    more = admin.post("/admin/start/topics", **topics_form(page, own=[("gifts", "ribbons")]), deed="more")
-    assert 'value="gifts"' in more.text and more.text.count('name="topic"') > page.text.count('name="topic"')
-    assert config_of(database, acme).topics == {}
-
-
 def test_own_topics_are_left_as_they_are_and_not_called_the_templates(admin):
     page = admin.get("/admin/start/topics")
     assert "The template’s will do" in page.text
     admin.post("/admin/start/topics", version=version_on(page), topic="gifts", definition="wrapping", deed="stay")
     page = admin.get("/admin/start/topics")
     assert "The template’s will do" not in page.text and "Leave them as they are" in page.text
+
+
+def test_more_rows_store_nothing_and_keep_what_was_typed(admin, database, acme):
+    page = admin.get("/admin/start/topics")
+    more = admin.post("/admin/start/topics", **topics_form(page, own=[("gifts", "ribbons")]), deed="more")
+    assert 'value="gifts"' in more.text and more.text.count('name="topic"') > page.text.count('name="topic"')
+    assert config_of(database, acme).topics == {}
 
 
 def test_a_pasted_message_is_read_by_a_worker_as_it_would_be_now(
