@@ -44,4 +44,8 @@ class Lanes:
 
     def is_flood(self, tenant_id: int) -> bool:
         """Whether the tenant's next message is beyond its share. Counts it when it is not."""
-        return self.budget.take([Bucket(f"lane:{tenant_id}", per_s=SHARE_PER_S, burst=SHARE_AT_ONCE)]) > 0
+        return self.within_share(tenant_id, 1) == 0
+
+    def within_share(self, tenant_id: int, messages: int) -> int:
+        """How many of the tenant's next messages are within its share, and counts these."""
+        return self.budget.take_many(Bucket(f"lane:{tenant_id}", per_s=SHARE_PER_S, burst=SHARE_AT_ONCE), messages)

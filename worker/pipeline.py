@@ -1,7 +1,8 @@
 """The order of the stages, and how a message is put on its way: by task name, with ids only."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from celery import chain
@@ -74,16 +75,7 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, 
     there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
     few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
     """
-    refs = [
-        RunRef(
-            run.tenant_id,
-            run.message_id,
-            run.run_id,
-            is_flood=lanes.is_flood(run.tenant_id),
-            is_canary=run.is_canary,
-        )
-        for run in runs
-    ]
+    refs = _with_lanes(list(runs), lanes)
     # Where work is traced each message has a span of its own, which it carries along.
     if is_fused() and not any(traces.values() if traces else ()) and _messages.publish(refs):
         return
@@ -91,6 +83,20 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, 
         trace = traces.get(ref.run_id) if traces else None
         with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
             chain(*_new_chain(ref)).apply_async()
+
+
+def _with_lanes(runs: Sequence[StartedRun], lanes: Lanes) -> list[RunRef]:
+    """Each tenant's first ones are within its share, its others a flood."""
+    left = {
+        tenant_id: lanes.within_share(tenant_id, messages)
+        for tenant_id, messages in Counter(run.tenant_id for run in runs).items()
+    }
+    refs: list[RunRef] = []
+    for run in runs:
+        left[run.tenant_id] -= 1
+        is_flood = left[run.tenant_id] < 0
+        refs.append(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood, is_canary=run.is_canary))
+    return refs
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

@@ -18,24 +18,27 @@ log = structlog.get_logger()
 
 # While the server is away, ask it again this often instead of waiting for each time-out.
 _RETRY_AFTER_S = 5.0
-# Generic cell rate algorithm: a key holds the time when the bucket is full again. Either every bucket gives or none does.
+# Generic cell rate algorithm: a key holds the time when the bucket is full again. Every bucket gives the same number, as many as are
+# wanted and all of them have; when that is none, the answer says how long until they have one.
 _TAKE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+local given = tonumber(ARGV[#ARGV])
 local wait = 0
 local full_at = {}
 for i, key in ipairs(KEYS) do
     local interval = tonumber(ARGV[2 * i - 1])
     local burst = tonumber(ARGV[2 * i])
     full_at[i] = math.max(tonumber(redis.call('GET', key) or now), now)
+    given = math.min(given, math.floor((now + interval * burst - full_at[i]) / interval))
     wait = math.max(wait, full_at[i] - interval * (burst - 1) - now)
 end
-if wait > 0 then return wait end
+if given <= 0 then return {0, wait} end
 for i, key in ipairs(KEYS) do
-    local next_full = full_at[i] + tonumber(ARGV[2 * i - 1])
+    local next_full = full_at[i] + given * tonumber(ARGV[2 * i - 1])
     redis.call('SET', key, string.format('%.0f', next_full), 'PX', math.ceil((next_full - now) / 1000) + 1000)
 end
-return 0
+return {given, 0}
 """
 
 
@@ -62,14 +65,23 @@ class RateBudget:
 
     def take(self, buckets: Sequence[Bucket]) -> float:
         """Take one from every bucket. 0 when that was possible, else the seconds to wait; nothing is taken then."""
+        return self._ask(buckets, 1)[1]
+
+    def take_many(self, bucket: Bucket, wanted: int) -> int:
+        """Take as many as there are, at most `wanted`. Returns how many that was."""
+        return self._ask([bucket], wanted)[0]
+
+    def _ask(self, buckets: Sequence[Bucket], wanted: int) -> tuple[int, float]:
+        """(how many every bucket gave, seconds to wait when that is none)."""
         if not buckets or self._take is None or time.monotonic() < self._away_until:
-            return 0.0
+            return wanted, 0.0
         arguments = [number for bucket in buckets for number in (round(1e6 / bucket.per_s), bucket.burst)]
+        keys = [f"earshot:budget:{bucket.name}" for bucket in buckets]
         try:
-            wait_us = self._take(keys=[f"earshot:budget:{bucket.name}" for bucket in buckets], args=arguments)
+            given, wait_us = self._take(keys=keys, args=[*arguments, wanted])
         except redis.RedisError as error:
             with self._lock:
                 self._away_until = time.monotonic() + _RETRY_AFTER_S
             log.warning("rate_budget_unreachable", code=type(error).__name__)
-            return 0.0
-        return float(wait_us) / 1e6
+            return wanted, 0.0
+        return int(given), float(wait_us) / 1e6
