@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from worker.rate_budget import Bucket, RateBudget
 
 SHARE_PER_S = 5.0
-SHARE_AT_ONCE = 50
+SHARE_AT_ONCE = 20
 FLOOD_HANDS = 2
 # The stages at which messages queue up: the first, and the one that waits for the model.
 LANED = ("minimize", "analyze")
