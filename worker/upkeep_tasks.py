@@ -30,6 +30,7 @@ from worker import (
     watchdog,
     webhook_turns,
 )
+from worker.action_bugs import note_action_bug
 from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
@@ -43,10 +44,13 @@ log = structlog.get_logger()
 @app.task(name="earshot.deliver_action", queue="actions")
 def deliver_action(*, tenant_id: int, action_id: str, **_: Any) -> None:
     """Carry out one planned action."""
-    do_quietly(
-        lambda: delivery.deliver_action(deps(), tenant_id=tenant_id, action_id=action_id, now=datetime.now(UTC)),
-        name="deliver_action",
-    )
+    given, now = {"tenant_id": tenant_id, "action_id": action_id}, datetime.now(UTC)
+    try:
+        do_quietly(lambda: delivery.deliver_action(deps(), **given, now=now), name="deliver_action")
+    except Exception as error:
+        code = f"bug_{type(error).__name__}"
+        do_quietly(lambda: note_action_bug(deps(), **given, code=code, now=now), name="note_action_bug")
+        raise
 
 
 @app.task(name="earshot.read_crm_values", queue="crm_flush")

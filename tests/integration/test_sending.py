@@ -1,5 +1,7 @@
 """From a planned action to what the customer gets: form, window, budget, echoes, doubts, and what people are shown."""
 
+from contextlib import nullcontext
+
 import httpx2
 import pytest
 
@@ -12,7 +14,7 @@ from tests.webhooks import (
     whatsapp_message,
     whatsapp_value,
 )
-from worker import delivery, reconcile
+from worker import delivery, reconcile, upkeep_tasks
 from worker.rate_budget import Bucket, RateBudget
 
 REFUND = "The parcel is late for the third time. I want my money back!"
@@ -423,3 +425,41 @@ def test_days_after_a_person_wrote_automation_may_answer_again(deps, receive, ow
     )
     (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
     assert len(run_all(deps, ref)) == 1
+
+
+def test_a_bug_of_ours_is_tried_a_few_times_and_then_a_person_is_called(deps, receive, owner, sent, times, monkeypatch):
+    def spoiled(*_, **__):
+        raise TypeError(REFUND)
+
+    monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
+    monkeypatch.setattr(delivery, "_prepare", spoiled)
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    owner.execute("UPDATE conversation SET queue = 'auto'")
+    for _ in range(delivery.MAX_TRIES - 1):
+        with pytest.raises(TypeError):
+            upkeep_tasks.deliver_action(tenant_id=ref.tenant_id, action_id=action_id)
+    waits = owner.execute(
+        "SELECT tries, next_at > now() + interval '30 s' FROM action WHERE id = %s", (action_id,)
+    ).fetchone()
+    assert state_of(owner, action_id) == ("pending", "bug_TypeError") and waits == (delivery.MAX_TRIES - 1, True)
+    with pytest.raises(TypeError):
+        upkeep_tasks.deliver_action(tenant_id=ref.tenant_id, action_id=action_id)
+    assert state_of(owner, action_id) == ("failed", "bug_TypeError") and sent() == []
+    assert owner.execute("SELECT queue FROM conversation").fetchone() == ("support",)
+    assert owner.execute("SELECT kind FROM alert").fetchall() == [("needs_person",)]
+    upkeep_tasks.deliver_action(tenant_id=ref.tenant_id, action_id=action_id)  # nothing is left to do
+
+
+def test_a_bug_after_the_send_has_begun_is_no_second_send(deps, receive, owner, sent, times, monkeypatch):
+    def spoiled(*_, **__):
+        raise TypeError
+
+    monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
+    monkeypatch.setattr(delivery, "_keep_own_message", spoiled)
+    (ref,) = receive(whatsapp_body(whatsapp_message(REFUND, timestamp=next(times))))
+    (action_id,) = run_all(deps, ref)
+    for _ in range(3):
+        with pytest.raises(TypeError) if state_of(owner, action_id)[0] == "pending" else nullcontext():
+            upkeep_tasks.deliver_action(tenant_id=ref.tenant_id, action_id=action_id)
+    assert state_of(owner, action_id)[0] == "sending" and len(sent()) == 1
