@@ -113,11 +113,47 @@ def is_quiet(conn: Connection, tenant_id: int) -> bool:
 
 
 def alert_about_provider(conn: Connection, tenant_id: int, *, code: str) -> None:
-    """Tell the tenant's people that analyses wait for somebody to act: once a day and code."""
+    """Tell the tenant's people that analyses wait for somebody to act: once a day and code. One that was over goes on."""
     row = conn.execute("SELECT current_date::text").fetchone()
     assert row is not None
-    raise_alert(
-        conn,
-        tenant_id,
-        NewAlert(kind="analysis_paused", key=f"analysis_paused:{code}:{row[0]}", details={"code": code}),
+    key = f"analysis_paused:{code}:{row[0]}"
+    new = NewAlert(kind="analysis_paused", key=key, details={"code": code})
+    if raise_alert(conn, tenant_id, new) is None:
+        conn.execute(
+            """
+            UPDATE alert
+            SET resolved_at = NULL, seen_at = now(), times_seen = times_seen + 1
+            -- Every message that waits comes by here.
+            WHERE tenant_id = %s AND key = %s AND (resolved_at IS NOT NULL OR seen_at < now() - interval '10 s')
+            """,
+            (tenant_id, key),
+        )
+
+
+def list_paused_tenants(conn: Connection, *, limit: int) -> list[int]:
+    """Some of those with an open alert of this kind, others each time. Needs the system scope."""
+    rows = conn.execute(
+        """
+        SELECT tenant_id
+        FROM (SELECT DISTINCT tenant_id FROM alert WHERE kind = 'analysis_paused' AND resolved_at IS NULL)
+        ORDER BY random()
+        LIMIT %s
+        """,
+        (limit,),
+    ).fetchall()
+    return [tenant_id for (tenant_id,) in rows]
+
+
+def end_provider_alerts(conn: Connection, tenant_id: int) -> None:
+    """What was asked for a live message since the alert has been answered, so it is over. Must act for `tenant_id`."""
+    conn.execute(
+        """
+        UPDATE alert AS a
+        SET resolved_at = now(), snoozed_until = NULL
+        WHERE a.tenant_id = %s AND a.kind = 'analysis_paused' AND a.resolved_at IS NULL AND EXISTS (
+            SELECT FROM egress AS e
+            WHERE e.tenant_id = a.tenant_id AND e.id > a.id AND e.created_at > a.seen_at AND e.purpose = 'live' AND e.outcome = 'answered'
+        )
+        """,
+        (tenant_id,),
     )

@@ -17,19 +17,25 @@ from store.alert_deliveries import (
     take_unannounced,
 )
 from store.alert_targets import StoredTarget, list_targets
+from store.db import act_for_tenant
 from store.secrets import SecretError
+from store.spend import end_provider_alerts, list_paused_tenants
 from worker.deps import Deps
 from worker.metrics import ALERT_DELIVERIES, ALERTS
 
 log = structlog.get_logger()
 
-ANNOUNCED_PER_ROUND, TARGETS_PER_ROUND, AT_ONCE = 500, 20, 500
+ANNOUNCED_PER_ROUND, TARGETS_PER_ROUND, AT_ONCE, PAUSED_PER_ROUND = 500, 20, 500, 50
 # More than this many for one target at once are one message.
 DIGEST_FROM = 4
 
 
 def notify(deps: Deps, *, now: datetime) -> None:
     """One round; several workers may do one at once. Raises: StoreError."""
+    with deps.database.system_transaction() as conn:
+        for tenant_id in list_paused_tenants(conn, limit=PAUSED_PER_ROUND):
+            act_for_tenant(conn, tenant_id)
+            end_provider_alerts(conn, tenant_id)
     announce(deps, now=now)
     for _ in range(TARGETS_PER_ROUND):
         if not serve_target(deps):

@@ -11,6 +11,7 @@ from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, reconcile, steps
 from worker.circuit_breaker import CircuitBreaker
 from worker.errors import StepError
+from worker.notify import notify
 from worker.stage import Next
 
 HAIKU, SONNET = "claude-haiku-5-5", "claude-sonnet-5-5"
@@ -192,7 +193,7 @@ def test_a_message_that_waits_for_the_provider_has_a_place_in_a_queue(deps, mini
     script(standins, error(401, "authentication_error"))
     first, second = minimized("I will sue you"), minimized("hello")
     failing(deps, first)
-    analyze_step.analyze(deps, second)
+    assert analyze_step.analyze(deps, second) is Next.GO_ON
     owner.execute("UPDATE run SET created_at = now() - interval '4 s'")
     reconcile.read_waiting(deps)
     assert owner.execute("SELECT queue, priority FROM conversation").fetchall() == [("not_yet_analysed", "P1")]
@@ -491,3 +492,22 @@ def test_sweeps_do_not_use_up_what_live_messages_may_cost(deps, minimized, owner
         "INSERT INTO spend (tenant_id, day, bulk_microusd) VALUES (%s, current_date, 5000000)", (tenant_ids["acme"],)
     )
     assert analyze_step.analyze(deps, minimized()) is Next.GO_ON
+
+
+def test_the_alert_is_over_with_the_next_answer_and_goes_on_with_the_next_refusal(
+    deps, minimized, owner, standins, broker
+):
+    first, second, third = minimized("one"), minimized("two"), minimized("three")
+    state = "SELECT resolved_at IS NOT NULL, times_seen FROM alert WHERE kind = 'analysis_paused'"
+    script(standins, error(401, "authentication_error"))
+    failing(deps, first)
+    notify(deps, now=now())
+    assert owner.execute(state).fetchall() == [(False, 1)]
+    with redis.Redis.from_url(broker) as client:  # the pause is over
+        client.delete(*client.keys("earshot:breaker:*"))
+    assert analyze_step.analyze(deps, second) is Next.GO_ON
+    notify(deps, now=now())
+    assert owner.execute(state).fetchall() == [(True, 1)]
+    script(standins, error(401, "authentication_error"))
+    failing(deps, third)
+    assert owner.execute(state).fetchall() == [(False, 2)]
