@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool.base import AttemptWithBackoff
 
 from config.tracing import span
 
@@ -25,6 +26,9 @@ POOL_WAIT_S = 3.0
 REPLACE_POOL_EVERY_S = 1.0
 
 _ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
+
+# After a restart of Postgres, which may take a tenth of a second, the pool would wait for a second, and two, and four.
+AttemptWithBackoff.INITIAL_DELAY = 0.1
 
 Connection = psycopg.Connection[TupleRow]
 

@@ -1,6 +1,6 @@
 """One breaker for all workers: while a provider fails, nobody calls it, and one probe finds out when it is back.
 
-Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 30 s, then after twice
+Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 10 s, then after twice
 as long, at most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
 """
 
@@ -18,7 +18,7 @@ _RETRY_AFTER_S = 5.0
 WINDOW_MS = 30_000
 LAST_CALLS = 20
 MIN_FAILURES = 5
-FIRST_PAUSE_MS = 30_000
+FIRST_PAUSE_MS = 10_000
 LONGEST_PAUSE_MS = 300_000
 # A probe that nobody reports about (its worker died) is given up after this long.
 PROBE_MS = 45_000
