@@ -1,7 +1,8 @@
 """What our mend of kombu's Redis transport is for."""
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Producer, Queue
+from kombu.asynchronous import Hub, set_event_loop
 
 from worker import app  # noqa: F401 -- installs it, as in every process
 from worker.redis_transport import Channel
@@ -15,3 +16,65 @@ def test_giving_messages_back_through_a_closed_connection_is_a_lost_connection_a
     channel._disconnect_pools()
     with pytest.raises(connection.connection_errors):
         channel.qos.restore_unacked()
+
+
+@pytest.fixture
+def channel(broker):
+    with Connection(broker) as connection:
+        channel = connection.default_channel
+        channel.queue_declare("taken-off")
+        channel.queue_purge("taken-off")
+        channel.client.delete(channel.unacked_key, channel.unacked_index_key)
+        yield channel
+        set_event_loop(None)
+
+
+def take(channel, number):
+    """Messages as a worker takes them."""
+    queue = Queue("taken-off")(channel)
+    with Producer(channel) as producer:
+        for one in range(number):
+            producer.publish({"n": one}, routing_key="taken-off", declare=[queue])
+    return [queue.get() for _ in range(number)]
+
+
+def under_way(channel):
+    return channel.client.hlen(channel.unacked_key), channel.client.zcard(channel.unacked_index_key)
+
+
+def test_what_is_done_leaves_with_the_next_message(channel):
+    set_event_loop(Hub())
+    first, second = take(channel, 2)
+    assert under_way(channel) == (2, 2)
+    first.ack()
+    second.ack()
+    assert under_way(channel) == (2, 2)
+    (third,) = take(channel, 1)
+    assert under_way(channel) == (1, 1) and third.payload == {"n": 0}
+
+
+def test_when_nothing_follows_it_leaves_by_itself_and_at_the_end_of_the_connection(channel):
+    hub = Hub()
+    set_event_loop(hub)
+    first, second = take(channel, 2)
+    first.ack()
+    ((_, entry),) = [(due, one) for due, _, one in hub.timer.queue if not one.canceled]
+    entry()
+    assert under_way(channel) == (1, 1)
+    second.ack()
+    channel.qos.restore_unacked_once()
+    assert under_way(channel) == (0, 0) and channel.queue_declare("taken-off").message_count == 0
+
+
+def test_without_an_event_loop_it_leaves_at_once(channel):
+    (only,) = take(channel, 1)
+    only.ack()
+    assert under_way(channel) == (0, 0)
+
+
+def test_without_a_broker_the_worker_goes_on(channel, monkeypatch):
+    set_event_loop(Hub())
+    (only,) = take(channel, 1)
+    only.ack()
+    monkeypatch.setattr(channel, "conn_or_acquire", lambda *_: (_ for _ in ()).throw(channel.connection_errors[0]))
+    channel.qos._take_off()
