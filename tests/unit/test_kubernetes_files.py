@@ -185,9 +185,10 @@ def test_each_process_has_the_secrets_that_it_needs_and_no_others():
         return {value for value in environment(name).values() if isinstance(value, tuple)}
 
     assert {where for where, _ in secrets("beat")} == {"earshot"} and {key for _, key in secrets("beat")} == {
-        "REDIS_URL"
+        "REDIS_URL",
+        "BROKER_URL",
     }
-    assert {key for _, key in secrets("flower")} == {"REDIS_URL", "FLOWER_BASIC_AUTH"}
+    assert {key for _, key in secrets("flower")} == {"REDIS_URL", "BROKER_URL", "FLOWER_BASIC_AUTH"}
     assert ("earshot", "ANTHROPIC_API_KEY") not in secrets("receiver") | secrets("console")
     assert ("earshot-owner", "DATABASE_URL") in secrets("migrate")
     for name in DEPLOYMENTS:
