@@ -60,7 +60,8 @@ class QoS(redis.QoS):
         try:
             with self.pipe_or_acquire() as pipe:
                 pipe.execute()
-        except self.channel.connection_errors as error:  # they come again in five minutes, and find that they are done
+        # They come again in five minutes, and find that they are done.
+        except self.channel.connection_errors as error:  # pyright: ignore[reportAttributeAccessIssue] -- left out of its stubs
             log.warning("acknowledgements_lost", code=type(error).__name__)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:

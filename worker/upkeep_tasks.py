@@ -44,12 +44,18 @@ log = structlog.get_logger()
 @app.task(name="earshot.deliver_action", queue="actions")
 def deliver_action(*, tenant_id: int, action_id: str, **_: Any) -> None:
     """Carry out one planned action."""
-    given, now = {"tenant_id": tenant_id, "action_id": action_id}, datetime.now(UTC)
+    now = datetime.now(UTC)
     try:
-        do_quietly(lambda: delivery.deliver_action(deps(), **given, now=now), name="deliver_action")
+        do_quietly(
+            lambda: delivery.deliver_action(deps(), tenant_id=tenant_id, action_id=action_id, now=now),
+            name="deliver_action",
+        )
     except Exception as error:
         code = f"bug_{type(error).__name__}"
-        do_quietly(lambda: note_action_bug(deps(), **given, code=code, now=now), name="note_action_bug")
+        do_quietly(
+            lambda: note_action_bug(deps(), tenant_id=tenant_id, action_id=action_id, code=code, now=now),
+            name="note_action_bug",
+        )
         raise
 
 
