@@ -197,6 +197,9 @@ def test_a_page_that_does_not_keep_up_is_told_to_look_at_everything(app_url, acm
 def test_one_reader_serves_all_pages_and_ends_with_the_last(app_url, acme, owner):
     import threading
 
+    for thread in threading.enumerate():
+        if thread.name == "live-pages":  # of the test before, on its way out
+            thread.join(10)
     pages = LivePages(lambda: Database(app_url, pool_size=1))
     with pages.open_page(acme) as first, pages.open_page(acme) as second:
         assert [thread.name for thread in threading.enumerate()].count("live-pages") == 1
