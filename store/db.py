@@ -27,8 +27,8 @@ REPLACE_POOL_EVERY_S = 1.0
 
 _ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
 
-# After a restart of Postgres, which may take a tenth of a second, the pool would wait for a second, and two, and four.
-AttemptWithBackoff.INITIAL_DELAY = 0.1
+# After a restart of Postgres, which may take half a second, the pool would wait for a second, and two, and four.
+AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.1, 1.2
 
 Connection = psycopg.Connection[TupleRow]
 
