@@ -16,16 +16,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
 
+from config.server_addresses import kind_of
 from store.runs import RunRef
 from worker.app import app
-from worker.redis_transport import Channel
 
 # A number and ids that nothing else in a message is like.
 _MARK = RunRef(8_070_450_532_247_928_832, str(uuid4()), str(uuid4()))
 _BODY = f"body-{uuid4()}"
+_REDIS_KINDS = ("redis", "sentinel")
 Links = Callable[[RunRef], Sequence[Any]]
 
 
@@ -59,7 +62,7 @@ def _pieces(text: str, marks: Sequence[str]) -> tuple[str, ...]:
 
 
 class ChainMessages:
-    """Forms by the way a chain begins, and the channel they are sent through. May be used from several threads, one at a time in each call.
+    """Forms by the way a chain begins, and the channel they are sent through. Threads may share it.
 
     links: the signatures of a run's chain, first one first, which depend on nothing but its flags and ids.
     """
@@ -73,25 +76,31 @@ class ChainMessages:
     def publish(self, refs: Sequence[RunRef]) -> bool:
         """Send the chains of these runs, in order. False, and nothing is sent, when the broker is none of Redis's protocol.
 
-        Raises: kombu OperationalError or redis RedisError when the broker does not take them; some may have been sent.
+        Raises: kombu OperationalError when the broker does not take them; some may have been sent.
         """
-        with self._lock:
-            if self._channel is None:
-                self._channel = app.connection_for_write().channel()
-            if not isinstance(self._channel, Channel):
-                return False
-            messages: defaultdict[str, list[str]] = defaultdict(list)
-            for ref in refs:
-                form = self._form_of(ref)
-                messages[form.key].append(form.fill(ref))
-            try:
-                self._send(messages)
-            except NoConnection:
-                # One that the server closed since is noticed here first, and the next is a new one. Sending twice is harmless.
-                self._send(messages)
+        if kind_of(app.conf.broker_url) not in _REDIS_KINDS:
+            return False
+        try:
+            with self._lock:
+                self._send(refs)
+        except RedisError as error:
+            raise OperationalError(type(error).__name__) from None
         return True
 
-    def _send(self, messages: Mapping[str, list[str]]) -> None:
+    def _send(self, refs: Sequence[RunRef]) -> None:
+        if self._channel is None:
+            self._channel = app.connection_for_write().channel()
+        messages: defaultdict[str, list[str]] = defaultdict(list)
+        for ref in refs:
+            form = self._form_of(ref)
+            messages[form.key].append(form.fill(ref))
+        try:
+            self._push(messages)
+        except NoConnection:
+            # One that the server closed since is noticed here first, and the next is a new one. Sending twice is harmless.
+            self._push(messages)
+
+    def _push(self, messages: Mapping[str, list[str]]) -> None:
         with self._channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
             for key, waiting in messages.items():
                 pipe.lpush(key, *waiting)

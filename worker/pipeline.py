@@ -54,35 +54,44 @@ def start(ref: RunRef, *, state: RunState = "received", is_suspect: bool = False
     is_suspect: it was rung several times and has not moved: its tries are counted. queue_as: the first stage waits in this stage's queue.
     Raises: kombu.exceptions.OperationalError when the broker can't be reached.
     """
-    first, *others = STAGES[_NEXT_STAGE[state] :]
     flags = {"is_suspect": True} if is_suspect else {}
-    links = [_stage_signature(stage, ref) for stage in others]
-    chain(_stage_signature(first, ref, queue_as=queue_as, **flags), *links).apply_async()
+    chain(*_links(ref, state=state, queue_as=queue_as, **flags)).apply_async()
 
 
-def _new_chain(ref: RunRef) -> list[Any]:
-    """The links of a new message that is no flood begin where the model is asked: their whole way is one trip through the broker."""
-    first, *others = STAGES
-    queue_as = "analyze" if is_fused() and not ref.is_flood else None
-    return [_stage_signature(first, ref, queue_as=queue_as), *(_stage_signature(stage, ref) for stage in others)]
+def _links(ref: RunRef, *, state: RunState = "received", queue_as: str | None = None, **flags: bool) -> list[Any]:
+    """What is left to do from `state`, each for itself; the flags are for the first."""
+    first, *others = STAGES[_NEXT_STAGE[state] :]
+    return [
+        _stage_signature(first, ref, queue_as=queue_as, **flags),
+        *(_stage_signature(stage, ref) for stage in others),
+    ]
 
 
-_messages = ChainMessages(_new_chain)
+def _new_links(ref: RunRef) -> list[Any]:
+    """Of a new message. One that is no flood begins where the model is asked: its whole way is one trip through the broker."""
+    return _links(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
+
+
+_messages = ChainMessages(_new_links)
 
 
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, str | None] | None = None) -> None:
     """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
     there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
     few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
+
+    Raises: kombu.exceptions.OperationalError when the broker can't be reached or takes nothing.
     """
     refs = _with_lanes(list(runs), lanes)
+    if not refs:
+        return
     # Where work is traced each message has a span of its own, which it carries along.
     if is_fused() and not any(traces.values() if traces else ()) and _messages.publish(refs):
         return
     for ref in refs:
         trace = traces.get(ref.run_id) if traces else None
         with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
-            chain(*_new_chain(ref)).apply_async()
+            chain(*_new_links(ref)).apply_async()
 
 
 def _with_lanes(runs: Sequence[StartedRun], lanes: Lanes) -> list[RunRef]:

@@ -84,7 +84,6 @@ def flower_auth(stack):
     return tuple(stack.info["flower_auth"].split(":", 1))
 
 
-@pytest.mark.slow  # `make test` has the short seed and the dearest crash points, which kill more
 def test_nothing_acknowledged_is_lost_when_workers_broker_and_receiver_are_killed(stack):
     total = 500
     for number in range(total):

@@ -19,6 +19,7 @@ from tests.integration.crm_desk import CrmDesk
 from webhook_receiver.app import create_app
 from webhook_receiver.intake import Accepted, store_share
 from worker.deps import build_deps
+from worker.roles import ROLES
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,16 @@ def now_of_this_test(request, monkeypatch):
     monkeypatch.setattr(workplace, "NOW", now)
     if hasattr(request.module, "NOW"):
         monkeypatch.setattr(request.module, "NOW", now)
+
+
+@pytest.fixture
+def valkey(broker):
+    """The broker's server, with empty queues before and after."""
+    queues = [queue for role in ROLES.values() for queue in role.queues]
+    with redis.Redis.from_url(broker) as client:
+        client.delete(*queues)
+        yield client
+        client.delete(*queues)
 
 
 @pytest.fixture

@@ -6,26 +6,18 @@ import re
 from uuid import uuid4
 
 import pytest
-import redis
 from celery import chain
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from store.intake import StartedRun
 from store.runs import RunRef
 from worker.app import app
 from worker.chain_messages import ChainMessages
-from worker.pipeline import STAGES, _new_chain, start_all
+from worker.pipeline import STAGES, _new_links, start_all
 
 QUEUES = ("minimize", "analyze", "minimize_flood", "analyze_flood")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-@pytest.fixture
-def valkey(broker):
-    with redis.Redis.from_url(broker) as client:
-        client.delete(*QUEUES)
-        yield client
-        client.delete(*QUEUES)
 
 
 def new_ref(**flags):
@@ -50,18 +42,18 @@ def take(valkey):
 @pytest.mark.parametrize("flags", [{}, {"is_flood": True}, {"is_canary": True}])
 def test_a_filled_message_is_the_one_that_celery_makes(valkey, flags):
     ref = new_ref(**flags)
-    chain(*_new_chain(ref)).apply_async()
+    chain(*_new_links(ref)).apply_async()
     (made,) = take(valkey)
     (queue,) = (one for one in QUEUES if valkey.llen(one))
     valkey.delete(*QUEUES)
-    assert ChainMessages(_new_chain).publish([ref])
+    assert ChainMessages(_new_links).publish([ref])
     assert valkey.llen(queue) == 1
     assert normal(valkey.lindex(queue, 0), ref) == normal(made, ref)
 
 
 def test_every_message_has_ids_of_its_own_and_their_order_is_kept(valkey):
     refs = [new_ref() for _ in range(20)]
-    assert ChainMessages(_new_chain).publish(refs)
+    assert ChainMessages(_new_links).publish(refs)
     told = [read(message) for message in reversed(valkey.lrange("analyze", 0, -1))]
     assert [one["body"][1]["run_id"] for one in told] == [ref.run_id for ref in refs]
     ids = [one["headers"]["id"] for one in told]
@@ -72,7 +64,7 @@ def test_every_message_has_ids_of_its_own_and_their_order_is_kept(valkey):
 
 
 def test_a_connection_that_the_server_closed_costs_no_message(valkey):
-    messages = ChainMessages(_new_chain)
+    messages = ChainMessages(_new_links)
     assert messages.publish([new_ref()])
     for client in valkey.client_list():
         if client["cmd"].startswith("lpush"):
@@ -81,18 +73,35 @@ def test_a_connection_that_the_server_closed_costs_no_message(valkey):
     assert valkey.llen("analyze") == 2
 
 
-def test_a_broker_of_another_kind_goes_celerys_way(monkeypatch):
-    monkeypatch.setattr(app, "connection_for_write", lambda: Connection("memory://"))
-    assert not ChainMessages(_new_chain).publish([new_ref()])
+def test_a_broker_of_another_kind_goes_celerys_way_and_is_not_even_asked(monkeypatch):
+    monkeypatch.setattr(app.conf, "broker_url", "amqp://earshot@127.0.0.1:1//")
+    monkeypatch.setattr(app, "connection_for_write", lambda: pytest.fail("the address says it"))
+    assert not ChainMessages(_new_links).publish([new_ref()])
 
 
 def test_without_a_broker_the_error_is_one_and_later_ones_arrive(valkey, monkeypatch):
-    messages = ChainMessages(_new_chain)
+    messages = ChainMessages(_new_links)
     with monkeypatch.context() as patch:
         patch.setattr(app, "connection_for_write", lambda: Connection("redis://127.0.0.1:1/0"))
-        with pytest.raises(Exception, match="refused"):
+        with pytest.raises(OperationalError, match="^ConnectionError$"):
             messages.publish([new_ref()])
     assert messages.publish([new_ref()]) and valkey.llen("analyze") == 1
+
+
+def test_a_broker_that_takes_nothing_is_told_as_celery_tells_it(valkey):
+    messages = ChainMessages(_new_links)
+    assert messages.publish([new_ref()])
+    valkey.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OperationalError, match="^OutOfMemoryError$"):
+            messages.publish([new_ref()])
+    finally:
+        valkey.config_set("maxmemory", 0)
+
+
+def test_nothing_to_start_asks_nobody(deps, monkeypatch):
+    monkeypatch.setattr(app, "connection_for_write", lambda: pytest.fail("for nothing"))
+    start_all([], lanes=deps.lanes)
 
 
 def test_one_setting_switches_it_off(valkey, deps, monkeypatch):

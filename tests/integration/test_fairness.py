@@ -6,7 +6,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-import redis
 
 from store.due_runs import take_due_runs
 from store.intake import StartedRun
@@ -26,14 +25,6 @@ QUEUES = [queue for role in ROLES.values() for queue in role.queues]
 def shares_do_not_grow(monkeypatch):
     """However slow the machine is."""
     monkeypatch.setattr(lanes, "SHARE_PER_S", 0.001)
-
-
-@pytest.fixture
-def valkey(broker):
-    with redis.Redis.from_url(broker) as client:
-        client.delete(*QUEUES)
-        yield client
-        client.delete(*QUEUES)
 
 
 @pytest.fixture

@@ -122,7 +122,6 @@ def test_a_task_that_has_expired_is_not_delivered(mq):
         assert connection.default_channel.basic_get("maintenance") is None
 
 
-@pytest.mark.slow
 def test_a_frozen_node_holds_nobody_for_ever(mq, receive, monkeypatch):
     monkeypatch.setattr(amqp_transport, "ANSWER_WITHIN_S", 0.5)
     (ref,) = receive(message())
