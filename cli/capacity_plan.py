@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from cli.capacity_measured import Measured
 from config.retention import Retention
-from config.settings import Settings
+from config.settings import LEAST_POOL_SIZE, Settings
 from worker.lanes import SHARE_PER_S
 from worker.roles import ROLES
 
@@ -215,7 +215,7 @@ def plan_connections(demand: Demand, measured: Measured, processes: tuple[Proces
         wanted = math.ceil(at_most / 50) * 50
         return Connections(busy, at_most, POOL_SIZE, wanted, f"set max_connections = {wanted} in Postgres")
     # Twice what is busy on average, so that a moment's crowd waits for nobody.
-    smaller = max(2, math.ceil(2 * busy / holders))
+    smaller = max(LEAST_POOL_SIZE, math.ceil(2 * busy / holders))
     if smaller < POOL_SIZE and holders * smaller + beside <= MOST_CONNECTIONS:
         at_most = holders * smaller + beside
         advice = f"set DATABASE_POOL_SIZE={smaller} and max_connections = {MOST_CONNECTIONS}"

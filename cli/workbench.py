@@ -32,11 +32,7 @@ class Workbench:
 
     deps: Deps
     tenant_id: int
-
-    @property
-    def tenant(self) -> TenantConfig:
-        """What the tenant has set."""
-        return self.deps.tenants.get(self.tenant_id)
+    tenant: TenantConfig
 
     @contextmanager
     def transaction(self) -> Generator[Connection]:
@@ -95,7 +91,7 @@ def open_workbench(options: argparse.Namespace) -> Generator[Workbench]:
             tenants=TenantConfigs(database),
             leases=LeaseKeeper(database),
         )
-        yield Workbench(deps, tenant_id)
+        yield Workbench(deps, tenant_id, deps.tenants.get(tenant_id))
     except StoreError as error:
         raise CommandError(describe(error)) from None
     except (CorrectionError, ExamplesError, TrialError) as error:

@@ -14,6 +14,8 @@ SECRET_FILE_SUFFIX = "_FILE"  # noqa: S105 -- a suffix, no secret
 # Addresses with a password in them. One that holds a character of addresses is read as host or port, and drivers say in errors and logs
 # which host or port they did not like.
 SERVER_ADDRESSES = ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
+# Three turns of upkeep (store/db.py, sole_turn) hold a connection each while they begin further transactions.
+LEAST_POOL_SIZE = 4
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]@]*)(:\d{1,5})?")
 _HALF_AN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -98,7 +100,8 @@ class Settings(BaseModel):
     oidc_default_tenant: str | None = None
     """Whoever comes from there and has no account gets one with oidc_default_role in the tenant of this slug; unset: nobody does."""
     oidc_default_role: Literal["agent", "supervisor", "auditor"] | None = None
-    database_pool_size: int = Field(default=8, ge=1, le=200)
+    database_pool_size: int = Field(default=8, ge=LEAST_POOL_SIZE, le=200)
+    """Connections of each process."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     metrics_token: SecretStr | None = Field(default=None, min_length=16)

@@ -91,6 +91,7 @@ class Database:
         self._replaced_at = 0.0
         self._given_at = 0.0
         self._joints = threading.local()
+        self._holders = threading.local()
         self._pool = self._open_pool()
 
     def _open_pool(self) -> ConnectionPool[Connection]:
@@ -143,6 +144,12 @@ class Database:
     def _bare_transaction(self, setting: str, value: str, *, more: bytes) -> Generator[Connection]:
         """more: further statements to begin with."""
         pool, connected = self._pool, False
+        if getattr(self._holders, "holds", False):
+            # With as many threads as connections, each holding one and waiting for a second, nobody would ever get it.
+            raise RuntimeError(
+                "this thread holds a connection of the pool already: use that one, or end its transaction"
+            )
+        self._holders.holds = True
         try:
             conn = self._begin(pool, _opening(setting, value) + more)
             connected = True
@@ -170,6 +177,8 @@ class Database:
             if not connected:
                 self._replace_pool(pool)
             raise
+        finally:
+            self._holders.holds = False
 
     def _begin(self, pool: ConnectionPool[Connection], opening: bytes) -> Connection:
         """A connection on which a transaction has begun. Its first statement shows whether the connection still lives: after a restart of
@@ -234,6 +243,17 @@ class Database:
             act()
         else:
             joint.afterwards.append(act)
+
+    @contextmanager
+    def sole_turn(self, name: str) -> Generator[Connection | None]:
+        """A system transaction that no other process is in under the same name; None when one is.
+
+        The one place where a thread may begin further transactions within: each name's holder is alone, so the pool has a connection left.
+        """
+        with self.system_transaction() as conn:
+            row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (name,)).fetchone()
+            self._holders.holds = False
+            yield conn if row and row[0] else None
 
     def system_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that sees the tables without customer text, of all tenants."""

@@ -298,6 +298,7 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
         _breaker_name(departure.kind, departure.account.account_id),
         failed=failure is not None and failure.channel_down,
     )
+    tenant = deps.tenants.get(action.tenant_id)
     with deps.database.tenant_transaction(action.tenant_id) as conn:
         if not hold_action(conn, action.id):  # the customer was erased meanwhile, and nothing of this may stay
             return
@@ -309,17 +310,15 @@ def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: date
                 note_replies(conn, [action.id])
         else:
             log.warning("action_not_sent", action_id=action.id, code=failure.code, uncertain=failure.uncertain)
-            tenant = deps.tenants.get(action.tenant_id)
             _settle_failure(conn, action, departure, failure, tenant=tenant, now=now)
         crash_point("delivery.settle_before_commit")
     crash_point("delivery.after_settle")
     if failure is None and action.kind == REPLY:
-        _follow_answer(deps, action)
+        _follow_answer(deps, action, tenant=tenant)
 
 
-def _follow_answer(deps: Deps, action: ClaimedAction) -> None:
+def _follow_answer(deps: Deps, action: ClaimedAction, *, tenant: TenantConfig) -> None:
     """Clocks and place after a person's answer, at once. What fails here must not touch the send: its time comes with the next tick."""
-    tenant = deps.tenants.get(action.tenant_id)
     try:
         with deps.database.tenant_transaction(action.tenant_id) as conn:
             place_after_answer(conn, action.conversation_id, tenant=tenant)

@@ -28,28 +28,54 @@ from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
 from worker.shared_redis import shared_redis
 
-# An applied tenant file is live within 5 s.
-TENANT_CACHE_S = 2.0
+# An applied tenant file is live within 5 s: it is read again after the first of these, by one thread at a time for each tenant; the
+# others go on with what they have until the second.
+TENANT_CACHE_S, TENANT_STALE_S = 2.0, 4.0
 # A hundred threads share eight connections; nobody waits for them in front of a page.
 DATABASE_WAIT_S = 8.0
 
 
 @dataclass
+class _Cached:
+    """A tenant's configuration. read_at: by this process's own clock; asked_at: when somebody last began to read it again."""
+
+    config: TenantConfig
+    read_at: float
+    asked_at: float
+
+
+@dataclass
 class TenantConfigs:
-    """Tenant configurations, at most TENANT_CACHE_S old."""
+    """Tenant configurations, at most TENANT_STALE_S old."""
 
     database: Database
-    _cached: dict[int, tuple[float, TenantConfig]] = field(default_factory=dict[int, tuple[float, TenantConfig]])
+    _cached: dict[int, _Cached] = field(default_factory=dict[int, _Cached])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, tenant_id: int) -> TenantConfig:
-        """Raises: StoreError when there is no such tenant or the database does not answer."""
-        cached = self._cached.get(tenant_id)
-        if cached and time.monotonic() - cached[0] < TENANT_CACHE_S:
-            return cached[1]
-        with self.database.tenant_transaction(tenant_id) as conn:
+        """Within a joint transaction of the tenant it is read there: no thread ever waits for a second connection.
+
+        Raises: StoreError when there is no such tenant or the database does not answer.
+        """
+        kept = self._find(tenant_id, now=time.monotonic())
+        if kept is not None:
+            return kept
+        with self.database.stage_transaction(tenant_id) as conn:
             config = get_tenant_config(conn, tenant_id)
-        self._cached[tenant_id] = (time.monotonic(), config)
+        read_at = time.monotonic()
+        self._cached[tenant_id] = _Cached(config, read_at, asked_at=read_at)
         return config
+
+    def _find(self, tenant_id: int, *, now: float) -> TenantConfig | None:
+        """None when it must be read. A hundred threads that find it old together must not all go to the database for the same row."""
+        with self._lock:
+            cached = self._cached.get(tenant_id)
+            if cached is None or now - cached.read_at >= TENANT_STALE_S:
+                return None
+            if now - cached.asked_at >= TENANT_CACHE_S:
+                cached.asked_at = now
+                return None
+            return cached.config
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.base import Analyzer
 from analysis.example_check import CheckResult, Expected, check
+from config.tenant import TenantConfig
 from store.audit_log import came_from, note_deed
 from store.conversation_events import Actor
 from store.db import Connection
@@ -44,8 +45,9 @@ def preview(deps: Deps, tenant_id: int, *, with_check: bool = True, trial_id: st
     analyzer = deps.analyzer
     if analyzer is None and with_check:
         raise TrialError("no model is configured (ANTHROPIC_API_KEY), so nothing can be checked")
+    tenant = deps.tenants.get(tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        proposal = propose(conn, tenant_id, tenant=deps.tenants.get(tenant_id), model=deps.settings.anthropic_model)
+        proposal = propose(conn, tenant_id, tenant=tenant, model=deps.settings.anthropic_model)
     if analyzer is None or not with_check or proposal.changes_nothing:
         return proposal
     return _checked(deps, tenant_id, analyzer, proposal, trial_id=trial_id or str(uuid.uuid4()))
@@ -61,9 +63,10 @@ class _Check:
 
 def _checked(deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str) -> Proposal:
     """The proposal with its check: the model judges the same messages with the old and the new examples."""
-    refuse_while_paused(deps, deps.tenants.get(tenant_id).model.default or analyzer.model)
+    tenant = deps.tenants.get(tenant_id)
+    refuse_while_paused(deps, tenant.model.default or analyzer.model)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        asked = _record_check(conn, deps, tenant_id, analyzer, proposal, trial_id=trial_id)
+        asked = _record_check(conn, tenant_id, analyzer, proposal, tenant=tenant, trial_id=trial_id)
     expected = [*asked.held_back, *asked.confirmed]
     replies = ask(deps, tenant_id, analyzer, [*asked.old, *asked.new])
     answers = [reply.analysis.answer if reply.analysis else None for reply in replies]
@@ -82,7 +85,7 @@ def evaluation_of(result: CheckResult) -> dict[str, Any]:
 
 
 def _record_check(
-    conn: Connection, deps: Deps, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, trial_id: str
+    conn: Connection, tenant_id: int, analyzer: Analyzer, proposal: Proposal, *, tenant: TenantConfig, trial_id: str
 ) -> _Check:
     share_contexts(conn, [one.message_id for one in proposal.choice.held_back])
     held_back = [
@@ -96,7 +99,6 @@ def _record_check(
     snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
     live = find_live(conn, tenant_id)
     assert snapshot is not None
-    tenant = deps.tenants.get(tenant_id)
     rounds: list[list[Recorded]] = []
     for examples_of_round in (live.as_published() if live else PublishedExamples(), snapshot.as_published()):
         questions: list[Question] = []
@@ -176,13 +178,14 @@ def publish(
         )
     assert proposal.check is not None
     _admit(proposal.check, force=force, accept_unchecked=accept_unchecked)
+    tenant = deps.tenants.get(tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
         share_contexts(conn, [one.message_id for one in proposal.choice.chosen])
         lock_snapshots(conn, tenant_id)
         # What was checked must be what is published: somebody may have corrected, erased or published meanwhile.
         live = find_live(conn, tenant_id)
         snapshot = find_snapshot(conn, tenant_id, version=proposal.version)
-        choice = choose_examples(conn, tenant_id, tenant=deps.tenants.get(tenant_id))
+        choice = choose_examples(conn, tenant_id, tenant=tenant)
         moved_on = snapshot is None or snapshot.chosen != choice.chosen or snapshot.published_at is not None
         if moved_on or (live.version if live else 0) != proposal.live_version:
             raise ExamplesError("the corrections or the live examples changed while the check ran; preview again")

@@ -20,6 +20,7 @@ from store.alert_targets import StoredTarget, list_targets
 from store.db import act_for_tenant
 from store.secrets import SecretError
 from store.spend import end_provider_alerts, list_paused_tenants
+from store.tenants import get_tenant_config
 from worker.deps import Deps
 from worker.metrics import ALERT_DELIVERIES, ALERTS
 
@@ -50,7 +51,8 @@ def announce(deps: Deps, *, now: datetime) -> int:
             return 0
         targets = list_targets(conn, sorted({alert.tenant_id for alert in alerts}))
         zones = {
-            tenant_id: deps.tenants.get(tenant_id).hours.time_zone for tenant_id in {one.tenant_id for one in targets}
+            tenant_id: get_tenant_config(conn, tenant_id).hours.time_zone
+            for tenant_id in {one.tenant_id for one in targets}
         }
         due = [
             (alert, target, _not_before(alert, target, zone=zones[target.tenant_id], now=now))

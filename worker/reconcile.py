@@ -66,9 +66,9 @@ SILENT_QUEUES = 3
 SUSPECT_AFTER_RINGS = 3
 # The lock's connection is idle meanwhile; the next round goes on.
 READING_ROUND_S = 10.0
-ADVISORY_LOCK = "earshot reconcile"
-PLACING_LOCK = "earshot place"
-READING_LOCK = "earshot read"
+TICK = "earshot reconcile"
+PLACING = "earshot place"
+READING = "earshot read"
 PLACED_PER_TICK = 300
 # A round of notices is one transaction, and each of them may lock several customers.
 NOTICES_AT_ONCE = 20
@@ -84,12 +84,9 @@ TICK_MARK_S = 60
 
 def tick(deps: Deps) -> None:
     """One round; several workers may call it at once, one does the work. Raises: StoreError."""
-    with deps.database.system_transaction() as conn:
-        # The lock ends with this transaction, which stays open for the round: another beat's tick finds it taken.
-        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (ADVISORY_LOCK,)).fetchone()
-        if not row or not row[0]:
-            return
-        _ring(deps)
+    with deps.database.sole_turn(TICK) as conn:
+        if conn is not None:  # else another beat's tick is under way
+            _ring(deps)
 
 
 def _ring(deps: Deps) -> None:
@@ -215,9 +212,8 @@ def read_waiting(deps: Deps) -> None:
 
     Apart from `tick`: after a loss of the broker hundreds of readings are due, and what is to be started again must not wait for them.
     """
-    with deps.database.system_transaction() as conn:
-        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (READING_LOCK,)).fetchone()
-        if not row or not row[0]:
+    with deps.database.sole_turn(READING) as conn:
+        if conn is None:
             return
         older_than_s = deps.settings.provisional_after_s
         until = time.monotonic() + READING_ROUND_S
@@ -248,9 +244,8 @@ def apply_waiting_notices(deps: Deps) -> None:
 
 def place_waiting(deps: Deps) -> int:
     """Give echoes and history their customers; returns how many. One worker at a time does it. Raises: StoreError."""
-    with deps.database.system_transaction() as conn:
-        row = conn.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (PLACING_LOCK,)).fetchone()
-        if not row or not row[0]:
+    with deps.database.sole_turn(PLACING) as conn:
+        if conn is None:
             return 0
         refs = take_place_runs(conn, limit=PLACED_PER_TICK)
         for ref in refs:

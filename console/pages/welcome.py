@@ -11,7 +11,7 @@ from console.words import NOTICES
 from store.accounts import set_password
 from store.audit_log import note_deed
 from store.conversation_events import Actor
-from store.db import act_for_tenant
+from store.db import Connection, act_for_tenant
 from store.one_time_links import OneTimeLink, end_links, find_link, use_link
 from store.people import lock_people, put_in_force
 from store.web_sessions import choose_tenant, end_sessions, find_session
@@ -57,12 +57,14 @@ def choose_password(token: str) -> Response | tuple[str, int]:
         return _page(link, problem=problem)
     password_hash = hash_password(password)
     with database().system_transaction() as conn:
-        if find_link(conn, token) is None or not use_link(conn, token):
-            return _page(None)
-        set_password(conn, link.user_id, password_hash=password_hash)
-        end_sessions(conn, link.user_id)
-        end_links(conn, link.user_id, purpose="password")
-        note_everywhere(conn, link.user_id, "password_chosen", by=Actor(user_id=link.user_id))
+        is_used = find_link(conn, token) is not None and use_link(conn, token)
+        if is_used:
+            set_password(conn, link.user_id, password_hash=password_hash)
+            end_sessions(conn, link.user_id)
+            end_links(conn, link.user_id, purpose="password")
+            note_everywhere(conn, link.user_id, "password_chosen", by=Actor(user_id=link.user_id))
+    if not is_used:  # somebody was faster
+        return _page(None)
     give_notice("password_chosen")
     return redirect(url_for("sign_in.form"))
 
@@ -74,18 +76,27 @@ def join(token: str) -> Response | tuple[str, int]:
     with database().system_transaction() as conn:
         person = find_session(conn, given) if isinstance(given, str) else None
         link = find_link(conn, token)
-        if link is None or link.purpose != "join" or link.tenant_id is None:
-            return _page(None)
-        if person is None or person.user_id != link.user_id:
-            return _page(link)
-        lock_people(conn, link.tenant_id)
-        act_for_tenant(conn, link.tenant_id)
-        if not use_link(conn, token) or not put_in_force(conn, link.tenant_id, link.user_id, because="invited"):
-            return _page(None)
-        # A link of another tenant must not give away an account that now opens this one too.
-        end_links(conn, link.user_id, purpose="password")
-        choose_tenant(conn, str(given), tenant_id=link.tenant_id)
-        by = Actor(user_id=link.user_id)
-        note_deed(conn, link.tenant_id, by=by, deed="invitation_accepted", subject=str(link.user_id))
-    give_notice("joined")
-    return redirect(url_for("inbox.show"))
+        has_joined = False
+        if link is not None and person is not None and person.user_id == link.user_id:
+            has_joined = _take_on(conn, token, link, session_token=str(given))
+            link = None
+    if has_joined:
+        give_notice("joined")
+        return redirect(url_for("inbox.show"))
+    return _page(link if link is not None and link.purpose == "join" else None)
+
+
+def _take_on(conn: Connection, token: str, link: OneTimeLink, *, session_token: str) -> bool:
+    """False when the link is for something else, or was used meanwhile."""
+    if link.purpose != "join" or link.tenant_id is None:
+        return False
+    lock_people(conn, link.tenant_id)
+    act_for_tenant(conn, link.tenant_id)
+    if not use_link(conn, token) or not put_in_force(conn, link.tenant_id, link.user_id, because="invited"):
+        return False
+    # A link of another tenant must not give away an account that now opens this one too.
+    end_links(conn, link.user_id, purpose="password")
+    choose_tenant(conn, session_token, tenant_id=link.tenant_id)
+    by = Actor(user_id=link.user_id)
+    note_deed(conn, link.tenant_id, by=by, deed="invitation_accepted", subject=str(link.user_id))
+    return True

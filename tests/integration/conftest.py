@@ -1,6 +1,7 @@
 """What the pipeline's tests share: dependencies with real clients, and webhooks stored as the receiver does."""
 
 import itertools
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import httpx2
@@ -10,6 +11,7 @@ import redis
 from channels.body import decode_body
 from channels.registry import PARSERS
 from cli.main import main
+from config.tenant import TenantConfig
 from store.intake import get_dedupe_pepper
 from store.runs import RunRef
 from tests.conftest import TEST_KEY
@@ -18,7 +20,7 @@ from tests.integration import workplace
 from tests.integration.crm_desk import CrmDesk
 from webhook_receiver.app import create_app
 from webhook_receiver.intake import Accepted, store_share
-from worker.deps import build_deps
+from worker.deps import TenantConfigs, build_deps
 from worker.roles import ROLES
 
 
@@ -41,6 +43,16 @@ def valkey(broker):
         client.delete(*queues)
 
 
+@dataclass
+class CarefulConfigs(TenantConfigs):
+    """Finds out also where a configuration happens to be at hand whether its reader might need a second connection for it."""
+
+    def get(self, tenant_id: int) -> TenantConfig:
+        with self.database.stage_transaction(tenant_id):
+            pass
+        return super().get(tenant_id)
+
+
 @pytest.fixture
 def deps(settings, forget_calls, broker):
     forget_calls()
@@ -49,7 +61,7 @@ def deps(settings, forget_calls, broker):
         for key in [key for pattern in patterns for key in client.scan_iter(pattern)]:
             client.delete(key)
     deps = build_deps(settings)
-    yield deps
+    yield replace(deps, tenants=CarefulConfigs(deps.database))
     deps.database.close()
 
 

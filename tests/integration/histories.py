@@ -109,13 +109,14 @@ class Player:
 
     def _look_again(self, kind, message_id, answer):
         if kind == "correct":
+            tenant = self.deps.tenants.get(self.tenant_id)
             with self.deps.database.tenant_transaction(self.tenant_id) as conn:
                 if conn.execute("SELECT FROM effective_label(%s)", (message_id,)).fetchone() is None:
                     return
                 correct(
                     conn,
                     self.tenant_id,
-                    tenant=self.deps.tenants.get(self.tenant_id),
+                    tenant=tenant,
                     message_id=message_id,
                     field="sentiment",
                     value=answer["sentiment"],

@@ -20,8 +20,14 @@ def desk(deps, receive, tenant_ids):
     return Desk(deps, receive, tenant_ids["acme"], "acme")
 
 
-def say(conn, desk, message_id, **values):
-    return judge(conn, desk.tenant_id, tenant=desk.tenant, message_id=message_id, by=7, **values)
+@pytest.fixture
+def say(desk):
+    tenant = desk.tenant
+
+    def judged(conn, message_id, **values):
+        return judge(conn, desk.tenant_id, tenant=tenant, message_id=message_id, by=7, **values)
+
+    return judged
 
 
 def test_a_week_is_picked_once_and_only_from_its_own_tenant(desk, deps, receive, tenant_ids):
@@ -37,13 +43,13 @@ def test_a_week_is_picked_once_and_only_from_its_own_tenant(desk, deps, receive,
         assert list_open_audits(conn, tenant_ids["other"]) == []
 
 
-def test_confirming_and_correcting_settle_an_audit_and_a_correction_counts_at_once(desk, owner):
+def test_confirming_and_correcting_settle_an_audit_and_a_correction_counts_at_once(desk, owner, say):
     right, wrong = desk.hear("My parcel is late again"), desk.hear("Thank you so much, wonderful")
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         pick_week(conn, desk.tenant_id, monday=MONDAY)
-        assert say(conn, desk, right) == ()
+        assert say(conn, right) == ()
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
-        assert say(conn, desk, wrong, sentiment="negative", intent="complaint") == ("sentiment", "intent")
+        assert say(conn, wrong, sentiment="negative", intent="complaint") == ("sentiment", "intent")
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         assert list_open_audits(conn, desk.tenant_id) == []
         assert {one.field for one in list_corrections(conn, desk.tenant_id)} == {"sentiment", "intent"}
@@ -56,32 +62,32 @@ def test_confirming_and_correcting_settle_an_audit_and_a_correction_counts_at_on
     assert accuracy.sentiment.share == 0.5 and accuracy.sentiment_confusion[("positive", "negative")] == 15
 
 
-def test_confirming_what_a_person_has_corrected_confirms_the_person(desk):
+def test_confirming_what_a_person_has_corrected_confirms_the_person(desk, say):
     message_id = desk.hear("Thank you so much, wonderful")
     desk.correct(message_id)
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         pick_week(conn, desk.tenant_id, monday=MONDAY)
-        assert say(conn, desk, message_id) == ("sentiment",)
+        assert say(conn, message_id) == ("sentiment",)
 
 
-def test_what_is_in_no_sample_or_has_a_bad_value_is_refused(desk):
+def test_what_is_in_no_sample_or_has_a_bad_value_is_refused(desk, say):
     message_id = desk.hear("hello")
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         for unknown in (message_id, "nothing"):
             with pytest.raises(CorrectionError, match="is in no audit"):
-                say(conn, desk, unknown)
+                say(conn, unknown)
         pick_week(conn, desk.tenant_id, monday=MONDAY)
         with pytest.raises(CorrectionError, match="sentiment: must be one of"):
-            say(conn, desk, message_id, sentiment="furious")
+            say(conn, message_id, sentiment="furious")
 
 
-def test_a_confirmed_reading_may_stand_as_an_anchor_beside_corrections(desk):
+def test_a_confirmed_reading_may_stand_as_an_anchor_beside_corrections(desk, say):
     from tests.integration.test_examples import BLUE, GREEN
 
     anchor = desk.hear_like(GREEN, held_back=False)
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
         pick_week(conn, desk.tenant_id, monday=MONDAY)
-        say(conn, desk, anchor)
+        say(conn, anchor)
     assert preview(desk.deps, desk.tenant_id, with_check=False).choice.chosen == ()
     corrected = desk.teach(BLUE, held_back=False, n=3)
     chosen = preview(desk.deps, desk.tenant_id, with_check=False).choice.chosen

@@ -119,8 +119,8 @@ def test_a_correction_that_is_undone_brings_the_alert_back_and_tells_nobody_agai
     owner.execute("UPDATE alert SET announced_at = now()")
     fix(second, "sentiment", "neutral")
     assert [is_open for *_, is_open in alerts(owner)] == [False]
+    tenant = deps.tenants.get(tenant_ids["acme"])
     with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
-        tenant = deps.tenants.get(tenant_ids["acme"])
         undo(conn, tenant_ids["acme"], tenant=tenant, message_id=second.message_id, field="sentiment", by=None)
     assert [is_open for *_, is_open in alerts(owner)] == [True]
     assert owner.execute("SELECT count(*) FROM alert WHERE announced_at IS NULL").fetchone() == (0,)

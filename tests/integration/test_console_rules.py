@@ -309,8 +309,8 @@ def test_what_is_tried_is_bounded(deps, owner, receive, database, acme, monkeypa
 
     player = Player(deps, owner, receive, slug="acme", account="111000111", tenant_id=acme)
     player.play(any_events(3, count=40))
+    live = config(database, acme)
     with database.tenant_transaction(acme) as conn:
-        live = config(database, acme)
         everything = try_settings(conn, acme, live=live, tried=live, now=datetime.now(UTC), days=30)
         some = try_settings(conn, acme, live=live, tried=live, now=datetime.now(UTC), days=30, at_most=5)
         all_of_it = try_settings(

@@ -44,11 +44,12 @@ def fix(deps):
     """Correct a field as an agent does."""
 
     def one(ref, field, value, *, by=7, reason=None, message_id=None):
+        tenant = deps.tenants.get(ref.tenant_id)
         with deps.database.tenant_transaction(ref.tenant_id) as conn:
             return correct(
                 conn,
                 ref.tenant_id,
-                tenant=deps.tenants.get(ref.tenant_id),
+                tenant=tenant,
                 message_id=message_id or ref.message_id,
                 field=field,
                 value=value,
@@ -60,11 +61,12 @@ def fix(deps):
 
 
 def take_back(deps, ref, field):
+    tenant = deps.tenants.get(ref.tenant_id)
     with deps.database.tenant_transaction(ref.tenant_id) as conn:
         return undo(
             conn,
             ref.tenant_id,
-            tenant=deps.tenants.get(ref.tenant_id),
+            tenant=tenant,
             message_id=ref.message_id,
             field=field,
             by=8,

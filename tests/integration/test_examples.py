@@ -62,9 +62,10 @@ class Desk:
             conn.execute("UPDATE message SET minimized_text = NULL WHERE id = %s", (message_id,))
 
     def correct(self, message_id, field="sentiment", value="negative", **more):
+        tenant = self.tenant
         with self.deps.database.tenant_transaction(self.tenant_id) as conn:
             return correct(
-                conn, self.tenant_id, tenant=self.tenant, message_id=message_id, field=field, value=value, by=7, **more
+                conn, self.tenant_id, tenant=tenant, message_id=message_id, field=field, value=value, by=7, **more
             )
 
     def teach(self, base, *, held_back, n=1, **more):
@@ -132,8 +133,9 @@ def test_the_preview_shows_what_changes_and_changes_nothing(desk, owner):
     with pytest.raises(ExamplesError, match="nothing to publish"):
         publish(desk.deps, desk.tenant_id, by=7)
     three = desk.teach(GREEN, held_back=False, value="positive")
+    tenant = desk.tenant
     with desk.deps.database.tenant_transaction(desk.tenant_id) as conn:
-        take_back(conn, desk.tenant_id, tenant=desk.tenant, message_id=one, field="sentiment", by=7)
+        take_back(conn, desk.tenant_id, tenant=tenant, message_id=one, field="sentiment", by=7)
     proposal = preview(desk.deps, desk.tenant_id, with_check=False)
     assert [example.message_id for example in proposal.difference.removed] == [one]
     assert [example.message_id for example in proposal.difference.added] == three

@@ -123,7 +123,11 @@ def test_a_database_that_goes_away_just_then_costs_nothing_of_the_answer(deps, o
     assert calls_settled(owner) == [("answered", 1)]
 
 
-def test_it_needs_one_connection(settings, minimized, owner):
+@pytest.mark.parametrize("are_configurations_old", [False, True])
+def test_it_needs_one_connection(settings, minimized, owner, monkeypatch, are_configurations_old):
+    if are_configurations_old:  # as after a wait for the model, or for a connection
+        monkeypatch.setattr("worker.deps.TENANT_CACHE_S", 0)
+        monkeypatch.setattr("worker.deps.TENANT_STALE_S", 0)
     alone = build_deps(settings.model_copy(update={"database_pool_size": 1}))
     try:
         analyze_step.analyze(alone, minimized, Behind(alone, minimized))
@@ -132,14 +136,23 @@ def test_it_needs_one_connection(settings, minimized, owner):
     assert states(owner, minimized) == (None, "done")
 
 
-def test_another_tenants_transaction_is_its_own(database, owner, tenant_ids):
-    with suppress(RuntimeError), database.joint_transaction(tenant_ids["acme"]):
-        with database.stage_transaction(tenant_ids["other"]) as conn:
-            conn.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, 'stays')", (tenant_ids["other"],))
-        with database.stage_transaction(tenant_ids["acme"]) as conn:
-            conn.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, 'goes')", (tenant_ids["acme"],))
-        raise RuntimeError
-    assert owner.execute("SELECT display_name FROM customer").fetchall() == [("stays",)]
+@pytest.mark.parametrize("begin", ["tenant_transaction", "stage_transaction", "joint_transaction"])
+def test_a_thread_that_holds_a_connection_gets_no_second_one(database, tenant_ids, begin):
+    with database.joint_transaction(tenant_ids["acme"]) as conn:
+        with pytest.raises(RuntimeError, match="holds a connection"), getattr(database, begin)(tenant_ids["other"]):
+            pass
+        with pytest.raises(RuntimeError, match="holds a connection"), database.system_transaction():
+            pass
+        conn.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, 'one')", (tenant_ids["acme"],))
+    with database.tenant_transaction(tenant_ids["acme"]) as conn:
+        assert conn.execute("SELECT display_name FROM customer").fetchall() == [("one",)]
+
+
+def test_what_failed_to_begin_holds_nothing(database, tenant_ids):
+    with suppress(ZeroDivisionError), database.tenant_transaction(tenant_ids["acme"]):
+        _ = 1 / 0
+    with database.tenant_transaction(tenant_ids["acme"]) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_what_waits_for_a_commit_that_never_comes_is_not_done(database, tenant_ids):

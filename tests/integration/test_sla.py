@@ -153,8 +153,9 @@ def test_resolving_ends_the_matter_and_opening_it_again_goes_on(deps, receive, o
     def turn(state):
         owner.execute("UPDATE conversation SET state = %s", (state,))
         (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
+        tenant = deps.tenants.get(tenant_ids["acme"])
         with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
-            recompute_clocks(conn, tenant_ids["acme"], conversation_id, tenant=deps.tenants.get(tenant_ids["acme"]))
+            recompute_clocks(conn, tenant_ids["acme"], conversation_id, tenant=tenant)
 
     turn("resolved")
     turn("resolved")

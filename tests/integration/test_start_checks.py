@@ -101,7 +101,7 @@ def test_a_worker_with_a_wrong_environment_ends_before_its_first_task(broker, ap
 
 
 def test_a_pool_of_no_connections_names_its_variable():
-    with pytest.raises(SettingsError, match="DATABASE_POOL_SIZE: Input should be greater than or equal to 1"):
+    with pytest.raises(SettingsError, match="DATABASE_POOL_SIZE: Input should be greater than or equal to 4"):
         load_settings(
             {
                 "DATABASE_URL": "postgresql://x",

@@ -38,9 +38,10 @@ def test_value_and_file_together_are_refused():
         load_settings({**GOOD, "EARSHOT_KEYS_FILE": "/x"})
 
 
-def test_a_pool_size_of_zero_is_refused():
+@pytest.mark.parametrize("size", ["0", "3", "201", "eight"])
+def test_a_pool_of_no_use_is_refused(size):
     with pytest.raises(SettingsError, match="DATABASE_POOL_SIZE"):
-        load_settings({**GOOD, "DATABASE_POOL_SIZE": "0"})
+        load_settings({**GOOD, "DATABASE_POOL_SIZE": size})
 
 
 def test_settings_cannot_be_changed():

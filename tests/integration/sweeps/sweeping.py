@@ -93,8 +93,8 @@ def analyze_before(owner, tenant_id, message_ids, *, model="claude-haiku-5-5", p
 
 
 def plan(deps, tenant_id, **options):
+    tenant = deps.tenants.get(tenant_id)
     with deps.database.tenant_transaction(tenant_id) as conn:
-        tenant = deps.tenants.get(tenant_id)
         return make_plan(conn, tenant_id, tenant, SweepOptions.of(tenant, **options), model=None)
 
 

@@ -1,6 +1,7 @@
 """Sweeps on real servers: judged once, paid once, within the plan and the budget."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -494,8 +495,10 @@ def receive_conversation(deps, receive, times, *texts):
     return sent
 
 
-def erase(deps, receive, provider_id):
-    receive(whatsapp_body(whatsapp_revocation(provider_id)))
+def erase(receive, provider_id):
+    """By a receiver, while a worker's thread is in mid-work."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(receive, whatsapp_body(whatsapp_revocation(provider_id))).result()
 
 
 @pytest.mark.parametrize("batches", [True, False])
@@ -512,7 +515,7 @@ def test_an_answer_to_words_that_were_erased_meanwhile_is_not_kept(
         answer = really(*arguments, **more)
         if not erased:
             erased.append(True)
-            erase(deps, receive, sent[0][1])
+            erase(receive, sent[0][1])
         return answer
 
     monkeypatch.setattr(*desk, erase_meanwhile)
@@ -537,7 +540,7 @@ def test_words_that_were_erased_before_they_left_do_not_leave(
     def erase_first(conn, batch_id):
         if not erased:
             erased.append(True)
-            erase(deps, receive, sent[0][1])
+            erase(receive, sent[0][1])
         return really(conn, batch_id)
 
     monkeypatch.setattr(worker.sweep_batches, "list_batch_items", erase_first)
@@ -551,7 +554,7 @@ def test_words_that_were_erased_before_they_left_do_not_leave(
 def test_a_message_that_was_erased_since_the_plan_is_skipped(deps, owner, tenant_id, provider, receive, times):
     sent = receive_conversation(deps, receive, times, "My parcel is lost", "Hello?")
     sweep_id = start(deps, tenant_id)
-    erase(deps, receive, sent[0][1])
+    erase(receive, sent[0][1])
     drive(deps, owner, tenant_id, sweep_id)
     assert item_states(owner, sweep_id) == {"skipped": 1, "done": 1} and provider.paid[1] == 1
 
