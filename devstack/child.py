@@ -32,7 +32,8 @@ class ChildSpec:
 
     group: the key in stack.json's `pids`. ready: asked again and again until it is true, must answer within a second.
     stop_phase: lower phases stop first. death_signal: sent by the kernel when the supervisor itself is killed.
-    start_attempts: so many deaths before it was ever ready, and the start of the stack fails.
+    start_attempts: so many deaths before it was ever ready, and the start of the stack fails. niceness: 0 to 19, how far it lets the others of
+    the stack go first.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ChildSpec:
     before_start: Callable[[], None] = _nothing
     ready_timeout_s: float = 60.0
     start_attempts: int = 3
+    niceness: int = 0
 
 
 def open_log(path: Path) -> int:
@@ -78,10 +80,11 @@ def launch(
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
     own_session: bool = True,
+    niceness: int = 0,
 ) -> subprocess.Popen[bytes]:
     """Start a process with both outputs in the log. own_session: out of the terminal's reach. Raises: OSError."""
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
-    tie = [str(number) for number in (os.getpid(), int(death_signal), uid, gid)]
+    tie = [str(number) for number in (os.getpid(), int(death_signal), uid, gid, niceness)]
     output = open_log(log)
     try:
         return subprocess.Popen(
@@ -124,6 +127,7 @@ class Child:
             cwd=self._cwd,
             account=self.spec.account,
             death_signal=self.spec.death_signal,
+            niceness=self.spec.niceness,
         )
 
     def note_exit(self) -> int | None:

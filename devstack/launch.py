@@ -1,6 +1,6 @@
-"""First program of every child: ties its life to its parent's, gives up root where asked, then becomes the command.
+"""First program of every child: ties its life to its parent's, stands back or gives up root where asked, then becomes the command.
 
-    python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID COMMAND [ARGUMENT...]        (UID -1: stay who we are)
+    python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID NICENESS COMMAND [ARGUMENT...]        (UID -1: stay who we are)
 
 A program of its own and not Popen's preexec_fn, because the supervisor has threads: Python code between fork and exec
 can hang there. It must not import anything outside the standard library.
@@ -10,8 +10,14 @@ import ctypes
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
+# Linux shares the processor among sessions first and within each by niceness then: a niceness alone says nothing to the others of a stack,
+# each of which has a session of its own (sched(7), "The autogroup feature").
+AUTOGROUP = "/proc/self/autogroup"
+AUTOGROUP_TRIES, AUTOGROUP_AGAIN_S = 20, 0.1
 
 
 def _give_up_root(uid: int, gid: int) -> None:
@@ -20,9 +26,25 @@ def _give_up_root(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
+def _stand_back(niceness: int) -> None:
+    """Let others go first, as far as this system knows how."""
+    os.nice(niceness)
+    for _ in range(AUTOGROUP_TRIES):
+        try:
+            with open(AUTOGROUP, "w", encoding="ascii") as group:  # noqa: PTH123 -- to import pathlib takes longer than all this
+                group.write(str(niceness))
+        except BlockingIOError:  # the kernel takes one such wish of all users' in a tenth of a second
+            time.sleep(AUTOGROUP_AGAIN_S)
+        else:
+            return
+
+
 def main(arguments: list[str]) -> None:
     """Become the command, or exit with 1 when the parent is gone already."""
-    parent_pid, death_signal, uid, gid = (int(argument) for argument in arguments[:4])
+    parent_pid, death_signal, uid, gid, niceness = (int(argument) for argument in arguments[:5])
+    if niceness:
+        with suppress(OSError):
+            _stand_back(niceness)
     if uid >= 0:
         _give_up_root(uid, gid)
     if sys.platform == "linux":
@@ -33,7 +55,7 @@ def main(arguments: list[str]) -> None:
     # Python ignores these two for itself; an exec would hand that on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    command = arguments[4:]
+    command = arguments[5:]
     os.execv(command[0], command)  # noqa: S606 -- no shell is wanted
 
 

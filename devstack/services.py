@@ -14,7 +14,7 @@ PYTHON = (sys.executable,)
 GUNICORN = (*PYTHON, "-m", "gunicorn")
 CELERY = (*PYTHON, "-m", "celery")
 # On one machine, acknowledging a webhook comes before working on the last one, and both before watching it.
-YIELDING = ("nice", "-n", "15")
+YIELDING = 15
 APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
@@ -111,12 +111,13 @@ def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
     return ChildSpec(
         name=f"worker-{name}",
         group="worker",
-        argv=(*YIELDING, *CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
+        argv=(*CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
         environ={**plan.environ, "METRICS_PORT": str(metrics_port), "EARSHOT_READY_FILE": str(mark)},
         ready=mark.exists,
         before_start=lambda: mark.unlink(missing_ok=True),
         stop_phase=STOP_WORKERS,
         stop_grace_s=WORKER_GRACE_S,
+        niceness=YIELDING,
     )
 
 
@@ -146,11 +147,12 @@ def _flower(plan: ServicePlan) -> ChildSpec:
         name="flower",
         group="flower",
         argv=(
-            *YIELDING, *CELERY, *APPLICATION, "flower",
+            *CELERY, *APPLICATION, "flower",
             "--address=127.0.0.1", f"--port={plan.flower_port}", "--read_only=True", "--max_tasks=10000",
         ),
         environ=plan.flower_environ,
         ready=lambda: http_answers(f"{plan.flower_url}/healthcheck"),
         stop_phase=STOP_ENTRANCES,
         stop_grace_s=5.0,
+        niceness=YIELDING,
     )  # fmt: skip

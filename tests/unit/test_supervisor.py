@@ -62,6 +62,17 @@ def test_a_killed_child_is_back_within_two_seconds(supervisor):
     assert pid_of(supervisor, "two") == other
 
 
+@pytest.mark.parametrize("niceness", [0, 15])
+def test_a_child_stands_back_also_before_the_other_sessions(supervisor, niceness):
+    supervisor.start([spec("one", SLEEP, niceness=niceness)])
+    pid, own = pid_of(supervisor, "one"), os.getpriority(os.PRIO_PROCESS, 0)
+    # Its session's share is what counts on Linux, where that is switched on.
+    group = Path(f"/proc/{pid}/autogroup")
+    wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) == min(19, own + niceness), within_s=5)
+    if group.exists() and Path("/proc/sys/kernel/sched_autogroup_enabled").read_text(encoding="ascii").strip() == "1":
+        wait_for(lambda: group.read_text(encoding="ascii").rstrip().endswith(f"nice {niceness}"), within_s=5)
+
+
 def test_a_killed_childs_orphans_die_with_it(supervisor, tmp_path):
     mark = tmp_path / "orphan"
     one = spec("one", LEAVES_AN_ORPHAN.format(mark=mark), ready=lambda: mark.exists() and bool(mark.read_text()))
