@@ -141,7 +141,7 @@ def receiver_process(app_url: str, *, keys: str, workers: int = 2) -> Generator[
     port = Ports().free()
     environ = {**os.environ, "DATABASE_URL": app_url, "REDIS_URL": "redis://127.0.0.1:1/0", "EARSHOT_KEYS": keys}
     argv = [
-        sys.executable, "-m", "gunicorn", "webhook_receiver.app:create_app()", "--worker-class", "gevent",
+        sys.executable, "-m", "gunicorn", "webhook_receiver.app:create_app()", "--config", "python:webhook_receiver.preloading", "--worker-class", "gevent",
         "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "critical",
     ]  # fmt: skip
     server = subprocess.Popen(argv, env={**environ, "LOG_LEVEL": "ERROR"})

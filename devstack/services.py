@@ -83,7 +83,11 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="receiver",
         group="receiver",
-        argv=_gunicorn("webhook_receiver.app:create_app()", port=plan.receiver_port, workers=2),
+        argv=(
+            *_gunicorn("webhook_receiver.app:create_app()", port=plan.receiver_port, workers=2),
+            "--config",
+            "python:webhook_receiver.preloading",
+        ),
         environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / RECEIVER_METRICS)},
         ready=lambda: http_answers(f"{plan.receiver_url}/readyz"),
         stop_phase=STOP_ENTRANCES,
