@@ -44,11 +44,11 @@ _WORDS = (
 
 
 @contextmanager
-def running_stack(folder: Path) -> Generator[dict[str, Any]]:
-    """What stack.json says of it, until the block ends."""
+def running_stack(folder: Path, *, workers: int = 1) -> Generator[dict[str, Any]]:
+    """What stack.json says of it, until the block ends. workers: processes of each role."""
     data = folder / "data"
     environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-    command = [sys.executable, "-m", "cli.main", "up", "--data", str(data), "--console-port", "0", "--receiver-port", "0", "--flower-port", "0"]  # fmt: skip
+    command = [sys.executable, "-m", "cli.main", "up", "--data", str(data), "--console-port", "0", "--receiver-port", "0", "--flower-port", "0", "--workers", str(workers)]  # fmt: skip
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
     assert stack.stdout is not None
     try:

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 import redis
 
-from benchmarks import chains, console_pages, cost, model_calls, queue_delay, receiver, stack_load
+from benchmarks import chains, console_pages, cost, model_calls, queue_delay, receiver, scale_out, stack_load
 from benchmarks.console_database import filled_servers
 from benchmarks.figures import Row
 from benchmarks.last_run import last_run
@@ -107,6 +107,7 @@ def measure(run: Run) -> None:
     except Exception as error:  # noqa: BLE001 -- see Run.attempt
         run.sections.append(Section("A whole stack", [Row(f"not measured: {type(error).__name__}: {error}", "")], failed=True))  # fmt: skip
     run.attempt("Live messages beside many that wait", 270, lambda: queue_delay.rows(is_quick=quick))
+    run.attempt("Twice the workers", 120, lambda: scale_out.rows(is_quick=quick))
     run.attempt("Tokens and cost", 30, cost.rows)
     run.attempt("Pages with a million messages", OVER_AFTER_S, lambda: _pages(run))
 

@@ -32,8 +32,8 @@ class ChildSpec:
 
     group: the key in stack.json's `pids`. ready: asked again and again until it is true, must answer within a second.
     stop_phase: lower phases stop first. death_signal: sent by the kernel when the supervisor itself is killed.
-    start_attempts: so many deaths before it was ever ready, and the start of the stack fails. niceness: 0 to 19, how far it lets the others of
-    the stack go first.
+    start_attempts: so many deaths before it was ever ready, and the start of the stack fails. niceness: -20 to 19, how far it lets the others of
+    the stack go first; before them only where this account may.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""First program of every child: ties its life to its parent's, stands back or gives up root where asked, then becomes the command.
+"""First program of every child: ties its life to its parent's, takes its place among the others, gives up root where asked, then becomes the command.
 
     python -I -S launch.py PARENT_PID DEATH_SIGNAL UID GID NICENESS COMMAND [ARGUMENT...]        (UID -1: stay who we are)
 
@@ -26,8 +26,8 @@ def _give_up_root(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
-def _stand_back(niceness: int) -> None:
-    """Let others go first, as far as this system knows how."""
+def _take_place(niceness: int) -> None:
+    """Let others go first, or before them, as far as this system knows how. Raises: OSError where only root may."""
     os.nice(niceness)
     for _ in range(AUTOGROUP_TRIES):
         try:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     parent_pid, death_signal, uid, gid, niceness = (int(argument) for argument in arguments[:5])
     if niceness:
         with suppress(OSError):
-            _stand_back(niceness)
+            _take_place(niceness)
     if uid >= 0:
         _give_up_root(uid, gid)
     if sys.platform == "linux":

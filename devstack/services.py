@@ -13,8 +13,9 @@ from worker.roles import ROLES, worker_arguments
 PYTHON = (sys.executable,)
 GUNICORN = (*PYTHON, "-m", "gunicorn")
 CELERY = (*PYTHON, "-m", "celery")
-# On one machine, acknowledging a webhook comes before working on the last one, and both before watching it.
-YIELDING = 15
+# On one machine, acknowledging a webhook comes before working on the last one, and both before watching it. Not far behind Postgres: what
+# counts over many rows there would leave nothing of the processor to messages for seconds.
+RECEIVER_NICENESS, WORKER_NICENESS, FLOWER_NICENESS = -10, 5, 15
 APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
@@ -93,6 +94,7 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
         stop_phase=STOP_ENTRANCES,
         stop_grace_s=12.0,
         death_signal=signal.SIGQUIT,  # gunicorn's quick stop: it ends its own workers
+        niceness=RECEIVER_NICENESS,
     )
 
 
@@ -121,7 +123,7 @@ def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
         before_start=lambda: mark.unlink(missing_ok=True),
         stop_phase=STOP_WORKERS,
         stop_grace_s=WORKER_GRACE_S,
-        niceness=YIELDING,
+        niceness=WORKER_NICENESS,
     )
 
 
@@ -158,5 +160,5 @@ def _flower(plan: ServicePlan) -> ChildSpec:
         ready=lambda: http_answers(f"{plan.flower_url}/healthcheck"),
         stop_phase=STOP_ENTRANCES,
         stop_grace_s=5.0,
-        niceness=YIELDING,
+        niceness=FLOWER_NICENESS,
     )  # fmt: skip

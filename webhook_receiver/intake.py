@@ -225,9 +225,12 @@ class Intake:
     def _store_once(self, shares: dict[int, Accepted], pepper: bytes) -> list[StartedRun]:
         runs: list[StartedRun] = []
         added = 0
-        with self._database.system_transaction() as conn:
-            for tenant_id, share in sorted(shares.items()):
-                act_for_tenant(conn, tenant_id)
+        in_turn = sorted(shares.items())
+        first = in_turn[0][0]
+        with self._database.system_transaction(acting_for=first) as conn:
+            for tenant_id, share in in_turn:
+                if tenant_id != first:
+                    act_for_tenant(conn, tenant_id)
                 started = store_share(conn, tenant_id, share, pepper=pepper)
                 added += started.new_messages
                 runs.extend(started.runs)

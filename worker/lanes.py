@@ -14,13 +14,21 @@ from worker.rate_budget import Bucket, RateBudget
 SHARE_PER_S = 5.0
 SHARE_AT_ONCE = 20
 FLOOD_HANDS = 2
+# Of the messages that a process works on at a time, floods have at most this part: somebody else's never waits for a thread.
+FLOOD_SHARE = 0.8
+_FLOOD = "_flood"
 # The stages at which messages queue up: the first, and the one that waits for the model.
 LANED = ("minimize", "analyze")
 
 
 def queue_of(stage: str, *, is_flood: bool) -> str:
     """The queue a stage's task waits in."""
-    return f"{stage}_flood" if is_flood and stage in LANED else stage
+    return f"{stage}{_FLOOD}" if is_flood and stage in LANED else stage
+
+
+def is_flood_queue(queue: str) -> bool:
+    """Whether it is one of those."""
+    return queue.endswith(_FLOOD)
 
 
 class FloodHands:

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with one mend and one saving.
+"""Kombu's Redis transport with one mend, two savings, and room for those who do not flood.
 
 When the broker dies while tasks are under way, kombu 5.7 gives their messages back through a connection that is closed already and
 meets `None.hostname`: an AttributeError, which Celery takes for a bug of ours and ends the worker for (in 6 of 6 tries with threads).
@@ -9,15 +9,21 @@ connections is as good, and threads may share it.
 
 What would be sent can be caught instead, for worker/chain_messages.py. And what is acknowledged leaves the broker's list of messages under
 way together with the next message's entry in it, not by a trip of its own, which was a tenth of a busy worker's time.
+
+A worker takes from its queues in turn, whatever it holds already. With every thread busy for a tenant's flood, whose calls of the model began
+together and end together, anybody else's message waits for the next of them to end. So a flood's queue is left out while a process holds enough.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from kombu.asynchronous import get_event_loop
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.scheduling import round_robin_cycle
+
+from worker.lanes import FLOOD_SHARE, is_flood_queue
 
 log = structlog.get_logger()
 
@@ -25,6 +31,8 @@ NAME = f"{__name__}:Transport"
 SENTINEL_NAME = f"{__name__}:SentinelTransport"
 # What no next message takes along leaves after so long. Whoever dies before that gets a message again that is done: stages are fenced.
 TAKEN_OFF_WITHIN_S = 0.05
+# How soon the queue of a flood that has taken its share is looked at again.
+FLOOD_AGAIN_S = 0.1
 
 
 class QoS(redis.QoS):
@@ -64,18 +72,46 @@ class QoS(redis.QoS):
         except self.channel.connection_errors as error:  # pyright: ignore[reportAttributeAccessIssue] -- left out of its stubs
             log.warning("acknowledgements_lost", code=type(error).__name__)
 
+    @property
+    def has_room_for_floods(self) -> bool:
+        """Whether fewer of the messages that a process may hold are of floods than these may have."""
+        most = self.prefetch_count * FLOOD_SHARE
+        delivered, done = cast("dict[str, Any]", self._delivered), cast("set[str]", self._dirty)
+        held = [tag for tag, message in delivered.items() if is_flood_queue(message.delivery_info["routing_key"])]
+        return not most or len(held) - len(done.intersection(held)) < most
+
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """At the end of the connection: what is under way goes back, and what is done does not."""
         self._take_off()
         super().restore_unacked_once(stderr)
 
 
+class Turns(round_robin_cycle):  # pyright: ignore[reportMissingTypeArgument] -- generic in its stubs alone
+    """The queues that are asked next: all in turn, or all but those of floods."""
+
+    without_floods = False
+
+    def consume(self, n: int) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride] -- a list, against its stubs
+        """At most n of them."""
+        queues = cast("list[str]", super().consume(n))
+        return [queue for queue in queues if not is_flood_queue(queue)] if self.without_floods else queues
+
+
 class Channel(redis.Channel):
-    """Says that a closed connection is closed, and keeps its client."""
+    """Says that a closed connection is closed, keeps its client, and leaves room for those who do not flood."""
 
     QoS = QoS
     _kept: Any = None
     _caught: list[tuple[str, dict[str, Any]]] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._queue_cycle = Turns()
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        turns: Any = self._queue_cycle
+        turns.without_floods = not cast("QoS", self.qos).has_room_for_floods
+        super()._brpop_start(FLOOD_AGAIN_S if turns.without_floods else timeout)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- kombu's own signature
         if self.connection.client is None:

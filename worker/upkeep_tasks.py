@@ -36,7 +36,7 @@ from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import innermost_frame
 from worker.pipeline import ring_erasure, ring_sweep, ring_trial, ring_webhooks
-from worker.quiet_work import do_quietly
+from worker.quiet_work import count_quietly, do_quietly
 
 log = structlog.get_logger()
 
@@ -129,25 +129,25 @@ def watch_channels(**_: Any) -> None:
 @app.task(name="earshot.watch_trends", queue="maintenance")
 def watch_trends(**_: Any) -> None:
     """Compare each topic's share of negatives with its base."""
-    do_quietly(lambda: trend_watch.watch_trends(deps(), now=datetime.now(UTC)), name="watch_trends")
+    count_quietly(lambda: trend_watch.watch_trends(deps(), now=datetime.now(UTC)), name="watch_trends")
 
 
 @app.task(name="earshot.recount_topics", queue="maintenance")
 def recount_topics(**_: Any) -> None:
     """Count the base of trends anew, for corrections, sweeps and what came late."""
-    do_quietly(lambda: trend_watch.recount_base(deps(), now=datetime.now(UTC)), name="recount_topics")
+    count_quietly(lambda: trend_watch.recount_base(deps(), now=datetime.now(UTC)), name="recount_topics")
 
 
 @app.task(name="earshot.count_days", queue="maintenance")
 def count_days(**_: Any) -> None:
     """Count labels by day, where something has changed, for the console's insights."""
-    do_quietly(lambda: day_counting.count_days(deps(), now=datetime.now(UTC)), name="count_days")
+    count_quietly(lambda: day_counting.count_days(deps(), now=datetime.now(UTC)), name="count_days")
 
 
 @app.task(name="earshot.count_answer_times", queue="maintenance")
 def count_answer_times(**_: Any) -> None:
     """Compare answer times where somebody asked, and once a day for each tenant."""
-    do_quietly(lambda: answer_time_reports.count_reports(deps(), now=datetime.now(UTC)), name="count_answer_times")
+    count_quietly(lambda: answer_time_reports.count_reports(deps(), now=datetime.now(UTC)), name="count_answer_times")
 
 
 @app.task(name="earshot.notify", queue="maintenance")
@@ -211,7 +211,7 @@ def send_canaries(**_: Any) -> None:
 @app.task(name="earshot.count_messages", queue="maintenance")
 def count_messages(**_: Any) -> None:
     """Account for every message, and tell people when one can't be accounted for."""
-    do_quietly(lambda: accounting.count_messages(deps(), now=datetime.now(UTC)), name="count_messages")
+    count_quietly(lambda: accounting.count_messages(deps(), now=datetime.now(UTC)), name="count_messages")
 
 
 @app.task(name="earshot.refresh_tokens", queue="maintenance")

@@ -51,6 +51,18 @@ def test_a_tenant_sees_only_its_own_rows(database, owner, tenant_ids):
         assert conn.execute("SELECT display_name FROM customer").fetchall() == [("acme",)]
 
 
+def test_a_system_transaction_may_begin_by_acting_for_a_tenant_and_go_on_for_another(database, owner, tenant_ids):
+    for slug in ("acme", "other"):
+        owner.execute("INSERT INTO customer (tenant_id, display_name) VALUES (%s, %s)", (tenant_ids[slug], slug))
+    with database.system_transaction(acting_for=tenant_ids["acme"]) as conn:
+        assert conn.execute("SELECT display_name FROM customer").fetchall() == [("acme",)]
+        act_for_tenant(conn, tenant_ids["other"])
+        assert conn.execute("SELECT display_name FROM customer").fetchall() == [("other",)]
+        assert len(list_tenants(conn)) == 2
+    with database.system_transaction() as conn:
+        assert conn.execute("SELECT display_name FROM customer").fetchall() == []
+
+
 def test_a_tenant_cannot_write_rows_of_another(database, tenant_ids):
     with pytest.raises(StoreError, match="42501"), database.tenant_transaction(tenant_ids["acme"]) as conn:
         conn.execute("INSERT INTO customer (tenant_id) VALUES (%s)", (tenant_ids["other"],))

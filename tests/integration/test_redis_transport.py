@@ -1,5 +1,8 @@
 """What our mend of kombu's Redis transport is for."""
 
+from collections import Counter
+from contextlib import suppress
+
 import pytest
 from kombu import Connection, Producer, Queue
 from kombu.asynchronous import Hub, set_event_loop
@@ -78,3 +81,58 @@ def test_without_a_broker_the_worker_goes_on(channel, monkeypatch):
     only.ack()
     monkeypatch.setattr(channel, "conn_or_acquire", lambda *_: (_ for _ in ()).throw(channel.connection_errors[0]))
     channel.qos._take_off()
+
+
+@pytest.fixture
+def consume(broker):
+    """Take what comes, of a queue of floods and one of others, as a worker does that holds at most ten; returns a function that lets what waits
+    come, and tells the names of the queues of everything that is held.
+    """
+    with Connection(broker) as connection:
+        channel = connection.default_channel
+        for queue in ("taken", "taken_flood"):
+            channel.queue_declare(queue)
+            channel.queue_purge(queue)
+        channel.basic_qos(0, 10, False)
+        held = []
+        for queue in ("taken", "taken_flood"):
+            channel.basic_consume(queue, no_ack=False, callback=held.append, consumer_tag=queue)
+
+        def let_come():
+            with suppress(TimeoutError):
+                while True:
+                    connection.drain_events(timeout=0.5)
+            return Counter(message.delivery_info["routing_key"] for message in held)
+
+        let_come.send = lambda queue, number: [
+            Producer(channel).publish({"n": one}, routing_key=queue) for one in range(number)
+        ]
+        let_come.end = lambda queue: next(
+            held.pop(number).ack() or True
+            for number, message in enumerate(held)
+            if message.delivery_info["routing_key"] == queue
+        )
+        yield let_come
+        for message in held:
+            message.ack()
+
+
+def test_a_flood_leaves_threads_to_the_others(consume):
+    consume.send("taken_flood", 20)
+    assert consume() == {"taken_flood": 8}
+    consume.send("taken", 3)
+    assert consume() == {"taken_flood": 8, "taken": 2}
+    consume.end("taken")
+    assert consume() == {"taken_flood": 8, "taken": 2}
+
+
+def test_a_flood_goes_on_as_soon_as_one_of_it_has_ended(consume):
+    consume.send("taken_flood", 20)
+    assert consume() == {"taken_flood": 8}
+    consume.end("taken_flood")
+    assert consume() == {"taken_flood": 8}
+
+
+def test_without_a_flood_the_others_have_every_thread(consume):
+    consume.send("taken", 20)
+    assert consume() == {"taken": 10}
