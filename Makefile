@@ -38,7 +38,7 @@ up: setup ## Start the whole stack on this machine
 	@$(BIN)/earshot up
 
 test: $(TEST_STAMP) ## All tests that CI runs (under 10 minutes)
-	@$(BIN)/python -m pytest -n 4
+	@$(BIN)/python -m pytest -n 2
 
 test-full: $(TEST_STAMP) ## Everything, the long tests too
 	@TEST_EFFORT=full $(BIN)/python -m pytest -n 2 -m "slow or not slow"

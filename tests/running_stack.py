@@ -85,6 +85,8 @@ class RunningStack:
 
 
 def start_stack(data: Path, *, workers: int = 1, **environ: str) -> RunningStack:
+    """Beside other tests, which leave workers that stand back too little: here they don't, unless environ says so."""
+    environ = {"EARSHOT_EQUAL_SHARES": "1", **environ}
     command = [sys.executable, "-m", "cli.main", "up", "--data", str(data), "--workers", str(workers)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ})
     deadline = time.monotonic() + READY_WITHIN_S

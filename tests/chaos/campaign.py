@@ -78,7 +78,8 @@ def run_campaign(data: Path, campaign: Campaign) -> Report:
     try:
         if node:
             node.start()
-        stack = start_stack(data / "stack", **({"BROKER_URL": node.url} if node else {}))
+        address = {"BROKER_URL": node.url} if node else {}
+        stack = start_stack(data / "stack", EARSHOT_EQUAL_SHARES="0", **address)
         stack.node = node
         path = data / "acme.toml"
         path.write_text(ACME, encoding="utf-8")

@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10.0, help="messages a second")
     options = parser.parse_args()
     with scratch_folder() as folder:
-        stack = start_stack(folder / "stack")
+        stack = start_stack(folder / "stack", EARSHOT_EQUAL_SHARES="0")
         try:
             return _soak(stack, folder, minutes=options.minutes, rate=options.rate)
         finally:
