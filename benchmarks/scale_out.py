@@ -1,6 +1,6 @@
 """What a second analyze worker adds while the model is the slow part: `python -m benchmarks.scale_out [--quick]`.
 
-One stack with two workers of each role and a model that takes 6 s, so that a hundred threads make at most 16.7 calls a second, which leaves the
+One stack with two workers of each role and a model that takes 10 s, so that a hundred threads make at most ten calls a second, which leaves the
 machine room. First one analyze worker takes no messages, then both do.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.many_tenants import add_tenants
 from benchmarks.pipe import run_pipe
 from worker.roles import ROLES
 
-TENANTS, MODEL_S, ROUNDS_OF_CALLS = 24, 6.0, 3
+TENANTS, MODEL_S, ROUNDS_OF_CALLS = 24, 10.0, 3
 # What waits beside what is in flight, so that no thread is idle.
 WAITING = 30
 LIMIT = 1.8

@@ -107,7 +107,7 @@ def measure(run: Run) -> None:
     except Exception as error:  # noqa: BLE001 -- see Run.attempt
         run.sections.append(Section("A whole stack", [Row(f"not measured: {type(error).__name__}: {error}", "")], failed=True))  # fmt: skip
     run.attempt("Live messages beside many that wait", 270, lambda: queue_delay.rows(is_quick=quick))
-    run.attempt("Twice the workers", 120, lambda: scale_out.rows(is_quick=quick))
+    run.attempt("Twice the workers", 170, lambda: scale_out.rows(is_quick=quick))
     run.attempt("Tokens and cost", 30, cost.rows)
     run.attempt("Pages with a million messages", OVER_AFTER_S, lambda: _pages(run))
 
