@@ -43,9 +43,8 @@ def rows(*, is_quick: bool = False) -> list[Row]:
         folder.chmod(0o711)
         with running_stack(folder, workers=2) as stack:
             accounts = add_tenants(folder, stack, count=TENANTS)
-            run_pipe(
-                stack, messages=40, wave=80, in_flight=40, accounts=accounts
-            )  # both have loaded the model's SDK then
+            # Both have loaded the model's SDK then.
+            run_pipe(stack, messages=40, wave=80, in_flight=40, accounts=accounts)
             httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": model_s}).raise_for_status()
             _tell(stack, "cancel_consumer")
             one = run_pipe(stack, messages=rounds * threads, wave=81, in_flight=threads + WAITING, accounts=accounts)

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from benchmarks.gunicorn_process import receiver_command
 from config.tenant_file import parse_tenant_file
 from devstack.health import http_answers
 from devstack.ports import Ports
@@ -140,10 +141,8 @@ def receiver_process(app_url: str, *, keys: str, workers: int = 2) -> Generator[
     """A receiver as the Procfile starts it; yields its port. No broker answers: the receiver needs none."""
     port = Ports().free()
     environ = {**os.environ, "DATABASE_URL": app_url, "REDIS_URL": "redis://127.0.0.1:1/0", "EARSHOT_KEYS": keys}
-    argv = [
-        sys.executable, "-m", "gunicorn", "webhook_receiver.app:create_app()", "--config", "python:webhook_receiver.preloading", "--worker-class", "gevent",
-        "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "critical",
-    ]  # fmt: skip
+    argv = receiver_command("webhook_receiver.app:create_app()", port=port)
+    argv[argv.index("--workers") + 1] = str(workers)
     server = subprocess.Popen(argv, env={**environ, "LOG_LEVEL": "ERROR"})
     try:
         give_up_at = time.monotonic() + START_S

@@ -12,8 +12,6 @@ from pathlib import Path
 LAUNCHER = Path(__file__).with_name("launch.py")
 LOG_ROTATE_BYTES = 10 * 1024 * 1024
 LAST_LINES_BYTES = 4096
-# "1": every child has the same share of the processor, for a machine where others' work would leave a stack's workers too little.
-EQUAL_SHARES = "EARSHOT_EQUAL_SHARES"
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class Child:
             cwd=self._cwd,
             account=self.spec.account,
             death_signal=self.spec.death_signal,
-            niceness=0 if os.environ.get(EQUAL_SHARES) == "1" else self.spec.niceness,
+            niceness=self.spec.niceness,
         )
 
     def note_exit(self) -> int | None:

@@ -118,6 +118,7 @@ def make_plan(
         worker_ports={name: ports.free() for name in worker_names(per_role=workers_per_role)},
         run=data.run,
         beat=data.beat,
+        shares_equally=environ.get("EARSHOT_EQUAL_SHARES") == "1",
     )
     return StackPlan(
         postgres=postgres,

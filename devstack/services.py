@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devstack.child import ChildSpec
@@ -26,7 +26,9 @@ STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What the processes need to know. environ: what all share; worker_ports: metrics port by worker's name."""
+    """What the processes need to know. environ: what all share; worker_ports: metrics port by worker's name; shares_equally: none of them goes
+    before another, for a machine where other work would leave the workers too little.
+    """
 
     environ: Mapping[str, str]
     console_environ: Mapping[str, str]
@@ -37,6 +39,7 @@ class ServicePlan:
     worker_ports: Mapping[str, int]
     run: Path
     beat: Path
+    shares_equally: bool = False
 
     @property
     def receiver_url(self) -> str:
@@ -68,7 +71,8 @@ def worker_names(*, per_role: int) -> list[str]:
 def service_children(plan: ServicePlan) -> list[ChildSpec]:
     """All processes of the product; they need a migrated database and the broker."""
     workers = [_worker(plan, name=name, metrics_port=port) for name, port in plan.worker_ports.items()]
-    return [*workers, _beat(plan), _receiver(plan), _console(plan), _flower(plan)]
+    children = [*workers, _beat(plan), _receiver(plan), _console(plan), _flower(plan)]
+    return [replace(child, niceness=0) for child in children] if plan.shares_equally else children
 
 
 def _gunicorn(application: str, *, port: int, workers: int) -> tuple[str, ...]:

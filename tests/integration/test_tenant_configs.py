@@ -41,7 +41,7 @@ def clock(monkeypatch):
 
 def test_while_one_thread_reads_it_again_the_others_go_on_with_what_they_have(database, tenant_ids, clock):
     acme, counting = tenant_ids["acme"], Counting(database)
-    configs = TenantConfigs(counting)  # pyright: ignore[reportArgumentType] -- the one method it uses
+    configs = TenantConfigs(counting)
     configs.get(acme)
     clock.now += TENANT_CACHE_S
     counting.meanwhile.append(lambda: [configs.get(acme) for _ in range(50) if counting.reads == 2])
@@ -51,7 +51,7 @@ def test_while_one_thread_reads_it_again_the_others_go_on_with_what_they_have(da
 
 def test_nobody_goes_on_for_long_when_it_cannot_be_read(database, tenant_ids, clock):
     acme, counting = tenant_ids["acme"], Counting(database)
-    configs = TenantConfigs(counting)  # pyright: ignore[reportArgumentType]
+    configs = TenantConfigs(counting)
     configs.get(acme)
 
     def fail() -> None:

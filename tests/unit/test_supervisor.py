@@ -62,16 +62,8 @@ def test_a_killed_child_is_back_within_two_seconds(supervisor):
     assert pid_of(supervisor, "two") == other
 
 
-def test_with_equal_shares_no_child_goes_before_another(supervisor, monkeypatch):
-    monkeypatch.setenv("EARSHOT_EQUAL_SHARES", "1")
-    supervisor.start([spec("one", SLEEP, niceness=15)])
-    time.sleep(0.3)
-    assert os.getpriority(os.PRIO_PROCESS, pid_of(supervisor, "one")) == os.getpriority(os.PRIO_PROCESS, 0)
-
-
 @pytest.mark.parametrize("niceness", [0, 15, -10])
-def test_a_child_has_its_place_also_among_the_other_sessions(supervisor, niceness, monkeypatch):
-    monkeypatch.delenv("EARSHOT_EQUAL_SHARES", raising=False)
+def test_a_child_has_its_place_also_among_the_other_sessions(supervisor, niceness):
     supervisor.start([spec("one", SLEEP, niceness=niceness)])
     pid, own = pid_of(supervisor, "one"), os.getpriority(os.PRIO_PROCESS, 0)
     may = subprocess.run(
