@@ -65,14 +65,6 @@ def add_action(conn: Connection, ref: RunRef, new: NewAction) -> AddedAction | N
     return AddedAction(str(row[0]), state) if row else None
 
 
-def lock_customers_actions(conn: Connection, customer_id: str) -> None:
-    """Until the transaction ends nobody else plans for this customer, in whichever conversation: limits hold for all together.
-
-    After the conversation's lock, before any action row.
-    """
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('actions of ' || %s, 0))", (customer_id,))
-
-
 def count_recent_actions(conn: Connection, customer_id: str) -> dict[str, int]:
     """How many of each kind this customer had in the last 24 hours, not counting what never left."""
     rows = conn.execute(

@@ -19,14 +19,13 @@ def add_egress(
 
     purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep", "trial" or "canary" (a message of our own).
     """
-    register_prompt(conn, call)
     row = conn.execute(
         """
         INSERT INTO egress (
             tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids, purpose
         )
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s)
-        RETURNING id
+        RETURNING id::text, EXISTS (SELECT FROM prompt_registry AS p WHERE p.prompt_hash = egress.prompt_hash)
         """,
         (
             ref.tenant_id,
@@ -42,7 +41,10 @@ def add_egress(
         ),
     ).fetchone()
     assert row is not None
-    return str(row[0])
+    egress_id, is_registered = row
+    if not is_registered:
+        register_prompt(conn, call)
+    return egress_id
 
 
 def register_prompt(conn: Connection, call: PreparedCall) -> None:
@@ -86,6 +88,47 @@ def settle_egress(
             request_id,
             latency_ms,
             egress_id,
+        ),
+    )
+
+
+def settle_counted_call(
+    conn: Connection,
+    tenant_id: int,
+    egress_id: str,
+    *,
+    outcome: str,
+    usage: Usage | None,
+    request_id: str | None,
+    latency_ms: int | None,
+) -> None:
+    """`settle_egress`, and count the call in what the tenant spends. The transaction must act for `tenant_id`."""
+    usage = usage or Usage()
+    conn.execute(
+        """
+        WITH settled AS (
+            UPDATE egress
+            SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s,
+                cost_microusd = %s, request_id = %s, latency_ms = %s
+            WHERE id = %s
+        )
+        INSERT INTO spend AS s (tenant_id, day, calls, cost_microusd)
+        VALUES (%s, current_date, 1, %s)
+        ON CONFLICT (tenant_id, day) DO UPDATE
+            SET calls = s.calls + 1, cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
+        """,
+        (
+            outcome,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.cost_microusd,
+            request_id,
+            latency_ms,
+            egress_id,
+            tenant_id,
+            usage.cost_microusd or 0,
         ),
     )
 
@@ -192,6 +235,20 @@ class StoredAnalysis:
     suggested_action: str
     language: str
     signals: dict[str, bool]
+
+
+def analysis_of(answer: dict[str, Any], *, analysis_id: str) -> StoredAnalysis:
+    """An answer's JSON, as it was just appended, as routing reads it."""
+    return StoredAnalysis(
+        id=analysis_id,
+        sentiment=answer["sentiment"],
+        score=answer["score"],
+        intent=answer["intent"],
+        topics=list(answer["topics"]),
+        suggested_action=answer["suggested_action"],
+        language=answer["language"],
+        signals=answer["signals"],
+    )
 
 
 def find_newest_sentiment(conn: Connection, message_id: str) -> str | None:

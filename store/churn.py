@@ -11,11 +11,6 @@ from store.db import Connection
 MAX_MESSAGES = 100
 
 
-def lock_mood(conn: Connection, customer_id: str) -> None:
-    """Judge one customer's mood one after the other until the transaction ends. After the conversation's lock."""
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('churn:' || %s, 0))", (customer_id,))
-
-
 def list_labelled(conn: Connection, customer_id: str, *, since: datetime) -> list[LabelledMessage]:
     """The customer's live messages with a label, over all conversations, oldest first by provider time.
 

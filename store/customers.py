@@ -110,27 +110,39 @@ def find_or_add_conversation(
     return str(row[0])
 
 
-def lock_conversation(conn: Connection, conversation_id: str) -> Conversation:
+_LOCKED = """
+    SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
+           c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
+           c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
+           CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
+    FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
+    WHERE c.id = %s
+    FOR UPDATE OF c
+"""
+# A row is locked before what is selected from it is worked out.
+_LOCKED_FIRST = "WITH locked AS MATERIALIZED ("
+_THEN_CUSTOMER = ") SELECT *, pg_advisory_xact_lock(hashtextextended('actions of ' || customer_id, 0)) FROM locked"
+
+
+def lock_conversation(conn: Connection, conversation_id: str, *, with_customer: bool = False) -> Conversation:
     """Lock the conversation until the transaction ends, so that its messages are decided one after another.
 
-    Raises: StoreError to be tried again when it was merged into another one a moment ago.
+    with_customer: then the customer too, as `lock_customer` does. Raises: StoreError to be tried again when it was merged into
+    another one a moment ago.
     """
-    row = conn.execute(
-        """
-        SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
-               c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
-               c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
-               CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
-        FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
-        WHERE c.id = %s
-        FOR UPDATE OF c
-        """,
-        (conversation_id,),
-    ).fetchone()
+    query = _LOCKED_FIRST + _LOCKED + _THEN_CUSTOMER if with_customer else _LOCKED
+    row = conn.execute(query, (conversation_id,)).fetchone()
     if row is None:
         message = "conversation_merged"
         raise StoreError(message, permanent=False, retry_after_s=0.5)
-    return Conversation(*row)
+    return Conversation(*row[:15])
+
+
+def lock_customer(conn: Connection, customer_id: str) -> None:
+    """Until the transaction ends nobody else plans for this customer or judges their mood, in whichever conversation: limits hold for
+    all together. After the conversation's lock, before any action row.
+    """
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('actions of ' || %s, 0))", (customer_id,))
 
 
 def place_conversation(

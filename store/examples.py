@@ -53,7 +53,26 @@ def get_published_examples(conn: Connection, tenant_id: int) -> PublishedExample
     row = conn.execute(
         "SELECT version, examples FROM prompt_examples WHERE tenant_id = %s AND retired_at IS NULL", (tenant_id,)
     ).fetchone()
-    return PublishedExamples(row[0], tuple(read_example(one) for one in row[1])) if row else PublishedExamples()
+    return _published(*row) if row else PublishedExamples()
+
+
+def get_examples_and_quietness(conn: Connection, tenant_id: int) -> tuple[PublishedExamples, bool]:
+    """`get_published_examples` and `spend.is_quiet`: every message asks for both."""
+    row = conn.execute(
+        """
+        SELECT t.is_quiet, p.version, p.examples
+        FROM tenant AS t LEFT JOIN prompt_examples AS p ON p.tenant_id = t.id AND p.retired_at IS NULL
+        WHERE t.id = %s
+        """,
+        (tenant_id,),
+    ).fetchone()
+    if row is None or row[1] is None:
+        return PublishedExamples(), bool(row and row[0])
+    return _published(*row[1:]), row[0]
+
+
+def _published(version: int, stored: list[dict[str, Any]]) -> PublishedExamples:
+    return PublishedExamples(version, tuple(read_example(one) for one in stored))
 
 
 def read_example(stored: dict[str, Any]) -> Example:

@@ -43,6 +43,15 @@ class StoredMessage:
     """Earlier messages of its burst are analyzed with it."""
 
 
+# Those of StoredMessage, in its order.
+MESSAGE_COLUMNS = """message.id::text, message.direction, message.author, message.is_history, message.group_id,
+    message.joined_to::text, message.edits, message.channel, message.surface, message.account_id, message.provider_message_id,
+    message.message_type, message.text, message.sent_at, message.received_at, message.state, message.sender,
+    message.customer_id::text, message.conversation_id::text, message.minimized_text, message.minimizer_version,
+    message.reply_to_provider_id, message.choice_id, EXISTS (SELECT FROM message AS part WHERE part.joined_to = message.id)"""
+_SELECT, _BY_ID = "SELECT ", " FROM message WHERE id = %s"
+
+
 def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
     """Whether the tenant has this message."""
     return (
@@ -53,17 +62,7 @@ def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
 
 def get_message(conn: Connection, message_id: str) -> StoredMessage:
     """The message of the transaction's tenant. Raises: LookupError when there is none."""
-    row = conn.execute(
-        """
-        SELECT id::text, direction, author, is_history, group_id, joined_to::text, edits, channel, surface, account_id,
-               provider_message_id, message_type, text, sent_at, received_at, state, sender, customer_id::text,
-               conversation_id::text, minimized_text, minimizer_version, reply_to_provider_id, choice_id,
-               EXISTS (SELECT FROM message AS part WHERE part.joined_to = message.id)
-        FROM message
-        WHERE id = %s
-        """,
-        (message_id,),
-    ).fetchone()
+    row = conn.execute(_SELECT + MESSAGE_COLUMNS + _BY_ID, (message_id,)).fetchone()
     if row is None:
         raise LookupError(message_id)
     return StoredMessage(*row)

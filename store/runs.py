@@ -1,12 +1,13 @@
 """Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
 from store.db import Connection
+from store.messages import MESSAGE_COLUMNS, StoredMessage
 
 RunState = Literal["received", "minimized", "analyzed", "persisted", "routed", "dead"]
 Outcome = Literal["analyzed", "no_text", "unanalyzed"]
@@ -55,32 +56,40 @@ class LockedRun:
         return self.lease_token == token
 
 
-class HeldRun:
-    """A locked run that one transaction takes through several stages: read once, and written once, by `finish` or `let_go`."""
-
-    def __init__(self, run: LockedRun) -> None:
-        self.run = run
-        self.is_closed = False
-
-    def advance(self, *, to: RunState) -> None:
-        """Where it stands as far as this transaction has come."""
-        self.run = replace(self.run, state=to)
+_RUN = """
+    SELECT run.kind, run.state, run.outcome, run.answer, run.error_code, run.provisional_at IS NOT NULL, run.crashes,
+    coalesce(run.lease_until > clock_timestamp(), false), coalesce(run.gathers_until > clock_timestamp(), false),
+    run.until_now, run.lease_token::text
+"""
+_LOCKED = " FROM run WHERE id = %s AND tenant_id = %s FOR UPDATE"
+_AND_MESSAGE = ", "
+_LOCKED_WITH_MESSAGE = """
+    FROM run JOIN message ON message.id = %s
+    WHERE run.id = %s AND run.tenant_id = %s
+    FOR UPDATE OF run FOR NO KEY UPDATE OF message
+"""
+_RUN_WIDTH = len(fields(LockedRun))
 
 
 def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
     """Lock the run until the transaction ends; None when it is finished, or was never there."""
-    row = conn.execute(
-        """
-        SELECT kind, state, outcome, answer, error_code, provisional_at IS NOT NULL, crashes,
-               coalesce(lease_until > clock_timestamp(), false), coalesce(gathers_until > clock_timestamp(), false),
-               until_now, lease_token::text
-        FROM run
-        WHERE id = %s AND tenant_id = %s
-        FOR UPDATE
-        """,
-        (ref.run_id, ref.tenant_id),
-    ).fetchone()
+    row = conn.execute(_RUN + _LOCKED, (ref.run_id, ref.tenant_id)).fetchone()
     return LockedRun(*row) if row else None
+
+
+def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, StoredMessage] | None:
+    """Lock the run, then its message, until the transaction ends; None when the run is finished, or was never there.
+
+    Both locked: where one of them was waited for, the other is read as it is then and not as it was before.
+    Raises: LookupError when there is a run and no message.
+    """
+    query = _RUN + _AND_MESSAGE + MESSAGE_COLUMNS + _LOCKED_WITH_MESSAGE
+    row = conn.execute(query, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
+    if row is None:
+        if lock_run(conn, ref):
+            raise LookupError(ref.message_id)
+        return None
+    return LockedRun(*row[:_RUN_WIDTH]), StoredMessage(*row[_RUN_WIDTH:])
 
 
 def advance(
@@ -106,6 +115,56 @@ def advance(
         WHERE id = %(message)s AND state <> 'erased' AND (SELECT kind FROM moved) = 'initial'
         """,
         {"to": to, "outcome": outcome, "error_code": error_code, "run": ref.run_id, "message": ref.message_id},
+    )
+
+
+@dataclass(frozen=True)
+class MinimizedWords:
+    """What may leave the building of a message, and how much of each kind was cut from it."""
+
+    text: str = field(repr=False)
+    counts: dict[str, int]
+    version: str
+
+
+def advance_placed(
+    conn: Connection,
+    ref: RunRef,
+    *,
+    to: RunState,
+    customer_id: str,
+    conversation_id: str,
+    words: MinimizedWords | None = None,
+    outcome: Outcome | None = None,
+) -> None:
+    """`advance`, with whose message it is, in which conversation, and its stripped words: the message's row is written once."""
+    conn.execute(
+        """
+        WITH moved AS (
+            UPDATE run
+            SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), answer = NULL, lease_token = NULL, lease_until = NULL,
+                crashes = 0, rings = 0, next_at = now() + interval '5 seconds', stage_since = now()
+            WHERE id = %(run)s
+            RETURNING kind
+        )
+        UPDATE message
+        SET customer_id = %(customer)s, conversation_id = %(conversation)s,
+            minimized_text = coalesce(%(text)s, minimized_text), stripped = coalesce(%(counts)s, stripped),
+            minimizer_version = coalesce(%(version)s, minimizer_version),
+            state = CASE WHEN state <> 'erased' AND (SELECT kind FROM moved) = 'initial' THEN %(to)s ELSE state END
+        WHERE id = %(message)s
+        """,
+        {
+            "to": to,
+            "outcome": outcome,
+            "run": ref.run_id,
+            "message": ref.message_id,
+            "customer": customer_id,
+            "conversation": conversation_id,
+            "text": words.text if words else None,
+            "counts": Jsonb(words.counts) if words else None,
+            "version": words.version if words else None,
+        },
     )
 
 
@@ -163,16 +222,6 @@ def store_answer(conn: Connection, ref: RunRef, *, lease_token: str, answer: dic
         (Jsonb(answer), ref.run_id, lease_token, ref.message_id),
     ).fetchone()
     return row is not None
-
-
-def let_go(conn: Connection, ref: RunRef, held: HeldRun, *, lease_token: str) -> None:
-    """Write how far a held run has come."""
-    if held.is_closed:
-        return
-    if held.run.state == "analyzed" and held.run.answer is not None:
-        store_answer(conn, ref, lease_token=lease_token, answer=held.run.answer)
-    else:
-        advance(conn, ref, to=held.run.state, outcome=held.run.outcome)
 
 
 def release_lease(
@@ -268,17 +317,6 @@ def join_burst(conn: Connection, *, run_id: str, message_id: str, to_message_id:
     conn.execute(
         "UPDATE message SET joined_to = %s, state = CASE WHEN id = %s THEN 'done' ELSE state END WHERE id = %s OR joined_to = %s",
         (to_message_id, message_id, message_id, message_id),
-    )
-
-
-def has_newer_run(conn: Connection, ref: RunRef) -> bool:
-    """Whether a later pass of the same message is open: its words were changed since this one began."""
-    return (
-        conn.execute(
-            "SELECT FROM run WHERE message_id = %s AND id > %s AND kind = 'reanalyze' LIMIT 1",
-            (ref.message_id, ref.run_id),
-        ).fetchone()
-        is not None
     )
 
 

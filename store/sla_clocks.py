@@ -32,7 +32,7 @@ def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, 
     if _note_rests(conn, tenant_id, conversation_id, known, state=state, tenant=tenant):
         known = _read_rows(conn, conversation_id)
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
-    carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant)
+    carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
     _upsert(conn, tenant_id, conversation_id, clocks)
     _carry_over(conn, conversation_id, carried)
 
@@ -267,30 +267,23 @@ def _drop_wrong(
     conn: Connection, conversation_id: str, clocks: tuple[Clock, ...], *, known: _Known, tenant: TenantConfig
 ) -> list[_Said]:
     """Delete clocks that never were, and running ones whose target was switched off. What has ended under a target stays."""
-    if not known.clocks:
+    starts = starts_of(known.story, sla=tenant.sla)
+    stand = {(clock.kind, clock.started_at) for clock in clocks}
+    wrong = [
+        (kind, at) for kind, at, runs in known.clocks if (kind, at) not in starts or (runs and (kind, at) not in stand)
+    ]
+    if not wrong:
         return []
-    starts = sorted(starts_of(known.story, sla=tenant.sla))
     rows = conn.execute(
         """
         DELETE FROM sla_clock AS c
-        WHERE conversation_id = %s AND started_at >= %s AND (
-            NOT EXISTS (
-                SELECT FROM unnest(%s::text[], %s::timestamptz[]) AS start (kind, started_at)
-                WHERE start.kind = c.kind AND start.started_at = c.started_at
-            ) OR (ended_at IS NULL AND NOT EXISTS (
-                SELECT FROM unnest(%s::text[], %s::timestamptz[]) AS given (kind, started_at)
-                WHERE given.kind = c.kind AND given.started_at = c.started_at
-            ))
-        )
+        WHERE conversation_id = %s AND (kind, started_at) IN (SELECT * FROM unnest(%s::text[], %s::timestamptz[]))
         RETURNING kind, warned_at, warning_alert_id::text, breached_at, breach_alert_id::text, ended_at IS NULL
         """,
         (
             conversation_id,
-            known.since,
-            [kind for kind, _ in starts],
-            [start for _, start in starts],
-            [clock.kind for clock in clocks],
-            [clock.started_at for clock in clocks],
+            [kind for kind, _ in wrong],
+            [started_at for _, started_at in wrong],
         ),
     ).fetchall()
     return [_Said(*row[:5]) for row in rows if row[5] and (row[2] or row[4])]

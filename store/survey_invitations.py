@@ -12,8 +12,8 @@ from routing.surveys import no_invitation
 from store.db import Connection
 
 # Our clock and the provider's, which counts whole seconds.
-_CLOCK_SLACK_S = 5
-_MAX_ANSWER_DAYS = 30
+CLOCK_SLACK_S = 5
+MAX_ANSWER_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def list_invitations(conn: Connection, conversation_id: str, *, answered_at: dat
             conversation_id,
             list(INVITATIONS),
             answered_at,
-            _MAX_ANSWER_DAYS,
+            MAX_ANSWER_DAYS,
             answered_at,
-            _CLOCK_SLACK_S,
+            CLOCK_SLACK_S,
         ),
     ).fetchall()
     return [Invitation(row[0], INVITATIONS[row[1]], *row[2:]) for row in rows]

@@ -9,9 +9,8 @@ from config.rules_versions import RULES_VERSION
 from config.tenant import TenantConfig
 from store.customers import list_known_names
 from store.db import Connection
-from store.examples import PublishedExamples, get_published_examples
+from store.examples import PublishedExamples, get_examples_and_quietness
 from store.messages import StoredMessage, list_burst_parts, list_turns_around
-from store.spend import is_quiet
 
 # Of a longer burst the newest words count.
 MAX_BURST_CHARS = 8192
@@ -39,11 +38,12 @@ def build_request(
     examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
     """
     context = _context(conn, message, tenant, until_now=until_now)
-    published = examples if examples is not None else get_published_examples(conn, tenant_id)
+    published, quiet = get_examples_and_quietness(conn, tenant_id)
+    published = published if examples is None else examples
     request = replace(
         request_for_words(_burst_text(conn, message), tenant, published),
         context=tuple(context.values()),
-        is_quiet=is_quiet(conn, tenant_id),
+        is_quiet=quiet,
     )
     return BuiltRequest(request, tuple(context))
 

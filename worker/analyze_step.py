@@ -7,7 +7,7 @@ from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from store.analyses import add_egress
 from store.db import Connection
-from store.messages import get_message, share_context
+from store.messages import share_context
 from store.runs import (
     MAX_CRASHES,
     RunRef,
@@ -15,6 +15,7 @@ from store.runs import (
     bury,
     holds_lease,
     lock_run,
+    lock_run_and_message,
     postpone,
     release_lease,
     take_lease,
@@ -114,11 +115,12 @@ def _wait(deps: Deps, ref: RunRef, *, seconds: float, because: str) -> Next:
 def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig, model: str) -> ClaimedCall | Next:
     with deps.flood_hands.turn(is_flood=ref.is_flood), deps.database.stage_transaction(ref.tenant_id) as conn:
         share_context(conn, ref.message_id)
-        run = lock_run(conn, ref)
-        verdict = after(run, expected="minimized")
+        locked = lock_run_and_message(conn, ref)
+        verdict = after(locked[0] if locked else None, expected="minimized")
         if verdict:
             return verdict
-        assert run is not None
+        assert locked is not None
+        run, message = locked
         if run.leased or run.gathers:  # somebody was faster
             return Next.STOP
         if run.crashes >= MAX_CRASHES:
@@ -127,7 +129,6 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
         if not may_begin(conn, ref, crashes=run.crashes):
             postpone(conn, ref, seconds=SUSPECT_RETRY_S * spread(ref), error_code="waits_after_crashes")
             return Next.STOP
-        message = get_message(conn, ref.message_id)
         built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
         call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
         token = take_lease(conn, ref)

@@ -10,7 +10,8 @@ from analysis.schema import SCHEMA_VERSION
 from config.crash_points import crash_point
 from store.analyses import Provenance
 from store.db import Connection, StoreError
-from store.runs import HeldRun, RunRef, let_go, lock_run, store_answer
+from store.held_runs import HeldRun, let_go
+from store.runs import RunRef, lock_run_and_message, store_answer
 from worker.deps import Deps
 from worker.model_call import Answer, ClaimedCall, settle_call
 from worker.stage import Next
@@ -85,10 +86,11 @@ def store(
 
 def _go_on(conn: Connection, ref: RunRef, behind: Behind, *, lease_token: str, answer: dict[str, Any]) -> bool:
     """Take the answered run as far as it comes in this transaction. False when the lease was lost."""
-    run = lock_run(conn, ref)
-    if run is None or run.state != "minimized" or not run.is_leased_by(lease_token):
+    locked = lock_run_and_message(conn, ref)
+    if locked is None or locked[0].state != "minimized" or not locked[0].is_leased_by(lease_token):
         return False
-    held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer))
+    run, message = locked
+    held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer), message)
     behind.join(held)
     let_go(conn, ref, held, lease_token=lease_token)
     return True

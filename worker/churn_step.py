@@ -6,7 +6,7 @@ from typing import Any
 from config.tenant import TenantConfig
 from routing.churn import Episode, find_episodes, find_news
 from store.alerts import NewAlert, raise_alert, reopen_alert, resolve_alert, see_again
-from store.churn import ChurnAlert, describe_messages, is_high_value, list_churn_alerts, list_labelled, lock_mood
+from store.churn import ChurnAlert, describe_messages, is_high_value, list_churn_alerts, list_labelled
 from store.db import Connection
 
 # What comes later than this after the customer wrote it is history: it alarms nobody.
@@ -26,14 +26,13 @@ def review_mood(
     """Bring the customer's churn alerts in line with the labels that count; returns ids of new ones.
 
     may_raise: False after a correction or a second look, which never raise one. may_reopen: True after a correction, which may
-    undo an earlier one that had taken an alert back. The conversation is locked by the caller.
+    undo an earlier one that had taken an alert back. The caller has locked the conversation and the customer.
     """
     if not tenant.churn.enabled:
         return []
     within = timedelta(days=tenant.churn.within_days)
     # An episode that began before what is looked at is known by the messages that are still in sight.
     since = now - 2 * within - FRESH
-    lock_mood(conn, customer_id)
     alerts = list_churn_alerts(conn, customer_id, since=since)
     if not alerts and not may_raise:
         return []

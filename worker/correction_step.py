@@ -20,7 +20,7 @@ from store.corrections import (
 )
 from store.crm_connections import has_crm
 from store.crm_states import mark_dirty
-from store.customers import lock_conversation
+from store.customers import lock_conversation, lock_customer
 from store.db import Connection
 from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
@@ -108,6 +108,7 @@ def _take_effect(
     decision, moved = _decide_anew(conn, tenant_id, tenant=tenant, message_id=message.id, label=label)
     if message.customer_id:
         now = datetime.now(UTC)
+        lock_customer(conn, message.customer_id)
         review_mood(
             conn,
             tenant_id,

@@ -21,7 +21,8 @@ from kombu.exceptions import OperationalError
 from config.crash_points import crash_point
 from config.tracing import span
 from store.db import StoreError
-from store.runs import HeldRun, RunRef
+from store.held_runs import HeldRun
+from store.runs import RunRef
 from worker.app import app
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS

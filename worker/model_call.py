@@ -8,11 +8,10 @@ import structlog
 from analysis.base import Analysis, AnalysisError, Analyzer, PreparedCall, Usage
 from config.crash_points import crash_point
 from config.tracing import span
-from store.analyses import settle_egress
+from store.analyses import settle_counted_call
 from store.db import Connection, StoreError
 from store.messages import StoredMessage
 from store.runs import RunRef, wake_waiting
-from store.spend import add_spend
 from worker.analysis_request import BuiltRequest
 from worker.deps import Deps
 
@@ -99,12 +98,12 @@ def _wake_all(deps: Deps) -> None:
 
 def settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: Answer, *, outcome: str) -> None:
     """Write into the ledger what became of a call and what it cost. outcome: as for `settle_egress`."""
-    settle_egress(
+    settle_counted_call(
         conn,
+        ref.tenant_id,
         egress_id,
         outcome=outcome,
         usage=answer.usage,
         request_id=answer.request_id,
         latency_ms=answer.latency_ms,
     )
-    add_spend(conn, ref.tenant_id, cost_microusd=answer.usage.cost_microusd if answer.usage else 0)

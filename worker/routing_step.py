@@ -7,16 +7,18 @@ from config.tenant import TenantConfig
 from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
 from routing.playbooks import policy_for
 from routing.rules import Decision, decide
-from store.actions import NewAction, add_action, count_recent_actions, lock_customers_actions
-from store.crm_connections import has_crm
+from store.actions import NewAction, add_action
+from store.analyses import StoredAnalysis
 from store.crm_events import NewEvent, add_event
 from store.customers import Conversation, close_conversation, is_open_for_late_message, lock_conversation
 from store.db import Connection
 from store.effective_labels import find_effective_label
+from store.held_runs import HeldRun
 from store.internal_actions import add_tags
 from store.messages import StoredMessage, list_burst_parts
-from store.runs import LockedRun, RunRef, has_newer_run
+from store.runs import LockedRun, RunRef
 from store.sla_clocks import recompute_clocks
+from store.surroundings import read_surroundings
 from worker.assigning import ask_for_agent
 from worker.churn_step import review_mood
 from worker.decision_facts import build_facts
@@ -46,17 +48,30 @@ def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: Sto
 
 
 def decide_and_store(
-    conn: Connection, ref: RunRef, *, run: LockedRun, message: StoredMessage, tenant: TenantConfig, now: datetime
+    conn: Connection,
+    ref: RunRef,
+    *,
+    run: LockedRun,
+    message: StoredMessage,
+    tenant: TenantConfig,
+    now: datetime,
+    held: HeldRun | None = None,
 ) -> list[str]:
-    """Decide, store the decision with its inputs, place the conversation, plan actions. Returns ids of actions to carry out."""
+    """Decide, store the decision with its inputs, place the conversation, plan actions. Returns ids of actions to carry out.
+
+    held: what the stages before in this transaction know already.
+    """
     assert message.conversation_id is not None and message.customer_id is not None
-    conversation = lock_conversation(conn, message.conversation_id)
-    # What a person has said of the message stands above whatever this run read.
-    label = find_effective_label(conn, message.id, run_id=ref.run_id) if run.outcome == "analyzed" else None
-    analysis = label.analysis if label else None
+    conversation = lock_conversation(conn, message.conversation_id, with_customer=True)
+    # Only now: what those have written who held the locks before.
+    around = read_surroundings(
+        conn, ref, customer_id=message.customer_id, conversation_id=conversation.id, sent_at=message.sent_at
+    )
+    analysis, corrected = _label(conn, ref, run, held=held, is_corrected=around.is_corrected)
+    if held:
+        held.has_crm = around.has_crm
     parts = [part.text for part in list_burst_parts(conn, message) if part.text]
     words = "\n".join([*parts, message.text or ""])
-    lock_customers_actions(conn, message.customer_id)
     facts = build_facts(
         message=message,
         conversation=conversation,
@@ -65,12 +80,20 @@ def decide_and_store(
         outcome=run.outcome,
         words=words,
         # Words that were changed meanwhile are judged by a pass of their own, which plans nothing.
-        allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),
-        recent_actions=count_recent_actions(conn, message.customer_id),
-        corrected=label.corrected if label else (),
+        allow_actions=run.kind == "initial" and not around.has_newer_run,
+        recent_actions=around.recent_actions,
+        corrected=corrected,
     )
     facts = with_survey(
-        conn, ref, facts, run=run, message=message, conversation=conversation, tenant=tenant, words=words
+        conn,
+        ref,
+        facts,
+        run=run,
+        message=message,
+        conversation=conversation,
+        tenant=tenant,
+        words=words,
+        may_answer=around.may_answer_survey,
     )
     facts = replace(facts, escalated=conversation.escalated_message_id not in {None, message.id})
     policy = policy_for(tenant)
@@ -95,18 +118,14 @@ def decide_and_store(
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
     elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
         close_conversation(conn, conversation.id)
-    if analysis:
+    is_bad_news = facts.allow_actions and analysis is not None and analysis.sentiment == "negative"
+    if analysis and (is_bad_news or around.had_churn_alert):
         review_mood(
-            conn,
-            ref.tenant_id,
-            tenant=tenant,
-            customer_id=conversation.customer_id,
-            now=now,
-            may_raise=facts.allow_actions and analysis.sentiment == "negative",
+            conn, ref.tenant_id, tenant=tenant, customer_id=conversation.customer_id, now=now, may_raise=is_bad_news
         )
     if decision.tags and facts.allow_actions:
         add_tags(conn, ref, conversation.id, decision.tags)
-    if run.kind == "initial" and decision.priority == NOTE_PRIORITY and has_crm(conn, ref.tenant_id):
+    if run.kind == "initial" and decision.priority == NOTE_PRIORITY and around.has_crm:
         _add_note(conn, ref, decision, message=message, now=now)
     pending = _plan_actions(
         conn,
@@ -120,6 +139,18 @@ def decide_and_store(
     )
     recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
     return pending
+
+
+def _label(
+    conn: Connection, ref: RunRef, run: LockedRun, *, held: HeldRun | None, is_corrected: bool
+) -> tuple[StoredAnalysis | None, tuple[str, ...]]:
+    """The reading that counts, and what a person has set in it: that stands above whatever this run read."""
+    if run.outcome != "analyzed":
+        return None, ()
+    if held and held.analysis and not is_corrected:
+        return held.analysis, ()
+    label = find_effective_label(conn, ref.message_id, run_id=ref.run_id)
+    return (label.analysis, label.corrected) if label else (None, ())
 
 
 def _plan_actions(

@@ -12,7 +12,7 @@ from analysis.regions import region_of
 from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
-from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
+from store.analyses import NewAnalysis, Provenance, add_analysis, analysis_of, count_unknown_topics
 from store.canaries import drop_canary_run
 from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
@@ -25,6 +25,7 @@ from store.customers import (
 )
 from store.db import Connection
 from store.erased_identities import SenderErasedError, refuse_erased_sender
+from store.held_runs import HeldRun
 from store.identities import read_sender, resolve_customer
 from store.messages import (
     StoredMessage,
@@ -37,15 +38,17 @@ from store.messages import (
 from store.outbound import note_human_answers
 from store.runs import (
     MAX_CRASHES,
-    HeldRun,
+    MinimizedWords,
     RunRef,
     RunState,
     advance,
+    advance_placed,
     bury,
     count_try,
     finish,
     forgive_try,
     lock_run,
+    lock_run_and_message,
 )
 from store.sla_clocks import recompute_clocks
 from worker.bursts import gather_burst
@@ -56,10 +59,19 @@ from worker.stage import Next, after
 
 
 def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *, pepper: bytes) -> tuple[str, str]:
-    """(customer_id, conversation_id) of the message, found or made on first need.
+    """(customer_id, conversation_id) of the message, found or made on first need, and written with it.
 
     Raises: SenderErasedError when whoever wrote it has been erased since: the transaction must then be given up.
     """
+    if message.customer_id and message.conversation_id:
+        return message.customer_id, message.conversation_id
+    customer_id, conversation_id = _find_conversation(conn, ref, message, pepper=pepper)
+    place_message(conn, message.id, customer_id=customer_id, conversation_id=conversation_id)
+    return customer_id, conversation_id
+
+
+def _find_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *, pepper: bytes) -> tuple[str, str]:
+    """The same, without writing it with the message."""
     if message.customer_id and message.conversation_id:
         return message.customer_id, message.conversation_id
     customer_id = resolve_customer(
@@ -92,12 +104,11 @@ def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *
         conversation_id = find_or_add_conversation(
             conn, ref.tenant_id, customer_id=customer_id, channel=message.channel, account_id=message.account_id
         )
-    place_message(conn, message.id, customer_id=customer_id, conversation_id=conversation_id)
     return customer_id, conversation_id
 
 
-def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
-    """Keep the message's words without what says who its customer is."""
+def _stripped(conn: Connection, text: str, *, tenant: TenantConfig, customer_id: str) -> MinimizedWords:
+    """The words without what says who the customer is."""
     known_as = read_known_as(conn, customer_id)
     minimized = strip_personal_data(
         text,
@@ -107,7 +118,13 @@ def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig,
             {region for phone in known_as.phones if (region := region_of(phone))} - {tenant.default_region}
         ),
     )
-    store_minimized(conn, message_id, text=minimized.text, stripped=minimized.counts, version=minimized.version)
+    return MinimizedWords(minimized.text, minimized.counts, minimized.version)
+
+
+def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
+    """Keep the message's words without what says who its customer is."""
+    words = _stripped(conn, text, tenant=tenant, customer_id=customer_id)
+    store_minimized(conn, message_id, text=words.text, stripped=words.counts, version=words.version)
 
 
 def forget_message(deps: Deps, ref: RunRef) -> Next:
@@ -133,21 +150,22 @@ def minimize(deps: Deps, ref: RunRef) -> Next:
 def _minimize(deps: Deps, ref: RunRef) -> Next:
     tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.stage_transaction(ref.tenant_id) as conn:
-        run = lock_run(conn, ref)
-        verdict = after(run, expected="received")
+        locked = lock_run_and_message(conn, ref)
+        verdict = after(locked[0] if locked else None, expected="received")
         if verdict:
             return verdict
-        assert run is not None
-        message = get_message(conn, ref.message_id)
-        customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
+        assert locked is not None
+        run, message = locked
+        customer_id, conversation_id = _find_conversation(conn, ref, message, pepper=pepper)
         for part in list_burst_parts(conn, message):
             if part.minimized_text is None and part.text:  # its words were changed
                 strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
+        place = {"customer_id": customer_id, "conversation_id": conversation_id}
         if not message.text or not message.text.strip():
-            advance(conn, ref, to="persisted", outcome="no_text")
+            advance_placed(conn, ref, to="persisted", outcome="no_text", **place)
             return Next.GO_ON
-        strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
-        advance(conn, ref, to="minimized")
+        words = _stripped(conn, message.text, tenant=tenant, customer_id=customer_id)
+        advance_placed(conn, ref, to="minimized", words=words, **place)
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
             return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
@@ -201,7 +219,7 @@ def persist(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
             return verdict
         assert run is not None and run.answer is not None
         stored = run.answer
-        add_analysis(
+        analysis_id = add_analysis(
             conn,
             ref,
             NewAnalysis(
@@ -214,6 +232,8 @@ def persist(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
                 provenance=Provenance(**stored.get("provenance", {})),
             ),
         )
+        if held and analysis_id:
+            held.analysis = analysis_of(stored["answer"], analysis_id=analysis_id)
         count_unknown_topics(conn, ref.tenant_id, stored.get("unknown_topics", []))
         _move(conn, ref, held, to="persisted")
         crash_point("persist.before_commit")
@@ -238,8 +258,8 @@ def route(deps: Deps, ref: RunRef, *, now: datetime, held: HeldRun | None = None
         if verdict:
             return Routed(verdict)
         assert run is not None
-        message = get_message(conn, ref.message_id)
-        action_ids = decide_and_store(conn, ref, run=run, message=message, tenant=tenant, now=now)
+        message = held.message if held else get_message(conn, ref.message_id)
+        action_ids = decide_and_store(conn, ref, run=run, message=message, tenant=tenant, now=now, held=held)
         _move(conn, ref, held, to="routed")
         crash_point("route.before_commit")
     crash_point("route.after_commit")
@@ -263,7 +283,8 @@ def crm_sync(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
         if verdict:
             return verdict
         assert run is not None
-        if run.outcome == "analyzed" and has_crm(conn, ref.tenant_id):
+        is_synced = held.has_crm if held and held.has_crm is not None else has_crm(conn, ref.tenant_id)
+        if run.outcome == "analyzed" and is_synced:
             customer_id = find_customer_of(conn, ref.message_id)
             if customer_id:
                 mark_dirty(conn, ref.tenant_id, customer_id, because=CARD_CHANGES[run.kind])

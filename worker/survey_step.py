@@ -36,13 +36,14 @@ def with_survey(
     conversation: Conversation,
     tenant: TenantConfig,
     words: str,
+    may_answer: bool,
 ) -> RoutingFacts:
     """The facts with the survey's part. Keeps the answer when the message gives one. The conversation is locked.
 
-    words: the message's own and those of its burst. A second look reads no answer that the first has not read, unless the
+    words: the message's own and those of its burst. may_answer: there is an invitation that it may answer. A second look reads no answer that the first has not read, unless the
     words were changed.
     """
-    invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at)
+    invitations = list_invitations(conn, conversation.id, answered_at=message.sent_at) if may_answer else []
     is_first_look = run.kind == "initial" and message.edits == 0
     if is_first_look or message.edits > 0:
         _take_answer(conn, ref, message=message, invitations=invitations, tenant=tenant, words=words)

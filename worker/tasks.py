@@ -11,7 +11,8 @@ from config.crash_points import crash_point
 from config.error_reports import report
 from config.tracing import continued
 from store.db import StoreError
-from store.runs import HeldRun, RunRef
+from store.held_runs import HeldRun
+from store.runs import RunRef
 from worker import analyze_step, canary_steps, fusion, steps
 from worker.app import app
 from worker.deps import deps

@@ -138,8 +138,8 @@ MUTANTS = (
     Mutant(
         "nothing is minimized",
         "worker/steps.py",
-        "store_minimized(conn, message_id, text=minimized.text,",
-        "store_minimized(conn, message_id, text=text,",
+        "return MinimizedWords(minimized.text,",
+        "return MinimizedWords(text,",
         (f"{_PIPELINE}::test_only_stripped_text_reaches_the_provider_and_the_ledger_shows_it",),
     ),
     Mutant(
@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "a second look fires automations",
         "worker/routing_step.py",
-        'allow_actions=run.kind == "initial" and not has_newer_run(conn, ref),',
+        'allow_actions=run.kind == "initial" and not around.has_newer_run,',
         "allow_actions=True,",
         ("tests/integration/test_reanalyze.py::test_a_second_look_that_reads_something_else_messages_nobody",),
     ),
