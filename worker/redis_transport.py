@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with one mend, two savings, and room for those who do not flood.
+"""Kombu's Redis transport with one mend, three savings, and room for those who do not flood.
 
 When the broker dies while tasks are under way, kombu 5.7 gives their messages back through a connection that is closed already and
 meets `None.hostname`: an AttributeError, which Celery takes for a bug of ours and ends the worker for (in 6 of 6 tries with threads).
@@ -10,17 +10,24 @@ connections is as good, and threads may share it.
 What would be sent can be caught instead, for worker/chain_messages.py. And what is acknowledged leaves the broker's list of messages under
 way together with the next message's entry in it, not by a trip of its own, which was a tenth of a busy worker's time.
 
+And with the message that was waited for come those behind it: what is popped and what is noted as under way are one script, so that a message
+of a full queue costs no trip of its own, and none is lost between the two. Kombu pops one, notes it, and waits for the next.
+
 A worker takes from its queues in turn, whatever it holds already. With every thread busy for a tenant's flood, whose calls of the model began
 together and end together, anybody else's message waits for the next of them to end. So a flood's queue is left out while a process holds enough.
 """
 
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
+from time import time
 from typing import Any, cast
 
 import structlog
 from kombu.asynchronous import get_event_loop
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
 from kombu.utils.scheduling import round_robin_cycle
 
 from worker.lanes import FLOOD_SHARE, is_flood_queue
@@ -33,6 +40,32 @@ SENTINEL_NAME = f"{__name__}:SentinelTransport"
 TAKEN_OFF_WITHIN_S = 0.05
 # How soon the queue of a flood that has taken its share is looked at again.
 FLOOD_AGAIN_S = 0.1
+# So many come with one that was waited for: what a process takes, no other has.
+MOST_BEHIND = 9
+# Keys: the times and the messages under way, and queues in their turn. Arguments: now, how many, how many of floods at most, and which of the
+# queues are theirs. Takes one of each by turns and notes it as kombu does, under its tag; what has none is put back. Answers queue, message,
+# queue, message ...
+_TAKE_BEHIND = """
+local left, left_for_floods = tonumber(ARGV[2]), tonumber(ARGV[3])
+local taken, index, empty = {}, 3, 0
+while left > 0 and empty < #KEYS - 2 do
+    local is_flood = ARGV[index + 1] == '1'
+    local item = not (is_flood and left_for_floods <= 0) and redis.call('RPOP', KEYS[index])
+    local tag = item and string.match(item, '"delivery_tag": ?"([^"]+)"')
+    if tag then
+        redis.call('ZADD', KEYS[1], ARGV[1], tag)
+        redis.call('HSET', KEYS[2], tag, '[' .. item .. ', "", "' .. KEYS[index] .. '"]')
+        taken[#taken + 1], taken[#taken + 2] = KEYS[index], item
+        left, empty = left - 1, 0
+        if is_flood then left_for_floods = left_for_floods - 1 end
+    else
+        if item then redis.call('RPUSH', KEYS[index], item) end
+        empty = empty + 1
+    end
+    index = index < #KEYS and index + 1 or 3
+end
+return taken
+"""
 
 
 class QoS(redis.QoS):
@@ -41,6 +74,47 @@ class QoS(redis.QoS):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done: list[str] = []
+        self.behind: deque[tuple[str, str]] = deque()
+        """(queue, message) that came with the one before: noted as under way, and not yet delivered."""
+        self._is_noted = False
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note it as under way, and take those behind it."""
+        if self._is_noted:
+            virtual.QoS.append(self, message, delivery_tag)
+            return
+        given = message.delivery_info
+        entry = dumps([message._raw, given["exchange"], given["routing_key"]])  # noqa: SLF001 -- as kombu does
+        queues, most, most_of_floods = self._queues_behind(is_flood=is_flood_queue(given["routing_key"]))
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {delivery_tag: time()}).hset(self.unacked_key, delivery_tag, entry)
+            if queues:
+                keys = [self.unacked_index_key, self.unacked_key, *queues]
+                are_floods = [int(is_flood_queue(queue)) for queue in queues]
+                pipe.eval(_TAKE_BEHIND, len(keys), *keys, time(), most, most_of_floods, *are_floods)
+            answers = pipe.execute()
+        virtual.QoS.append(self, message, delivery_tag)
+        taken = [bytes_to_str(part) for part in answers[-1]] if queues else []
+        self.behind.extend(zip(taken[::2], taken[1::2], strict=True))
+
+    def _queues_behind(self, *, is_flood: bool) -> tuple[list[str], int, int]:
+        """(whose next messages may be taken with the one at hand, how many, how many of floods): none beyond what a process may hold."""
+        room = cast("int | None", self.can_consume_max_estimate())
+        most = MOST_BEHIND if room is None else min(MOST_BEHIND, room - 1)
+        if most <= 0 or self.channel.connection.client is None:
+            return [], 0, 0
+        queues = cast("Any", self.channel)._queue_cycle.in_turn()  # noqa: SLF001 -- as kombu does
+        return queues, most, max(0, int(min(most, self.room_for_floods - is_flood)))
+
+    def deliver_behind(self) -> None:
+        """Hand out what came with the last one."""
+        while self.behind:
+            queue, message = self.behind.popleft()
+            self._is_noted = True
+            try:
+                cast("Any", self.channel).connection._deliver(loads(message), queue)  # noqa: SLF001 -- as kombu does
+            finally:
+                self._is_noted = False
 
     def ack(self, delivery_tag: str) -> None:
         """It is done, and need not come again."""
@@ -73,12 +147,12 @@ class QoS(redis.QoS):
             log.warning("acknowledgements_lost", code=type(error).__name__)
 
     @property
-    def has_room_for_floods(self) -> bool:
-        """Whether fewer of the messages that a process may hold are of floods than these may have."""
-        most = self.prefetch_count * FLOOD_SHARE
+    def room_for_floods(self) -> float:
+        """How many messages of floods more than it holds a process may have."""
+        most = self.prefetch_count * FLOOD_SHARE or float("inf")
         delivered, done = cast("dict[str, Any]", self._delivered), cast("set[str]", self._dirty)
         held = [tag for tag, message in delivered.items() if is_flood_queue(message.delivery_info["routing_key"])]
-        return not most or len(held) - len(done.intersection(held)) < most
+        return most - (len(held) - len(done.intersection(held)))
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """At the end of the connection: what is under way goes back, and what is done does not."""
@@ -96,6 +170,10 @@ class Turns(round_robin_cycle):  # pyright: ignore[reportMissingTypeArgument] --
         queues = cast("list[str]", super().consume(n))
         return [queue for queue in queues if not is_flood_queue(queue)] if self.without_floods else queues
 
+    def in_turn(self) -> list[str]:
+        """All of them, as they stand."""
+        return list(cast("list[str]", self.items))
+
 
 class Channel(redis.Channel):
     """Says that a closed connection is closed, keeps its client, and leaves room for those who do not flood."""
@@ -110,8 +188,13 @@ class Channel(redis.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         turns: Any = self._queue_cycle
-        turns.without_floods = not cast("QoS", self.qos).has_room_for_floods
+        turns.without_floods = cast("QoS", self.qos).room_for_floods <= 0
         super()._brpop_start(FLOOD_AGAIN_S if turns.without_floods else timeout)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _brpop_read(self, **options: Any) -> Any:
+        read = super()._brpop_read(**options)  # pyright: ignore[reportAttributeAccessIssue]
+        cast("QoS", self.qos).deliver_behind()
+        return read
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- kombu's own signature
         if self.connection.client is None:

@@ -93,6 +93,7 @@ def consume(broker):
         for queue in ("taken", "taken_flood"):
             channel.queue_declare(queue)
             channel.queue_purge(queue)
+        channel.client.delete(channel.unacked_key, channel.unacked_index_key)
         channel.basic_qos(0, 10, False)
         held = []
         for queue in ("taken", "taken_flood"):
@@ -104,6 +105,7 @@ def consume(broker):
                     connection.drain_events(timeout=0.5)
             return Counter(message.delivery_info["routing_key"] for message in held)
 
+        let_come.held, let_come.channel = held, channel
         let_come.send = lambda queue, number: [
             Producer(channel).publish({"n": one}, routing_key=queue) for one in range(number)
         ]
@@ -115,6 +117,40 @@ def consume(broker):
         yield let_come
         for message in held:
             message.ack()
+
+
+def test_those_behind_the_one_that_was_waited_for_come_with_it_from_each_queue_in_turn(consume):
+    consume.send("taken", 5)
+    consume.send("taken_flood", 5)
+    consume.channel.connection.drain_events([consume.channel], timeout=1)
+    came = Counter(message.delivery_info["routing_key"] for message in consume.held)
+    assert came == {"taken": 5, "taken_flood": 5}
+    assert [one.payload["n"] for one in consume.held if one.delivery_info["routing_key"] == "taken"] == [0, 1, 2, 3, 4]
+    assert under_way(consume.channel) == (10, 10)
+    for message in consume.held:
+        message.ack()
+    consume.held.clear()
+    assert under_way(consume.channel) == (0, 0)
+
+
+def test_whoever_dies_with_those_behind_in_hand_loses_none(consume):
+    consume.send("taken", 4)
+    consume.channel.connection.drain_events([consume.channel], timeout=1)
+    assert len(consume.held) == 4
+    for tag in list(consume.channel.qos._delivered):
+        consume.channel.qos.restore_by_tag(tag)
+    consume.channel.qos._delivered.clear()
+    consume.held.clear()
+    assert under_way(consume.channel) == (0, 0)
+    assert consume() == {"taken": 4} and {one.payload["n"] for one in consume.held} == {0, 1, 2, 3}
+
+
+def test_what_is_no_message_of_ours_stays_in_its_queue(consume):
+    consume.send("taken", 1)
+    consume.channel.client.lpush("taken", "no message")
+    consume.channel.connection.drain_events([consume.channel], timeout=1)
+    assert len(consume.held) == 1 and consume.channel.client.lrange("taken", 0, -1) == [b"no message"]
+    consume.channel.client.delete("taken")
 
 
 def test_a_flood_leaves_threads_to_the_others(consume):
