@@ -2,6 +2,9 @@
 
 Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 10 s, then after twice
 as long, at most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
+
+While it is closed a process asks and reports ten times a second, not at each of a hundred calls: what it was told holds for so long, and
+calls that worked are reported together, in front of the first one that failed.
 """
 
 import threading
@@ -23,13 +26,14 @@ LONGEST_PAUSE_MS = 300_000
 # A probe that nobody reports about (its worker died) is given up after this long.
 PROBE_MS = 45_000
 KEEP_MS = 3_600_000
+KNOWN_FOR_S = 0.1
 
-# Answers 0 when a call may be made, else the milliseconds to wait. Half open: one caller gets the probe.
+# Answers -1 while it is closed, 0 when a call may be made, else the milliseconds to wait. Half open: one caller gets the probe.
 _ASK = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local open_until = tonumber(redis.call('HGET', KEYS[1], 'open_until') or 0)
-if open_until == 0 then return 0 end
+if open_until == 0 then return -1 end
 if open_until > now then return open_until - now end
 local probe_until = tonumber(redis.call('HGET', KEYS[1], 'probe_until') or 0)
 if probe_until > now then return probe_until - now end
@@ -60,6 +64,7 @@ elseif open_until > 0 then
     redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
     verdict = 1
 else
+    for _ = 1, tonumber(ARGV[9]) do redis.call('LPUSH', KEYS[2], '0:' .. string.format('%.0f', now)) end
     redis.call('LPUSH', KEYS[2], (failed and '1:' or '0:') .. string.format('%.0f', now))
     redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[8]) - 1)
     redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))
@@ -88,6 +93,8 @@ class CircuitBreaker:
         """redis_url: another kind of broker has no breaker; then every call may be made."""
         self._ask = self._report = self._give_back = None
         self._away_until = 0.0
+        self._closed_until: dict[str, float] = {}
+        self._worked: dict[str, int] = {}
         self._lock = threading.Lock()
         client = shared_redis(redis_url)
         if client:
@@ -97,13 +104,18 @@ class CircuitBreaker:
 
     def wait_s(self, name: str) -> float:
         """0 when `name` may be called now, else how long to wait. Of a half-open breaker one caller gets 0: the probe."""
-        if self._ask is None or time.monotonic() < self._away_until:
+        now = time.monotonic()
+        if self._ask is None or now < self._away_until or now < self._closed_until.get(name, 0.0):
             return 0.0
         try:
-            return float(self._ask(keys=[_key(name)], args=[PROBE_MS])) / 1000
+            wait_ms = float(self._ask(keys=[_key(name)], args=[PROBE_MS]))
         except redis.RedisError as error:
             self._stay_away(error)
             return 0.0
+        if wait_ms < 0:
+            with self._lock:
+                self._closed_until[name] = now + KNOWN_FOR_S
+        return max(wait_ms, 0.0) / 1000
 
     def give_back(self, name: str) -> None:
         """No call was made after all: if it was the probe, somebody else may have it."""
@@ -119,8 +131,15 @@ class CircuitBreaker:
 
         pause_s: open at once, for this long: the next call would fail alike.
         """
-        if self._report is None or time.monotonic() < self._away_until:
+        now = time.monotonic()
+        if self._report is None or now < self._away_until:
             return False
+        with self._lock:
+            if not failed and now < self._closed_until.get(name, 0.0):
+                self._worked[name] = min(self._worked.get(name, 0) + 1, LAST_CALLS)
+                return False
+            worked = self._worked.pop(name, 0)
+            self._closed_until.pop(name, None)
         arguments = [
             int(failed),
             WINDOW_MS,
@@ -130,6 +149,7 @@ class CircuitBreaker:
             KEEP_MS,
             round(pause_s * 1000),
             LAST_CALLS,
+            worked,
         ]
         try:
             verdict = int(self._report(keys=[_key(name), f"{_key(name)}:recent"], args=arguments))

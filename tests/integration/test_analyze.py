@@ -293,6 +293,43 @@ def test_a_hundred_good_calls_a_moment_ago_do_not_hide_that_the_provider_fails_n
     assert breaker.wait_s("t") > 5
 
 
+@pytest.fixture
+def kept_breaker(breaker, monkeypatch):
+    """Its trips to the server are counted; what it has heard holds for an hour."""
+    monkeypatch.setattr("worker.circuit_breaker.KNOWN_FOR_S", 3600)
+    breaker.trips = []
+    for name in ("_ask", "_report"):
+        script = getattr(breaker, name)
+        monkeypatch.setattr(
+            breaker, name, lambda _of=name, _run=script, **given: breaker.trips.append(_of) or _run(**given)
+        )
+    return breaker
+
+
+def test_a_closed_breaker_is_not_asked_at_each_call(kept_breaker):
+    for _ in range(100):
+        assert kept_breaker.wait_s("t") == 0
+        kept_breaker.report("t", failed=False)
+    assert kept_breaker.trips == ["_ask"]
+
+
+def test_what_worked_counts_when_a_call_fails_as_if_each_had_been_reported(kept_breaker):
+    for _ in range(100):
+        kept_breaker.wait_s("t")
+        kept_breaker.report("t", failed=False)
+    for _ in range(10):
+        kept_breaker.report("t", failed=True)
+    assert kept_breaker.wait_s("t") == 0
+    kept_breaker.report("t", failed=True)
+    assert kept_breaker.wait_s("t") > 5
+
+
+def test_who_hears_that_a_call_failed_asks_again(kept_breaker):
+    kept_breaker.wait_s("t")
+    kept_breaker.report("t", failed=True, pause_s=60)
+    assert kept_breaker.wait_s("t") > 30
+
+
 def test_without_its_server_the_breaker_is_closed():
     away = CircuitBreaker("redis://127.0.0.1:1/0")
     away.report("t", failed=True)
