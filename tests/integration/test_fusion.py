@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from celery.events.state import State
 
 from store.runs import RunRef
 from worker import fusion
@@ -156,6 +157,22 @@ def test_what_follows_an_answer_runs_in_its_transaction_and_once(request_after, 
     request, ran = request_after("minimize"), []
     fusion.Following(request, REF, stages=answering(ran)).run()
     assert ran == ["analyze", "persist", "route", "crm_sync"] and names(request) == []
+
+
+def test_flower_learns_of_a_link_in_that_transaction_by_one_event(request_after, monkeypatch):
+    told = []
+    dispatcher = SimpleNamespace(enabled=True, send=lambda kind, **fields: told.append((kind, fields)))
+    monkeypatch.setattr(fusion, "_consumer", [SimpleNamespace(event_dispatcher=dispatcher)])
+    request, made = request_after("analyze"), answering([])
+    made["earshot.analyze"](REF, fusion.Following(request, REF, stages=made))
+    assert [fields["name"] for _, fields in told] == ["earshot.persist", "earshot.route", "earshot.crm_sync"]
+    seen = State()
+    for clock, (kind, fields) in enumerate(told):
+        sent = {"type": kind, "hostname": "w", "timestamp": 9e9, "local_received": 9e9, "clock": clock, "utcoffset": 0}
+        seen.event({**sent, "pid": 1, **fields})
+    route = seen.tasks["id-route"]
+    assert (route.name, route.state, route.parent_id) == ("earshot.route", "SUCCESS", "id-analyze")
+    assert route.received < route.succeeded == 9e9 and route.runtime >= 0 and "run_id" in route.kwargs
 
 
 def test_what_follows_an_answer_in_its_own_task_is_done_too(request_after):
