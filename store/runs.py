@@ -127,17 +127,24 @@ class MinimizedWords:
     version: str
 
 
+@dataclass(frozen=True)
+class Place:
+    """Whose message it is, and in which conversation."""
+
+    customer_id: str
+    conversation_id: str
+
+
 def advance_placed(
     conn: Connection,
     ref: RunRef,
+    place: Place,
     *,
     to: RunState,
-    customer_id: str,
-    conversation_id: str,
     words: MinimizedWords | None = None,
     outcome: Outcome | None = None,
 ) -> None:
-    """`advance`, with whose message it is, in which conversation, and its stripped words: the message's row is written once."""
+    """`advance`, with the message's place and its stripped words: its row is written once."""
     conn.execute(
         """
         WITH moved AS (
@@ -159,8 +166,8 @@ def advance_placed(
             "outcome": outcome,
             "run": ref.run_id,
             "message": ref.message_id,
-            "customer": customer_id,
-            "conversation": conversation_id,
+            "customer": place.customer_id,
+            "conversation": place.conversation_id,
             "text": words.text if words else None,
             "counts": Jsonb(words.counts) if words else None,
             "version": words.version if words else None,

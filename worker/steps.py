@@ -39,6 +39,7 @@ from store.outbound import note_human_answers
 from store.runs import (
     MAX_CRASHES,
     MinimizedWords,
+    Place,
     RunRef,
     RunState,
     advance,
@@ -160,12 +161,12 @@ def _minimize(deps: Deps, ref: RunRef) -> Next:
         for part in list_burst_parts(conn, message):
             if part.minimized_text is None and part.text:  # its words were changed
                 strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
-        place = {"customer_id": customer_id, "conversation_id": conversation_id}
+        place = Place(customer_id, conversation_id)
         if not message.text or not message.text.strip():
-            advance_placed(conn, ref, to="persisted", outcome="no_text", **place)
+            advance_placed(conn, ref, place, to="persisted", outcome="no_text")
             return Next.GO_ON
         words = _stripped(conn, message.text, tenant=tenant, customer_id=customer_id)
-        advance_placed(conn, ref, to="minimized", words=words, **place)
+        advance_placed(conn, ref, place, to="minimized", words=words)
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
             return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
