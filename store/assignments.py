@@ -28,17 +28,20 @@ def want_agent(
     """
     conn.execute(
         """
-        UPDATE conversation
-        SET skill_wanted = CASE
-                WHEN NOT %(wanted)s AND wants_agent AND %(keeps)s THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s
-            END,
-            wants_agent = (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
-            wants_agent_since = CASE
-                WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL
-                THEN coalesce(wants_agent_since, now())
-            END,
-            assignee_hint = coalesce(%(assignee)s, CASE WHEN wants_agent AND %(keeps)s THEN assignee_hint END)
-        WHERE id = %(id)s
+        UPDATE conversation AS c
+        SET skill_wanted = new.skill, wants_agent = new.wants, wants_agent_since = new.since, assignee_hint = new.hint
+        FROM (
+            SELECT id, CASE WHEN NOT %(wanted)s AND waits THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s END AS skill,
+                   wants, CASE WHEN wants THEN coalesce(wants_agent_since, now()) END AS since,
+                   coalesce(%(assignee)s, CASE WHEN waits THEN assignee_hint END) AS hint
+            FROM conversation
+            CROSS JOIN LATERAL (SELECT wants_agent AND %(keeps)s AS waits) AS before
+            CROSS JOIN LATERAL (SELECT (%(wanted)s OR waits) AND assignee_id IS NULL AS wants) AS now_is
+            WHERE id = %(id)s
+        ) AS new
+        -- A new version of the row is heard of by every open page.
+        WHERE c.id = new.id AND (c.skill_wanted, c.wants_agent, c.wants_agent_since, c.assignee_hint)
+                                IS DISTINCT FROM (new.skill, new.wants, new.since, new.hint)
         """,
         {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill, "assignee": assignee},
     )

@@ -18,50 +18,27 @@ LOOK_BACK = timedelta(days=90)
 MOST_MESSAGES = 2000
 
 
-def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig) -> None:
+def recompute_clocks(
+    conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig, is_locked: bool = False
+) -> None:
     """Bring the clocks of one conversation in line with its rows; repeating it changes nothing.
 
     To be called at the end of any transaction that changed a message's decision, noted a person's answer, or resolved, reopened,
     snoozed or woke the conversation: when that began and ended is read off the conversation's row here and kept. Writes no alert.
-    Locks the conversation's row.
+    Locks the conversation's row; is_locked: the transaction holds it already.
     """
-    state = _lock_and_unmark(conn, conversation_id)
-    if state is None:
-        return  # merged into another one, whose clocks are stale
+    if not is_locked:
+        conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,))
     known = _read_rows(conn, conversation_id)
-    if _note_rests(conn, tenant_id, conversation_id, known, state=state, tenant=tenant):
+    if known is None:
+        return  # merged into another one, whose clocks are stale
+    if _note_rests(conn, tenant_id, conversation_id, known, tenant=tenant):
         known = _read_rows(conn, conversation_id)
+        assert known is not None
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
     carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
     _upsert(conn, tenant_id, conversation_id, clocks)
     _carry_over(conn, conversation_id, carried)
-
-
-@dataclass(frozen=True)
-class _State:
-    """What the conversation's row says now."""
-
-    resolved: bool
-    snoozed_until: datetime | None
-
-
-def _lock_and_unmark(conn: Connection, conversation_id: str) -> _State | None:
-    """Lock the conversation, then take its mark away, before anything is read: a mark that is set meanwhile stays for the next time."""
-    row = conn.execute(
-        """
-        WITH locked AS (
-            SELECT id, state = 'resolved' AS resolved, snoozed_until FROM conversation WHERE id = %s FOR UPDATE
-        ), unmarked AS (
-            DELETE FROM stale_clock AS s USING locked AS c WHERE s.conversation_id = c.id
-        )
-        SELECT resolved, snoozed_until FROM locked
-        """,
-        (conversation_id,),
-    ).fetchone()
-    if row is None:
-        conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
-        return None
-    return _State(*row)
 
 
 def mark_clocks_stale(conn: Connection, conversation_ids: Iterable[str]) -> None:
@@ -115,11 +92,13 @@ def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
 class _Known:
     """Everything since then, as of now by the Postgres clock.
 
-    open_rests: the kinds of rests that have not ended. clocks: (kind, started_at, is_running) of what stands.
+    open_rests: the kinds of rests that have not ended. clocks: (kind, started_at, is_running) of what stands. is_resolved, snoozed_until:
+    what the conversation's row says.
     """
 
     now: datetime
-    since: datetime
+    is_resolved: bool
+    snoozed_until: datetime | None
     story: Story
     open_rests: frozenset[str]
     clocks: tuple[tuple[str, datetime, bool], ...]
@@ -130,14 +109,25 @@ class _Known:
 # wrote: the customer's live messages with the decision that counts for their clocks. That is the first one made with the model's answer
 # (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label; what was decided by
 # corrections that are undone, counts no more. A message whose automation failed and fell to a person needs one.
+# With the same statement goes the mark that the clocks are stale, as it was when the statement began: one that is set meanwhile, for what
+# this statement does not see, stays for the next time.
+#
 # answered: when people answered. The conversation's own note of the newest is among them: an echo may not have its place yet.
 _ROWS = """
     WITH span AS (
         SELECT now() AS now, least(now() - %(back)s, (
             SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %(id)s AND ended_at IS NULL
         )) AS since
+    ), marked AS MATERIALIZED (
+        SELECT conversation_id, marked_at FROM stale_clock WHERE conversation_id = %(id)s
+    ), unmarked AS (
+        DELETE FROM stale_clock AS s USING marked AS m
+        WHERE s.conversation_id = m.conversation_id AND s.marked_at = m.marked_at
     )
-    SELECT 'span' AS kind, now AS at, since AS other, NULL AS one, NULL AS two, NULL AS three, NULL AS holds FROM span
+    SELECT 'state' AS kind, span.now AS at, c.snoozed_until AS other, NULL AS one, NULL AS two, NULL AS three,
+           c.state = 'resolved' AS holds
+    FROM conversation AS c CROSS JOIN span
+    WHERE c.id = %(id)s
     UNION ALL (
         SELECT 'wrote', least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
                d.queue <> 'auto' OR EXISTS (
@@ -181,15 +171,18 @@ _ROWS = """
 """
 
 
-def _read_rows(conn: Connection, conversation_id: str) -> _Known:
+def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
     rows = conn.execute(_ROWS, {"id": conversation_id, "back": LOOK_BACK, "most": MOST_MESSAGES}).fetchall()
-    of: dict[str, list[tuple[Any, ...]]] = {"span": [], "wrote": [], "answered": [], "rest": [], "clock": []}
+    of: dict[str, list[tuple[Any, ...]]] = {"state": [], "wrote": [], "answered": [], "rest": [], "clock": []}
     for kind, *values in rows:
         of[kind].append(tuple(values))
-    ((now, since, *_),) = of["span"]
+    if not of["state"]:
+        return None
+    ((now, snoozed_until, *_, is_resolved),) = of["state"]
     return _Known(
         now=now,
-        since=since,
+        is_resolved=is_resolved,
+        snoozed_until=snoozed_until,
         story=Story(
             wrote=tuple(Wrote(*row) for row in of["wrote"]),
             answered=tuple(sorted({at for at, *_ in of["answered"]})),
@@ -200,19 +193,17 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known:
     )
 
 
-def _note_rests(
-    conn: Connection, tenant_id: int, conversation_id: str, known: _Known, *, state: _State, tenant: TenantConfig
-) -> bool:
+def _note_rests(conn: Connection, tenant_id: int, conversation_id: str, known: _Known, *, tenant: TenantConfig) -> bool:
     """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now. Returns whether that was news."""
     # A conversation in which nobody had to do anything has nothing to rest from.
     changed = False
-    if state.resolved:
+    if known.is_resolved:
         if has_open_episode(known.story, sla=tenant.sla):
             changed |= _begin_rest(conn, tenant_id, conversation_id, "resolved", until=None)
     elif "resolved" in known.open_rests:
         changed |= _end_rest(conn, conversation_id, "resolved")
-    if state.snoozed_until is not None and state.snoozed_until > known.now:
-        changed |= _begin_rest(conn, tenant_id, conversation_id, "snoozed", until=state.snoozed_until)
+    if known.snoozed_until is not None and known.snoozed_until > known.now:
+        changed |= _begin_rest(conn, tenant_id, conversation_id, "snoozed", until=known.snoozed_until)
     elif "snoozed" in known.open_rests:
         changed |= _end_rest(conn, conversation_id, "snoozed")
     return changed

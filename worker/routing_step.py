@@ -137,7 +137,7 @@ def decide_and_store(
         may_close=places,
         now=now,
     )
-    recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
+    recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant, is_locked=True)
     return pending
 
 

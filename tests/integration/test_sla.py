@@ -1,13 +1,15 @@
 """SLA clocks on a real database: what starts, stops and moves them, who is told, and that order and doubles change nothing."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from store.conversation_events import Actor
 from store.sla_alerts import MOST_SINGLE_ALERTS
-from store.sla_clocks import recompute_clocks
+from store.sla_clocks import mark_clocks_stale, recompute_clocks
 from store.work_items import get_work_item, reopen_item, resolve_item, snooze_item
 from tests.integration.passes import run_all
+from tests.waiting import wait_until
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message, whatsapp_revocation
 from worker import reconcile
 from worker.provisional_reading import read_provisionally
@@ -144,6 +146,30 @@ def test_what_was_taken_back_waits_for_no_answer(deps, receive, owner):
     receive(whatsapp_body(whatsapp_revocation("wamid.gone")))
     watch_clocks(deps)
     assert clocks(owner) == []
+
+
+def test_a_mark_that_is_set_while_clocks_are_computed_stays_for_the_next_time(deps, receive, owner, tenant_ids):
+    write(deps, receive, URGENT, 5)
+    (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
+    tenant_id = tenant_ids["acme"]
+    with deps.database.tenant_transaction(tenant_id) as conn:
+        mark_clocks_stale(conn, [conversation_id])
+
+    def compute():
+        tenant = deps.tenants.get(tenant_id)
+        with deps.database.tenant_transaction(tenant_id) as conn:
+            recompute_clocks(conn, tenant_id, conversation_id, tenant=tenant)
+
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with ThreadPoolExecutor(1) as pool:
+        with owner.transaction():
+            owner.execute("UPDATE stale_clock SET marked_at = now()")
+            computing = pool.submit(compute)
+            wait_until(lambda: owner.execute(waits).fetchone()[0] > 0)
+        computing.result(30)
+    assert owner.execute("SELECT count(*) FROM stale_clock").fetchone() == (1,)
+    compute()
+    assert owner.execute("SELECT count(*) FROM stale_clock").fetchone() == (0,)
 
 
 def test_resolving_ends_the_matter_and_opening_it_again_goes_on(deps, receive, owner, tenant_ids):
