@@ -104,6 +104,14 @@ def share_context(conn: Connection, message_id: str) -> None:
     )
 
 
+def try_share_context(conn: Connection, conversation_id: str) -> bool:
+    """share_context, where rows are locked already: False when an erasure has begun, which is not waited for."""
+    row = conn.execute(
+        "SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%s, 0))", (conversation_id,)
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def share_contexts(conn: Connection, message_ids: list[str]) -> None:
     """share_context for many messages, in the order in which erasures claim conversations. Before any row is locked."""
     conn.execute(

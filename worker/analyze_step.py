@@ -7,9 +7,10 @@ from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from store.analyses import add_egress
 from store.db import Connection
-from store.messages import share_context
+from store.messages import StoredMessage, share_context
 from store.runs import (
     MAX_CRASHES,
+    LockedRun,
     RunRef,
     advance,
     bury,
@@ -38,17 +39,38 @@ MAX_ODD_ANSWERS = 2
 BUDGET_REACHED = "budget_reached"
 
 
-def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None) -> Next:
+def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None, *, claimed: ClaimedCall | None = None) -> Next:
     """Ask the analyzer about the stripped text; store its validated answer for `persist`. Raises: StepError to be tried again.
 
     A doubtful or refused answer is read again by the stronger model, within the tenant's share for that. behind: what may be done with the
-    answer in the same transaction.
+    answer in the same transaction. claimed: the call, where `minimize` has claimed it already.
     """
     analyzer = deps.analyzer
     if analyzer is None:
         return _wait(deps, ref, seconds=NO_ANALYZER_RETRY_S, because="no_analyzer")
     tenant = deps.tenants.get(ref.tenant_id)
-    model = deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
+    if claimed is None:
+        found = _look_and_claim(deps, ref, analyzer, tenant=tenant)
+        if isinstance(found, Next):
+            return found
+        claimed = found
+    with deps.leases.keep(claimed.lease_token):
+        answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
+        second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
+        if second is not None and second.analysis is not None:
+            return store(deps, ref, claimed, second, behind=behind, escalated_from=claimed.call.model)
+        if answer.analysis is None:
+            return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
+        return store(deps, ref, claimed, answer, behind=behind, is_settled=second is not None)
+
+
+def choose_model(deps: Deps, analyzer: Analyzer, tenant: TenantConfig) -> str:
+    """The one to ask first."""
+    return deps.provider_gate.choose(tenant.model.default or analyzer.model, instead=_stronger(analyzer, tenant))
+
+
+def _look_and_claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig) -> ClaimedCall | Next:
+    model = choose_model(deps, analyzer, tenant)
     # Before the gate: a turn or a probe is for a call that will be made. Where only one that somebody else had already would be wasted,
     # the claim is look enough.
     if tenant.budget.is_limited:
@@ -58,19 +80,10 @@ def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None) -> Next:
     wait_s = deps.provider_gate.wait_s(model, bulk=ref.is_flood)
     if wait_s > 0:
         return _wait(deps, ref, seconds=wait_s, because=PROVIDER_PAUSED)
-    crash_point("analyze.before_claim")
     claimed = _claim(deps, ref, analyzer, tenant=tenant, model=model)
     if isinstance(claimed, Next):
         deps.provider_gate.give_back(model)
-        return claimed
-    with deps.leases.keep(claimed.lease_token):
-        answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
-        second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
-        if second is not None and second.analysis is not None:
-            return store(deps, ref, claimed, second, behind=behind, escalated_from=claimed.call.model)
-        if answer.analysis is None:
-            return _settle_failure(deps, ref, claimed, answer, is_settled=second is not None)
-        return store(deps, ref, claimed, answer, behind=behind, is_settled=second is not None)
+    return claimed
 
 
 def _stronger(analyzer: Analyzer, tenant: TenantConfig) -> str | None:
@@ -129,13 +142,28 @@ def _claim(deps: Deps, ref: RunRef, analyzer: Analyzer, *, tenant: TenantConfig,
         if not may_begin(conn, ref, crashes=run.crashes):
             postpone(conn, ref, seconds=SUSPECT_RETRY_S * spread(ref), error_code="waits_after_crashes")
             return Next.STOP
-        built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
-        call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
-        token = take_lease(conn, ref)
-        purpose = "live" if run.kind == "initial" else "again"
-        egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
-        crash_point("analyze.claim_before_commit")
-        return ClaimedCall(call, egress_id, token, built, message)
+        return claim_locked(conn, ref, analyzer, run=run, message=message, tenant=tenant, model=model)
+
+
+def claim_locked(
+    conn: Connection,
+    ref: RunRef,
+    analyzer: Analyzer,
+    *,
+    run: LockedRun,
+    message: StoredMessage,
+    tenant: TenantConfig,
+    model: str,
+) -> ClaimedCall:
+    """Lease the run and write the call into the ledger before it leaves. Both rows are locked, and the context is shared."""
+    crash_point("analyze.before_claim")
+    built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
+    call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
+    token = take_lease(conn, ref)
+    purpose = "live" if run.kind == "initial" else "again"
+    egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
+    crash_point("analyze.claim_before_commit")
+    return ClaimedCall(call, egress_id, token, built, message)
 
 
 def _budget_is_used_up(conn: Connection, tenant_id: int, tenant: TenantConfig) -> bool:

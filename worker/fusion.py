@@ -26,6 +26,7 @@ from store.runs import RunRef
 from worker.app import app
 from worker.errors import StepError
 from worker.metrics import STAGE_FAILURES, STAGE_SECONDS
+from worker.model_call import ClaimedCall
 from worker.pipeline import is_fused
 from worker.retry_policy import retry_in_s
 from worker.stage import Next
@@ -62,12 +63,22 @@ class Following:
     anything else stays on the chain: Celery sends it when the task body has returned.
     """
 
+    claimed: ClaimedCall | None = None
+    """The call to the model, where the stage before has claimed it."""
+
     def __init__(self, request: Any, ref: RunRef, *, stages: "Mapping[str, Stage]") -> None:
         self._request, self._ref, self._stages = request, ref, stages
         self._ahead: list[Any] = list(request.chain or ())
         self._joined: list[_Done] = []
         self.held: HeldRun | None = None
         """The run, while the joint transaction at hand holds it."""
+
+    def leads_at_once_to(self, task: str) -> bool:
+        """Whether this task's link runs next, here."""
+        if not is_fused() or not self._ahead:
+            return False
+        link = signature(self._ahead[-1], app=app)
+        return link.task == task and _may_run_here(link)
 
     def run(self) -> None:
         """Run them while they may run here and succeed."""

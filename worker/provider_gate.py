@@ -42,6 +42,10 @@ class ProviderGate:
             time.sleep(turn_s)
         return self.breaker.wait_s(model)
 
+    def take_now(self, model: str) -> bool:
+        """Whether the model may be called at once: a turn is taken then. Never sleeps."""
+        return self.budget.take(self._buckets(model, bulk=False)) <= 0 and self.breaker.wait_s(model) <= 0
+
     def _buckets(self, model: str, *, bulk: bool) -> list[Bucket]:
         per_min = self.fixed_per_min or self._said_per_min.get(model)
         if per_min is None:  # until the provider has said

@@ -4,7 +4,8 @@ Database-only stages lock the run's row, look at its state and move it in the sa
 delivery finds the state gone by. `analyze` leaves the database in between, so it takes a lease.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analysis.minimize import minimize as strip_personal_data
@@ -38,6 +39,7 @@ from store.messages import (
 from store.outbound import note_human_answers
 from store.runs import (
     MAX_CRASHES,
+    LockedRun,
     MinimizedWords,
     Place,
     RunRef,
@@ -128,6 +130,9 @@ def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig,
     store_minimized(conn, message_id, text=words.text, stripped=words.counts, version=words.version)
 
 
+Claim = Callable[[Connection, LockedRun, StoredMessage], None]
+
+
 def forget_message(deps: Deps, ref: RunRef) -> Next:
     """A message of somebody who has been erased after writing it: only its tombstone stays."""
     with deps.database.stage_transaction(ref.tenant_id) as conn:
@@ -136,19 +141,19 @@ def forget_message(deps: Deps, ref: RunRef) -> Next:
     return Next.STOP
 
 
-def minimize(deps: Deps, ref: RunRef) -> Next:
+def minimize(deps: Deps, ref: RunRef, *, claim: Claim | None = None) -> Next:
     """Find the customer and conversation, strip personal data, keep the stripped text. Without text: on to routing.
 
     Where the tenant joins bursts, the chain stops here until the burst is over; the reconciler goes on with it. What somebody wrote
-    who has been erased since goes at once.
+    who has been erased since goes at once. claim: what else is done in the transaction with a message that `analyze` may read at once.
     """
     try:
-        return _minimize(deps, ref)
+        return _minimize(deps, ref, claim=claim)
     except SenderErasedError:
         return forget_message(deps, ref)
 
 
-def _minimize(deps: Deps, ref: RunRef) -> Next:
+def _minimize(deps: Deps, ref: RunRef, *, claim: Claim | None) -> Next:
     tenant, pepper = deps.tenants.get(ref.tenant_id), deps.dedupe_pepper
     with deps.database.stage_transaction(ref.tenant_id) as conn:
         locked = lock_run_and_message(conn, ref)
@@ -170,6 +175,9 @@ def _minimize(deps: Deps, ref: RunRef) -> Next:
         if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
             lock_conversation(conn, conversation_id)
             return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
+        if claim is not None:
+            minimized = replace(message, **vars(place), minimized_text=words.text, minimizer_version=words.version)
+            claim(conn, run, minimized)
         crash_point("minimize.before_commit")
     crash_point("minimize.after_commit")
     return Next.GO_ON

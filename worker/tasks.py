@@ -15,6 +15,7 @@ from store.held_runs import HeldRun
 from store.runs import RunRef
 from worker import analyze_step, canary_steps, fusion, steps
 from worker.app import app
+from worker.claim_ahead import minimize_and_claim
 from worker.deps import deps
 from worker.errors import StepError, innermost_frame
 from worker.metrics import STAGE_FAILURES
@@ -109,9 +110,17 @@ def _ring(ref: RunRef, action_ids: tuple[str, ...]) -> None:
     crash_point("route.after_ring")
 
 
+def _minimize_and_claim(ref: RunRef, following: fusion.Following) -> Next:
+    # A flood's messages wait their turn for the database at each step.
+    if ref.is_flood or not following.leads_at_once_to("earshot.analyze"):
+        return steps.minimize(deps(), ref)
+    verdict, following.claimed = minimize_and_claim(deps(), ref)
+    return verdict
+
+
 STAGES: dict[str, fusion.Stage] = {
-    "earshot.minimize": lambda ref, _: steps.minimize(deps(), ref),
-    "earshot.analyze": lambda ref, following: analyze_step.analyze(deps(), ref, following),
+    "earshot.minimize": _minimize_and_claim,
+    "earshot.analyze": lambda ref, following: analyze_step.analyze(deps(), ref, following, claimed=following.claimed),
     "earshot.persist": lambda ref, following: steps.persist(deps(), ref, held=following.held),
     "earshot.route": lambda ref, following: _route_and_ring(ref, following.held),
     "earshot.crm_sync": lambda ref, following: steps.crm_sync(deps(), ref, held=following.held),
