@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -26,11 +27,13 @@ POOL_WAIT_S = 3.0
 REPLACE_POOL_EVERY_S = 1.0
 
 _ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
+_ALWAYS_ONE_PLAN = " -c plan_cache_mode=force_generic_plan"
 
 # After a restart of Postgres, which may take half a second, the pool would wait for a second, and two, and four.
 AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.1, 1.2
 
 Connection = psycopg.Connection[TupleRow]
+Cursor = psycopg.Cursor[TupleRow]
 
 
 class StoreError(Exception):
@@ -85,8 +88,10 @@ class _Joint:
 class Database:
     """A pool of connections to Postgres as the restricted role."""
 
-    def __init__(self, url: str, *, pool_size: int, wait_s: float = POOL_WAIT_S) -> None:
+    def __init__(self, url: str, *, pool_size: int, wait_s: float = POOL_WAIT_S, one_plan: bool = False) -> None:
+        """one_plan: every statement is planned once for a connection, as in `stage_transaction`."""
         self._url, self._pool_size, self._wait_s = url, pool_size, wait_s
+        self._options = SESSION_OPTIONS + (_ALWAYS_ONE_PLAN if one_plan else "")
         self._replacing = threading.Lock()
         self._replaced_at = 0.0
         self._given_at = 0.0
@@ -104,7 +109,7 @@ class Database:
             kwargs={
                 # Transactions begin by `_opening`, which is one trip to the server instead of two.
                 "autocommit": True,
-                "options": SESSION_OPTIONS,
+                "options": self._options,
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "earshot",
                 "keepalives_idle": 15,
@@ -136,13 +141,23 @@ class Database:
 
     @contextmanager
     def _transaction(self, setting: str, value: str, *, more: bytes = b"") -> Generator[Connection]:
-        """A span without statements, which may hold values, where the work at hand is traced."""
-        with span("transaction", only_within=True), self._bare_transaction(setting, value, more=more) as conn:
-            yield conn
+        """A span without statements, which may hold values, where the work at hand is traced. more: further statements to begin with."""
+        opening = _opening(setting, value) + more
+        with span("transaction", only_within=True), self._begun(lambda conn: conn.execute(opening, prepare=False)) as begun:
+            yield begun.connection
+
+    def fetch_alone(self, query: LiteralString, values: Sequence[object]) -> list[TupleRow]:
+        """The rows of one statement that is a transaction by itself: one trip to the server instead of three.
+
+        It sees and writes what nobody's transaction may, unless it sets `earshot.tenant` for itself. On a connection that turns out to be
+        dead it is run again: it must not matter whether it was done before. Raises: StoreError in place of any driver error.
+        """
+        with span("transaction", only_within=True), self._begun(lambda conn: conn.execute(query, values)) as begun:
+            return begun.fetchall()
 
     @contextmanager
-    def _bare_transaction(self, setting: str, value: str, *, more: bytes) -> Generator[Connection]:
-        """more: further statements to begin with."""
+    def _begun(self, begin: Callable[[Connection], Cursor]) -> Generator[Cursor]:
+        """What `begin` returned, on a connection of the pool; what it began is committed at the end."""
         pool, connected = self._pool, False
         if getattr(self._holders, "holds", False):
             # With as many threads as connections, each holding one and waiting for a second, nobody would ever get it.
@@ -151,13 +166,13 @@ class Database:
             )
         self._holders.holds = True
         try:
-            conn = self._begin(pool, _opening(setting, value) + more)
-            connected = True
+            begun = self._begin(pool, begin)
+            conn, connected = begun.connection, True
             try:
                 with conn:
                     self._given_at = time.monotonic()
                     try:
-                        yield conn
+                        yield begun
                     except Exception:
                         raise
                     except BaseException:
@@ -180,14 +195,14 @@ class Database:
         finally:
             self._holders.holds = False
 
-    def _begin(self, pool: ConnectionPool[Connection], opening: bytes) -> Connection:
-        """A connection on which a transaction has begun. Its first statement shows whether the connection still lives: after a restart of
-        Postgres the pool's are dead, each of them once.
+    def _begin(self, pool: ConnectionPool[Connection], begin: Callable[[Connection], Cursor]) -> Cursor:
+        """The first statement, which shows whether its connection still lives: after a restart of Postgres the pool's are dead, each of them
+        once.
         """
         for left in range(self._pool_size, -1, -1):
             conn = pool.getconn()
             try:
-                conn.execute(opening, prepare=False)
+                begun = begin(conn)
             except psycopg.OperationalError:
                 pool.putconn(conn)  # a dead one is thrown away there
                 if not left or not conn.broken:
@@ -197,7 +212,7 @@ class Database:
                 pool.putconn(conn)
                 raise
             else:
-                return conn
+                return begun
         raise AssertionError
 
     def tenant_transaction(self, tenant_id: int) -> AbstractContextManager[Connection]:

@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from channels.base import InboundMessage
 from routing.survey_answers import tapped
-from store.db import Connection
+from store.db import Connection, Database
 from store.migrate import DEDUPE_PEPPER
 from store.secrets import Keyring
 
@@ -55,13 +55,30 @@ def message_key(pepper: bytes, message: InboundMessage) -> bytes:
     return key_of(pepper, channel=message.channel, source=message.key_source)
 
 
-def _sender(message: InboundMessage) -> str:
-    return json.dumps(
-        {
-            "identities": [[identity.kind, identity.value] for identity in message.identities],
+def _as_item(key: bytes, message: InboundMessage, *, is_taken_back: bool) -> dict[str, object]:
+    """The columns of `_ITEM`. Bytes as Postgres reads them from a text."""
+    return {
+        "key": rf"\x{key.hex()}",
+        "channel": message.channel,
+        "surface": message.surface,
+        "account_id": message.account_id,
+        "provider_message_id": message.provider_message_id,
+        "direction": message.direction,
+        "message_type": message.message_type,
+        "text": message.text,
+        "sent_at": message.sent_at.isoformat() if message.sent_at else None,
+        "sender": {
+            "identities": [(identity.kind, identity.value) for identity in message.identities],
             "display_name": message.display_name,
-        }
-    )
+        },
+        "reply_to": message.reply_to_provider_id,
+        "raw": rf"\x{message.raw.hex()}",
+        "author": message.author,
+        "group_id": message.group_id,
+        "is_history": message.is_history,
+        "state": "erased" if is_taken_back else _first_state(message),
+        "choice_id": None if is_taken_back else _choice_id(message),
+    }
 
 
 def find_message_ids(conn: Connection, tenant_id: int, *, account_id: str, keys: Sequence[bytes]) -> dict[bytes, str]:
@@ -77,6 +94,58 @@ def find_message_ids(conn: Connection, tenant_id: int, *, account_id: str, keys:
     return {bytes(key): message_id for key, message_id in rows}
 
 
+# One parameter for all that is given: a driver's array for each column costs more than all else a single message takes.
+_ACTING = "WITH acting AS (SELECT %s::bigint AS tenant_id)"
+# The tenant is set before the first row is there, and rows are what row-level security is asked about.
+_ACTING_ALONE = "WITH acting AS (SELECT set_config('earshot.tenant', %s::bigint::text, true)::bigint AS tenant_id)"
+_ADD = """
+    , item AS MATERIALIZED (
+        -- Ids in the order of the body; keys are inserted in an order of their own, so that two bodies can't deadlock.
+        SELECT acting.tenant_id, item.*, uuidv7() AS message_id
+        FROM acting, ROWS FROM (
+            jsonb_to_recordset(%s::jsonb) AS (
+                key bytea, channel text, surface text, account_id text, provider_message_id text, direction text, message_type text,
+                text text, sent_at timestamptz, sender jsonb, reply_to text, raw bytea, author text, group_id text, is_history boolean,
+                state text, choice_id text
+            )
+        ) WITH ORDINALITY AS item (
+            key, channel, surface, account_id, provider_message_id, direction, message_type,
+            text, sent_at, sender, reply_to, raw, author, group_id, is_history,
+            state, choice_id, position
+        )
+    ), fresh AS (
+        INSERT INTO message_key (tenant_id, account_id, key, message_id)
+        SELECT tenant_id, account_id, key, message_id FROM item ORDER BY key
+        ON CONFLICT DO NOTHING
+        RETURNING message_id
+    ), added AS (
+        INSERT INTO message (
+            id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
+            sent_at, state, sender, reply_to_provider_id, author, group_id, is_history,
+            choice_id, erased_at
+        )
+        SELECT message_id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
+               coalesce(sent_at, now()), state, sender, reply_to, author, group_id, is_history,
+               choice_id, CASE state WHEN 'erased' THEN now() END
+        FROM item JOIN fresh USING (message_id)
+        ORDER BY position
+    ), kept AS (
+        INSERT INTO message_raw (message_id, tenant_id, item)
+        SELECT message_id, tenant_id, raw FROM item JOIN fresh USING (message_id) WHERE state <> 'erased'
+    ), started AS (
+        INSERT INTO run (tenant_id, message_id, kind)
+        SELECT tenant_id, message_id, CASE state WHEN 'received' THEN 'initial' ELSE 'place' END
+        FROM item JOIN fresh USING (message_id)
+        WHERE state <> 'erased'
+        ORDER BY position
+        RETURNING id, message_id, kind
+    )
+    SELECT item.key, fresh.message_id::text, started.id::text, started.kind
+    FROM fresh JOIN item USING (message_id) LEFT JOIN started USING (message_id)
+    ORDER BY item.position
+"""
+
+
 def add_messages(
     conn: Connection, tenant_id: int, messages: Sequence[InboundMessage], *, pepper: bytes, tombstones: bool = False
 ) -> AddedMessages:
@@ -86,86 +155,47 @@ def add_messages(
     tombstones: the messages were taken back before they came: nothing is kept but that they existed.
     The transaction must act for `tenant_id`.
     """
-    unique: dict[bytes, InboundMessage] = {}
-    for message in messages:
-        unique.setdefault(message_key(pepper, message), message)
+    unique = _unique(messages, pepper=pepper)
     doubles = {} if tombstones else _find_ad_twins(conn, tenant_id, unique, pepper=pepper)
     for key in doubles:
         del unique[key]
-    added = _insert(conn, tenant_id, unique, tombstones=tombstones) if unique else AddedMessages({}, [])
+    added = AddedMessages({}, [])
+    if unique:
+        given = (tenant_id, _as_items(unique, tombstones=tombstones))
+        added = _added(conn.execute(_ACTING + _ADD, given).fetchall(), tenant_id)
     _remember_doubles(conn, tenant_id, doubles)
     return added
 
 
-def _insert(
-    conn: Connection, tenant_id: int, unique: dict[bytes, InboundMessage], *, tombstones: bool
+def is_live(message: InboundMessage) -> bool:
+    """Whether it is a customer's, of now, and comes once: nothing else needs to be looked at or changed when it is stored."""
+    return _first_state(message) == "received" and message.ad_twin is None
+
+
+def add_live_messages(
+    database: Database, tenant_id: int, messages: Sequence[InboundMessage], *, pepper: bytes
 ) -> AddedMessages:
-    """unique: by message key."""
-    rows = conn.execute(
-        """
-        WITH item AS MATERIALIZED (
-            -- Ids in the order of the body; keys are inserted in an order of their own, so that two bodies can't deadlock.
-            SELECT *, uuidv7() AS message_id
-            FROM unnest(
-                %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-                %s::timestamptz[], %b::text[]::jsonb[], %b::text[], %b::bytea[], %b::text[], %b::text[], %s::boolean[], %b::text[],
-                %b::text[]
-            ) WITH ORDINALITY AS item (
-                key, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                sent_at, sender, reply_to, raw, author, group_id, is_history, state, choice_id, position
-            )
-        ), fresh AS (
-            INSERT INTO message_key (tenant_id, account_id, key, message_id)
-            SELECT %s, account_id, key, message_id FROM item ORDER BY key
-            ON CONFLICT DO NOTHING
-            RETURNING message_id
-        ), added AS (
-            INSERT INTO message (
-                id, tenant_id, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                sent_at, state, sender, reply_to_provider_id, author, group_id, is_history,
-                choice_id, erased_at
-            )
-            SELECT message_id, %s, channel, surface, account_id, provider_message_id, direction, message_type, text,
-                   coalesce(sent_at, now()), state, sender, reply_to, author, group_id, is_history,
-                   choice_id, CASE state WHEN 'erased' THEN now() END
-            FROM item JOIN fresh USING (message_id)
-            ORDER BY position
-        ), kept AS (
-            INSERT INTO message_raw (message_id, tenant_id, item)
-            SELECT message_id, %s, raw FROM item JOIN fresh USING (message_id) WHERE state <> 'erased'
-        ), started AS (
-            INSERT INTO run (tenant_id, message_id, kind)
-            SELECT %s, message_id, CASE state WHEN 'received' THEN 'initial' ELSE 'place' END
-            FROM item JOIN fresh USING (message_id)
-            WHERE state <> 'erased'
-            ORDER BY position
-            RETURNING id, message_id, kind
-        )
-        SELECT item.key, fresh.message_id::text, started.id::text, started.kind
-        FROM fresh JOIN item USING (message_id) LEFT JOIN started USING (message_id)
-        ORDER BY item.position
-        """,
-        (
-            list(unique),
-            [message.channel for message in unique.values()],
-            [message.surface for message in unique.values()],
-            [message.account_id for message in unique.values()],
-            [message.provider_message_id for message in unique.values()],
-            [message.direction for message in unique.values()],
-            [message.message_type for message in unique.values()],
-            [message.text for message in unique.values()],
-            [message.sent_at for message in unique.values()],
-            [_sender(message) for message in unique.values()],
-            [message.reply_to_provider_id for message in unique.values()],
-            [message.raw for message in unique.values()],
-            [message.author for message in unique.values()],
-            [message.group_id for message in unique.values()],
-            [message.is_history for message in unique.values()],
-            ["erased" if tombstones else _first_state(message) for message in unique.values()],
-            [None if tombstones else _choice_id(message) for message in unique.values()],
-            *[tenant_id] * 4,
-        ),
-    ).fetchall()
+    """The same for messages that are all live, in a transaction of its own that is one trip to the server. Not within another.
+
+    Raises: StoreError.
+    """
+    items = _as_items(_unique(messages, pepper=pepper), tombstones=False)
+    return _added(database.fetch_alone(_ACTING_ALONE + _ADD, (tenant_id, items)), tenant_id)
+
+
+def _unique(messages: Sequence[InboundMessage], *, pepper: bytes) -> dict[bytes, InboundMessage]:
+    """By message key; of those with the same one the first."""
+    unique: dict[bytes, InboundMessage] = {}
+    for message in messages:
+        unique.setdefault(message_key(pepper, message), message)
+    return unique
+
+
+def _as_items(unique: Mapping[bytes, InboundMessage], *, tombstones: bool) -> str:
+    return json.dumps([_as_item(key, message, is_taken_back=tombstones) for key, message in unique.items()])
+
+
+def _added(rows: Sequence[tuple[Any, ...]], tenant_id: int) -> AddedMessages:
     return AddedMessages(
         message_ids={bytes(key): message_id for key, message_id, _, _ in rows},
         runs=[

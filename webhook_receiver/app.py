@@ -59,7 +59,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     check_redis(settings)
     start_observing("receiver", settings)
-    database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, wait_s=2.0)
+    url = settings.database_url.get_secret_value()
+    database = Database(url, pool_size=settings.database_pool_size, wait_s=2.0, one_plan=True)
     # Its threads must end before gevent does.
     atexit.register(database.close)
     accounts = AccountDirectory(database, Keyring.parse(settings.earshot_keys.get_secret_value()))
