@@ -7,7 +7,7 @@ back while there is room; only the order changes. The shares stand in the broker
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.rate_budget import Bucket, RateBudget
 
@@ -44,11 +44,17 @@ class FloodHands:
         return self._room if is_flood else nullcontext()
 
 
+def share_of(tenant_id: int) -> Bucket:
+    """What a tenant may have on its way without being a flood."""
+    return Bucket(f"lane:{tenant_id}", per_s=SHARE_PER_S, burst=SHARE_AT_ONCE)
+
+
 @dataclass(frozen=True)
 class Lanes:
-    """What each tenant has taken of its share, as all processes know it together."""
+    """What each tenant has taken of its share, as all processes know it together. flooding: tenants that had none left when last asked."""
 
     budget: RateBudget
+    flooding: set[int] = field(default_factory=set[int], compare=False)
 
     def is_flood(self, tenant_id: int) -> bool:
         """Whether the tenant's next message is beyond its share. Counts it when it is not."""
@@ -56,4 +62,13 @@ class Lanes:
 
     def within_share(self, tenant_id: int, messages: int) -> int:
         """How many of the tenant's next messages are within its share, and counts these."""
-        return self.budget.take_many(Bucket(f"lane:{tenant_id}", per_s=SHARE_PER_S, burst=SHARE_AT_ONCE), messages)
+        given = self.budget.take_many(share_of(tenant_id), messages)
+        self.note(tenant_id, wanted=messages, given=given)
+        return given
+
+    def note(self, tenant_id: int, *, wanted: int, given: int) -> None:
+        """What a tenant's share has given."""
+        if given < wanted:
+            self.flooding.add(tenant_id)
+        else:
+            self.flooding.discard(tenant_id)

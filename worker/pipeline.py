@@ -1,8 +1,9 @@
 """The order of the stages, and how a message is put on its way: by task name, with ids only."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from celery import chain
@@ -13,7 +14,7 @@ from store.intake import StartedRun
 from store.runs import RunRef, RunState
 from worker.app import app
 from worker.chain_messages import ChainMessages
-from worker.lanes import Lanes, queue_of
+from worker.lanes import SHARE_AT_ONCE, Lanes, queue_of, share_of
 
 STAGES = ("minimize", "analyze", "persist", "route", "crm_sync")
 
@@ -82,30 +83,51 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, 
 
     Raises: kombu.exceptions.OperationalError when the broker can't be reached or takes nothing.
     """
-    refs = _with_lanes(list(runs), lanes)
-    if not refs:
-        return
+    refs = [RunRef(run.tenant_id, run.message_id, run.run_id, is_canary=run.is_canary) for run in runs]
     # Where work is traced each message has a span of its own, which it carries along.
-    if is_fused() and not any(traces.values() if traces else ()) and _messages.publish(refs):
-        return
+    if is_fused() and not any(traces.values() if traces else ()):
+        if _messages.are_sent_to(lanes.budget.redis_url):
+            refs = _start_within_shares(refs, lanes)
+        refs = _with_lanes(refs, lanes)
+        if _messages.publish(refs):
+            return
+    else:
+        refs = _with_lanes(refs, lanes)
     for ref in refs:
         trace = traces.get(ref.run_id) if traces else None
         with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
             chain(*_new_links(ref)).apply_async()
 
 
-def _with_lanes(runs: Sequence[StartedRun], lanes: Lanes) -> list[RunRef]:
+def _start_within_shares(refs: Sequence[RunRef], lanes: Lanes) -> list[RunRef]:
+    """Start what is within its tenant's share, all in one trip that also counts it. Returns the others, of whom shares are to be asked."""
+    calm: defaultdict[tuple[int, bool], list[RunRef]] = defaultdict(list)
+    others: list[RunRef] = []
+    for ref in refs:
+        # A flood's messages would be sent in vain.
+        if ref.tenant_id in lanes.flooding:
+            others.append(ref)
+        else:
+            calm[ref.tenant_id, ref.is_canary].append(ref)
+    shares = [(share_of(tenant_id), waiting[:SHARE_AT_ONCE]) for (tenant_id, _), waiting in calm.items()]
+    given = _messages.publish_within(shares)
+    for ((tenant_id, _), waiting), count in zip(calm.items(), given, strict=True):
+        lanes.note(tenant_id, wanted=len(waiting), given=count)
+        others += waiting[count:]
+    return others
+
+
+def _with_lanes(refs: Sequence[RunRef], lanes: Lanes) -> list[RunRef]:
     """Each tenant's first ones are within its share, its others a flood."""
     left = {
         tenant_id: lanes.within_share(tenant_id, messages)
-        for tenant_id, messages in Counter(run.tenant_id for run in runs).items()
+        for tenant_id, messages in Counter(ref.tenant_id for ref in refs).items()
     }
-    refs: list[RunRef] = []
-    for run in runs:
-        left[run.tenant_id] -= 1
-        is_flood = left[run.tenant_id] < 0
-        refs.append(RunRef(run.tenant_id, run.message_id, run.run_id, is_flood=is_flood, is_canary=run.is_canary))
-    return refs
+    told: list[RunRef] = []
+    for ref in refs:
+        left[ref.tenant_id] -= 1
+        told.append(replace(ref, is_flood=True) if left[ref.tenant_id] < 0 else ref)
+    return told
 
 
 def ring_action(*, tenant_id: int, action_id: str) -> None:

@@ -19,27 +19,39 @@ log = structlog.get_logger()
 # While the server is away, ask it again this often instead of waiting for each time-out.
 _RETRY_AFTER_S = 5.0
 # Generic cell rate algorithm: a key holds the time when the bucket is full again. Every bucket gives the same number, as many as are
-# wanted and all of them have; when that is none, the answer says how long until they have one.
-_TAKE = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local given = tonumber(ARGV[#ARGV])
-local wait = 0
-local full_at = {}
-for i, key in ipairs(KEYS) do
-    local interval = tonumber(ARGV[2 * i - 1])
-    local burst = tonumber(ARGV[2 * i])
-    full_at[i] = math.max(tonumber(redis.call('GET', key) or now), now)
-    given = math.min(given, math.floor((now + interval * burst - full_at[i]) / interval))
-    wait = math.max(wait, full_at[i] - interval * (burst - 1) - now)
+# wanted and all of them have; when that is none, the second number says how long until they have one.
+_TAKING = """
+local function take(keys, limits, wanted)
+    local clock = redis.call('TIME')
+    local now = clock[1] * 1000000 + clock[2]
+    local given = wanted
+    local wait = 0
+    local full_at = {}
+    for i, key in ipairs(keys) do
+        local interval = tonumber(limits[2 * i - 1])
+        local burst = tonumber(limits[2 * i])
+        full_at[i] = math.max(tonumber(redis.call('GET', key) or now), now)
+        given = math.min(given, math.floor((now + interval * burst - full_at[i]) / interval))
+        wait = math.max(wait, full_at[i] - interval * (burst - 1) - now)
+    end
+    if given <= 0 then return 0, wait end
+    for i, key in ipairs(keys) do
+        local next_full = full_at[i] + given * tonumber(limits[2 * i - 1])
+        redis.call('SET', key, string.format('%.0f', next_full), 'PX', math.ceil((next_full - now) / 1000) + 1000)
+    end
+    return given, 0
 end
-if given <= 0 then return {0, wait} end
-for i, key in ipairs(KEYS) do
-    local next_full = full_at[i] + given * tonumber(ARGV[2 * i - 1])
-    redis.call('SET', key, string.format('%.0f', next_full), 'PX', math.ceil((next_full - now) / 1000) + 1000)
-end
-return {given, 0}
 """
+_TAKE = _TAKING + "return {take(KEYS, ARGV, tonumber(ARGV[#ARGV]))}"
+# KEYS: a bucket and a list; ARGV: the bucket's interval and burst, then messages. As many as it gives join the list, the others do not.
+TAKE_AND_PUSH = (
+    _TAKING
+    + """
+local given = take({KEYS[1]}, ARGV, #ARGV - 2)
+for i = 3, given + 2 do redis.call('LPUSH', KEYS[2], ARGV[i]) end
+return given
+"""
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +62,23 @@ class Bucket:
     per_s: float
     burst: int
 
+    @property
+    def key(self) -> str:
+        """Where it is kept."""
+        return f"earshot:budget:{self.name}"
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Microseconds for one more, and how many at once, as the scripts take it."""
+        return round(1e6 / self.per_s), self.burst
+
 
 class RateBudget:
     """Buckets shared by all processes that use the same server."""
 
     def __init__(self, redis_url: str) -> None:
         """redis_url: another kind of broker has no buckets; then everything may leave."""
+        self.redis_url = redis_url
         self._take = None
         self._away_until = 0.0
         self._lock = threading.Lock()
@@ -75,8 +98,8 @@ class RateBudget:
         """(how many every bucket gave, seconds to wait when that is none)."""
         if not buckets or self._take is None or time.monotonic() < self._away_until:
             return wanted, 0.0
-        arguments = [number for bucket in buckets for number in (round(1e6 / bucket.per_s), bucket.burst)]
-        keys = [f"earshot:budget:{bucket.name}" for bucket in buckets]
+        arguments = [number for bucket in buckets for number in bucket.limits]
+        keys = [bucket.key for bucket in buckets]
         try:
             given, wait_us = self._take(keys=keys, args=[*arguments, wanted])
         except redis.RedisError as error:

@@ -14,10 +14,18 @@ from store.intake import StartedRun
 from store.runs import RunRef
 from worker.app import app
 from worker.chain_messages import ChainMessages
+from worker.lanes import SHARE_AT_ONCE, Lanes, share_of
 from worker.pipeline import STAGES, _new_links, start_all
+from worker.rate_budget import RateBudget
 
 QUEUES = ("minimize", "analyze", "minimize_flood", "analyze_flood")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@pytest.fixture(autouse=True)
+def full_shares(valkey):
+    """No test before has taken of them."""
+    valkey.delete(*(share_of(tenant_id).key for tenant_id in range(20)))
 
 
 def new_ref(**flags):
@@ -97,6 +105,49 @@ def test_a_broker_that_takes_nothing_is_told_as_celery_tells_it(valkey):
             messages.publish([new_ref()])
     finally:
         valkey.config_set("maxmemory", 0)
+
+
+def within(tenant_id, count):
+    return share_of(tenant_id), [RunRef(tenant_id, str(uuid4()), str(uuid4())) for _ in range(count)]
+
+
+def test_what_a_share_gives_is_counted_and_sent_by_one_trip_and_the_rest_is_not_sent(valkey, deps):
+    deps.lanes.within_share(1, SHARE_AT_ONCE - 3)
+    shares = [within(1, 5), within(2, 4)]
+    assert ChainMessages(_new_links).publish_within(shares) == [3, 4]
+    sent = [read(message)["body"][1]["run_id"] for message in reversed(valkey.lrange("analyze", 0, -1))]
+    assert sent == [ref.run_id for (_, refs), given in zip(shares, [3, 4], strict=True) for ref in refs[:given]]
+    assert deps.lanes.within_share(2, SHARE_AT_ONCE) == SHARE_AT_ONCE - 4
+
+
+def test_a_broker_that_has_just_started_learns_the_script_again(valkey):
+    messages = ChainMessages(_new_links)
+    for number in range(1, 3):
+        valkey.script_flush()
+        assert messages.publish_within([within(number, 2)]) == [2]
+        valkey.script_flush()
+        assert messages.publish_within([within(number, 1), within(number + 10, 1)]) == [1, 1]
+    assert valkey.llen("analyze") == 8
+
+
+def test_shares_that_another_server_keeps_are_asked_for_there(valkey, monkeypatch):
+    monkeypatch.setattr(ChainMessages, "publish_within", lambda *_: pytest.fail("its buckets are elsewhere"))
+    away = Lanes(RateBudget("redis://127.0.0.1:1/0"))
+    start_all([StartedRun(1, str(uuid4()), str(uuid4())) for _ in range(SHARE_AT_ONCE + 1)], lanes=away)
+    assert valkey.llen("analyze") == SHARE_AT_ONCE + 1
+
+
+def test_a_tenant_that_floods_is_no_flood_once_it_has_room_again(valkey, deps, monkeypatch):
+    start_all([StartedRun(1, str(uuid4()), str(uuid4())) for _ in range(SHARE_AT_ONCE + 5)], lanes=deps.lanes)
+    assert (valkey.llen("analyze"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE, 5)
+    assert deps.lanes.flooding == {1}
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainMessages, "publish_within", lambda _, shares: [] if not shares else pytest.fail("in vain"))
+        start_all([StartedRun(1, str(uuid4()), str(uuid4()))], lanes=deps.lanes)
+    valkey.delete(share_of(1).key)
+    for _ in range(2):
+        start_all([StartedRun(1, str(uuid4()), str(uuid4()))], lanes=deps.lanes)
+    assert not deps.lanes.flooding and valkey.llen("analyze") == SHARE_AT_ONCE + 2
 
 
 def test_nothing_to_start_asks_nobody(deps, monkeypatch):
