@@ -143,7 +143,10 @@ class Database:
     def _transaction(self, setting: str, value: str, *, more: bytes = b"") -> Generator[Connection]:
         """A span without statements, which may hold values, where the work at hand is traced. more: further statements to begin with."""
         opening = _opening(setting, value) + more
-        with span("transaction", only_within=True), self._begun(lambda conn: conn.execute(opening, prepare=False)) as begun:
+        with (
+            span("transaction", only_within=True),
+            self._begun(lambda conn: conn.execute(opening, prepare=False)) as begun,
+        ):
             yield begun.connection
 
     def fetch_alone(self, query: LiteralString, values: Sequence[object]) -> list[TupleRow]:

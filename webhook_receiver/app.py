@@ -4,7 +4,6 @@ import atexit
 import os
 
 import gevent
-import structlog
 from flask import Flask, Response, abort, got_request_exception, request
 from werkzeug.exceptions import HTTPException
 
@@ -17,36 +16,19 @@ from config.metrics_access import may_read_metrics
 from config.observing import start_observing
 from config.request_time import TimedBodies
 from config.settings import Settings, load_settings
-from config.tracing import Span, span
 from store.channel_sightings import Sighting
 from store.db import Database, StoreError
 from store.secrets import Keyring
 from webhook_receiver.accounts import AccountDirectory
 from webhook_receiver.activity import Activity
-from webhook_receiver.intake import Intake, NotSigned
+from webhook_receiver.intake import Intake
 from webhook_receiver.metrics import REJECTED, render
+from webhook_receiver.posts import HEADERS, MAX_BODY_BYTES, PLAIN, STORE_DEADLINE_S, WEBHOOKS, Posts
 from webhook_receiver.publisher import Publisher
 from webhook_receiver.sightings import Sightings
 from worker.lanes import Lanes
 from worker.rate_budget import RateBudget
 from worker.start_checks import check_redis
-
-log = structlog.get_logger()
-
-MAX_BODY_BYTES = 4 * 1024 * 1024
-# A frozen Postgres answers nothing, not even a time-out of its own: this is ours. Meta tries again for days.
-STORE_DEADLINE_S = 2.5
-PLAIN = "text/plain; charset=utf-8"
-WEBHOOKS = "/webhooks/<kind>"
-# Nothing here is a page. Should a browser be led here, it shows, runs, frames and keeps nothing.
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def _plain(text: str, status: int) -> Response:
@@ -72,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["database"] = database
     app.extensions["sightings"] = sightings
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.wsgi_app = TimedBodies(app.wsgi_app)
+    app.wsgi_app = TimedBodies(Posts(app, intake, publisher))
     metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
 
     @app.get(WEBHOOKS)
@@ -80,13 +62,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         return _handshake(_known(kind), accounts, sightings)
 
     @app.post(WEBHOOKS)
-    def receive(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        channel = _known(kind)
-        # No `traceparent` of the sender's is honoured: whoever sends one could have every webhook traced, or put them into foreign traces.
-        with span("webhook", channel=channel, route=WEBHOOKS) as here:
-            answer = _receive(channel, intake, publisher, here)
-            here.note(status=answer.status_code)
-            return answer
+    def unknown(kind: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        del kind  # the known ones are answered before Flask is asked
+        abort(404)
 
     @app.get("/healthz")
     def healthz() -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -153,27 +131,3 @@ def _handshake(kind: ChannelKind, accounts: AccountDirectory, sightings: Sightin
         return _plain("hub.mode must be subscribe and hub.verify_token one that a tenant has set", 403)
     sightings.note(Sighting(kind, account_id, "handshake") for account_ids in known for account_id in account_ids)
     return _plain(challenge, 200)
-
-
-def _receive(kind: ChannelKind, intake: Intake, publisher: Publisher, here: Span) -> Response:
-    if request.content_encoding not in {None, "", "identity"}:
-        REJECTED.labels(kind, "encoded").inc()
-        return _plain("send the body without Content-Encoding", 415)
-    body = request.get_data(cache=False)
-    if (
-        len(body) >= MAX_BODY_BYTES and request.content_length is None
-    ):  # a chunked body is cut at the limit without a word
-        abort(413)
-    try:
-        with gevent.Timeout(STORE_DEADLINE_S):
-            runs = intake.take(kind, body, signature=request.headers.get("X-Hub-Signature-256"))
-    except NotSigned:
-        REJECTED.labels(kind, "signature").inc()
-        return _plain("X-Hub-Signature-256 fits no known app secret", 401)
-    except (StoreError, gevent.Timeout) as error:
-        REJECTED.labels(kind, "not_stored").inc()
-        log.warning("not_stored", code=error.code if isinstance(error, StoreError) else "deadline")
-        return _plain("not stored; try again", 503)
-    here.note(messages=len(runs))
-    publisher.offer(runs)
-    return _plain("", 200)

@@ -27,9 +27,9 @@ _LEASE = """lease_until = {until}, crashes = crashes + 1,
 MUTANTS = (
     Mutant(
         "acknowledged although not stored",
-        "webhook_receiver/app.py",
-        'return _plain("not stored; try again", 503)',
-        'return _plain("", 200)',
+        "webhook_receiver/posts.py",
+        'return 503, b"not stored; try again\\n"',
+        "return STORED",
         (f"{_RECEIVER}::test_without_postgres_the_answer_is_503_within_three_seconds",),
     ),
     Mutant(
@@ -42,13 +42,13 @@ MUTANTS = (
     Mutant(
         "two requests share a connection",
         "store/db.py",
-        "            conn = self._begin(pool, _opening(setting, value) + more)\n            connected = True\n            try:\n"
+        "            begun = self._begin(pool, begin)\n            conn, connected = begun.connection, True\n            try:\n"
         "                with conn:\n",
         "            conn = self.__dict__.setdefault('_shared', None) or pool.getconn()\n"
         "            self.__dict__['_shared'], connected = conn, True\n"
         "            pool = type('Never', (), {'putconn': lambda *_: None})()\n            try:\n"
         "                with conn.transaction():\n"
-        "                    conn.execute('SELECT set_config(%s, %s, true)', (setting, value))\n",
+        "                    begun = begin(conn)\n",
         (f"{_PROMISES}::test_what_one_request_commits_no_neighbours_failure_takes_back",),
     ),
     Mutant(
