@@ -31,6 +31,10 @@ def _read_float(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+# Made once: json.loads would make one for each body.
+_DECODER = json.JSONDecoder(parse_constant=_read_constant, parse_int=_read_integer, parse_float=_read_float)
+
+
 def _prune(value: Any) -> None:
     """Cut, in place, what is nested deeper than anything that is read: it harms no neighbour."""
     stack: list[tuple[Any, int]] = [(value, 0)]
@@ -57,20 +61,17 @@ def decode_body(body: bytes) -> Any:
     ChannelError("body_too_wide").
     """
     # Brackets in texts count too: nobody writes that many.
-    if body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets > MAX_CONTAINERS:
         raise ChannelError("body_too_wide", permanent=True)
     try:
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            parse_constant=_read_constant,
-            parse_int=_read_integer,
-            parse_float=_read_float,
-        )
+        value = _DECODER.decode(body.decode("utf-8-sig"))
     except RecursionError:
         raise ChannelError("body_too_deep", permanent=True) from None
     except ValueError:  # also UnicodeDecodeError and JSONDecodeError
         raise ChannelError("body_not_json", permanent=True) from None
     if not isinstance(value, (dict, list)):  # a bare number or text is no webhook; unread, it is kept for a look
         raise ChannelError("body_not_json", permanent=True)
-    _prune(value)
+    if brackets > MAX_DEPTH:  # fewer can't be nested deeper
+        _prune(value)
     return value

@@ -11,9 +11,26 @@ MAX_AHEAD = timedelta(minutes=5)
 
 def without_future(parsed: ParsedWebhook, *, now: datetime) -> ParsedWebhook:
     """The same events; a time that lies more than five minutes ahead of `now` counts as not given."""
+    latest = now + MAX_AHEAD
+    # By far the most are of the past, and nothing else than messages.
+    if all(_is_sound(one.sent_at, latest) for one in parsed.messages) and not _speaks_of_others(parsed):
+        return parsed
+    return _corrected(parsed, latest)
 
+
+def _is_sound(at: datetime | None, latest: datetime) -> bool:
+    return at is None or at <= latest
+
+
+def _speaks_of_others(parsed: ParsedWebhook) -> bool:
+    return bool(
+        parsed.edits or parsed.erasures or parsed.reactions or parsed.identity_changes or parsed.marketing_choices
+    )
+
+
+def _corrected(parsed: ParsedWebhook, latest: datetime) -> ParsedWebhook:
     def sound(at: datetime | None) -> datetime | None:
-        return at if at is None or at <= now + MAX_AHEAD else None
+        return at if _is_sound(at, latest) else None
 
     return replace(
         parsed,

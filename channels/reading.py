@@ -18,6 +18,7 @@ _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11
 _NUMBER = re.compile(r"\s*\d{1,18}(\.\d{1,9})?\s*")
 _WORD = re.compile(r"[a-z0-9_]{1,40}")
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -96,4 +97,4 @@ def as_time(value: Any) -> datetime | None:
 
 def as_raw(item: dict[str, Any]) -> bytes:
     """The item as compact ASCII JSON, whatever its strings hold."""
-    return json.dumps(item, separators=(",", ":")).encode("ascii")
+    return _COMPACT.encode(item).encode("ascii")

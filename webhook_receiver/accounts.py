@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from store.channel_accounts import ReceivingAccount, list_receiving_accounts
 from store.db import Database
@@ -24,11 +26,16 @@ class Directory:
         """The account, or None when it is unknown here."""
         return self.accounts.get((kind, account_id))
 
-    def app_secrets(self, kind: str, *, first: set[str]) -> list[str]:
-        """Distinct app secrets of a channel kind; those of the accounts in `first` lead."""
-        of_kind = [account for (account_kind, _), account in self.accounts.items() if account_kind == kind]
-        of_kind.sort(key=lambda account: account.account_id not in first)
-        return list(dict.fromkeys(secret for account in of_kind for secret in account.app_secrets))
+    def app_secrets(self, kind: str, *, first: Iterable[str]) -> Iterator[str]:
+        """App secrets of a channel kind, each once; those of the accounts in `first` lead."""
+        named = (self.find(kind, account_id) for account_id in first)
+        of_kind = (account for (account_kind, _), account in self.accounts.items() if account_kind == kind)
+        told: set[str] = set()
+        for account in chain(named, of_kind):
+            for secret in account.app_secrets if account else ():
+                if secret not in told:
+                    told.add(secret)
+                    yield secret
 
     def verify_tokens(self, kind: str) -> dict[str, list[str]]:
         """The handshake tokens of a channel kind, each with the accounts that have it."""

@@ -3,10 +3,10 @@
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from itertools import islice
 
 import gevent
 import structlog
@@ -162,7 +162,8 @@ class Intake:
             DROPPED.labels(kind, reason).inc(count)
         shares, named, unknown = _share_out(parsed, kind, secret=secret, directory=directory)
         self._activity.note((kind, account_id) for account_id in named)
-        self._note_unknown(kind, unknown, secret=secret, directory=directory)
+        if unknown:
+            self._note_unknown(kind, unknown, secret=secret, directory=directory)
         if shares and all(share.is_plain for share in shares.values()):
             storing = _Storing(shares, directory.pepper)
             self._commits[kind].put(storing)
@@ -204,7 +205,7 @@ class Intake:
         hints = HINTS[kind](body)
         secrets = directory.app_secrets(kind, first=hints)
         if len(body) > LARGE_BODY_BYTES:
-            secrets = secrets[:MAX_SECRETS_FOR_LARGE_BODY]
+            secrets = islice(secrets, MAX_SECRETS_FOR_LARGE_BODY)
         secret = first_matching_secret(body, signature, secrets)
         if secret is None:
             self._sightings.note(
@@ -303,17 +304,19 @@ def _by_key(storings: list[_Storing]) -> dict[bytes, _Storing]:
 
 def _parse(kind: ChannelKind, body: bytes) -> ParsedWebhook:
     """A large body takes long to read: it does so in a thread, so that everybody else's webhooks go on meanwhile. Raises: ChannelError."""
-
-    def read() -> ParsedWebhook | ChannelError:
-        try:
-            return PARSERS[kind](decode_body(body))
-        except ChannelError as error:
-            return error  # gevent prints what a thread raises
-
-    found = read() if len(body) <= LARGE_BODY_BYTES else gevent.get_hub().threadpool.apply(read)
+    if len(body) <= LARGE_BODY_BYTES:
+        return PARSERS[kind](decode_body(body))
+    found = gevent.get_hub().threadpool.apply(_parse_for_another, (kind, body))
     if isinstance(found, ChannelError):
         raise found
     return found
+
+
+def _parse_for_another(kind: ChannelKind, body: bytes) -> ParsedWebhook | ChannelError:
+    try:
+        return PARSERS[kind](decode_body(body))
+    except ChannelError as error:
+        return error  # gevent prints what a thread raises
 
 
 def _in_parts(shares: dict[int, Accepted]) -> Iterator[dict[int, Accepted]]:
@@ -358,12 +361,8 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     return Stored([*added.runs, *revived, *edited, *rejudged], len(added.runs))
 
 
-class _OfAccount(Protocol):
-    @property
-    def account_id(self) -> str: ...
-
-
-Item = TypeVar("Item", bound=_OfAccount)
+# What is of an account each, by its name in a parsed webhook and in a share.
+_SHARED = ("messages", "statuses", "edits", "erasures", "reactions", "identity_changes", "marketing_choices")
 
 
 def _share_out(
@@ -375,9 +374,8 @@ def _share_out(
     shares: dict[int, Accepted] = defaultdict(Accepted)
     named: set[str] = set()
     unknown: set[str] = set()
-
-    def share_out(items: Iterable[Item], kept: Callable[[Accepted], list[Item]]) -> None:
-        for item in items:
+    for name in _SHARED:
+        for item in getattr(parsed, name):
             account = directory.find(kind, item.account_id)
             if account is None or secret not in account.app_secrets:
                 DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
@@ -385,13 +383,5 @@ def _share_out(
                     unknown.add(item.account_id)
             else:
                 named.add(account.account_id)
-                kept(shares[account.tenant_id]).append(item)
-
-    share_out(parsed.messages, lambda share: share.messages)
-    share_out(parsed.statuses, lambda share: share.statuses)
-    share_out(parsed.edits, lambda share: share.edits)
-    share_out(parsed.erasures, lambda share: share.erasures)
-    share_out(parsed.reactions, lambda share: share.reactions)
-    share_out(parsed.identity_changes, lambda share: share.identity_changes)
-    share_out(parsed.marketing_choices, lambda share: share.marketing_choices)
+                getattr(shares[account.tenant_id], name).append(item)
     return dict(shares), named, unknown

@@ -1,7 +1,7 @@
 """Starts the chains of stored messages in the background: bounded, and never in the way of an answer."""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Sequence
 
 import structlog
@@ -24,7 +24,8 @@ class Publisher:
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self._queue: queue.Queue[tuple[StartedRun, str | None]] = queue.Queue(CAPACITY)
+        self._waiting: deque[tuple[StartedRun, str | None]] = deque()
+        self._has_work = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -35,12 +36,16 @@ class Publisher:
         trace = current_trace()
         self._ensure_thread()
         for run in runs:
-            try:
-                self._queue.put_nowait((run, trace))
-            except queue.Full:
+            if len(self._waiting) >= CAPACITY:
                 RINGS_LOST.inc()
+            else:
+                self._waiting.append((run, trace))
+        if not self._has_work.is_set():
+            self._has_work.set()
 
     def _ensure_thread(self) -> None:
+        if self._thread is not None:
+            return
         with self._lock:  # after gunicorn's fork, so that the thread lives in the process that serves
             if self._thread is None:
                 self._thread = threading.Thread(target=self._publish_for_ever, name="publisher", daemon=True)
@@ -48,15 +53,18 @@ class Publisher:
 
     def _publish_for_ever(self) -> None:
         while True:
-            taken = [self._queue.get()]
-            while len(taken) < GATHER and not self._queue.empty():
-                taken.append(self._queue.get_nowait())
-            runs = [run for run, _ in taken]
-            try:
-                crash_point("publisher.before_ring")
-                start_all(runs, lanes=self._lanes, traces={run.run_id: trace for run, trace in taken})
-                crash_point("publisher.after_ring")
-            except Exception as error:  # noqa: BLE001 -- whatever a broker does, the thread must live: nobody starts another
-                # No connection, a full memory, a broker that is loading: each has an error class of its own.
-                RINGS_LOST.inc(len(runs))
-                log.warning("rings_lost", code=type(error).__name__, runs=len(runs))
+            self._has_work.wait()
+            self._has_work.clear()  # before it is looked at: what comes meanwhile sets it again
+            while self._waiting:
+                self._publish([self._waiting.popleft() for _ in range(min(GATHER, len(self._waiting)))])
+
+    def _publish(self, taken: Sequence[tuple[StartedRun, str | None]]) -> None:
+        runs = [run for run, _ in taken]
+        try:
+            crash_point("publisher.before_ring")
+            start_all(runs, lanes=self._lanes, traces={run.run_id: trace for run, trace in taken})
+            crash_point("publisher.after_ring")
+        except Exception as error:  # noqa: BLE001 -- whatever a broker does, the thread must live: nobody starts another
+            # No connection, a full memory, a broker that is loading: each has an error class of its own.
+            RINGS_LOST.inc(len(runs))
+            log.warning("rings_lost", code=type(error).__name__, runs=len(runs))

@@ -180,8 +180,8 @@ MUTANTS = (
     Mutant(
         "one broker error ends the publisher",
         "webhook_receiver/publisher.py",
-        "            except Exception as error:  # noqa: BLE001",
-        "            except OSError as error:  # noqa: BLE001",
+        "        except Exception as error:  # noqa: BLE001",
+        "        except OSError as error:  # noqa: BLE001",
         ("tests/integration/test_publisher.py",),
     ),
 )  # fmt: skip
