@@ -84,6 +84,8 @@ class ChainMessages:
         self._links = links
         self._lock = threading.Lock()
         self._channel: Any = None
+        self._client: Any = None
+        self._sole: Any = None
         self._forms: dict[tuple[bool, bool], _Form] = {}
 
     def publish(self, refs: Sequence[RunRef]) -> bool:
@@ -107,8 +109,9 @@ class ChainMessages:
         """Whether the broker is this very server, and one of Redis's protocol."""
         return app.conf.broker_url == redis_url and kind_of(redis_url) in _REDIS_KINDS
 
-    def publish_within(self, shares: Sequence[tuple[Bucket, Sequence[RunRef]]]) -> list[int]:
-        """Send the first chains for each bucket, as many as it gives. Returns how many that were. Runs for one bucket are of one kind.
+    def publish_counted(self, shares: Sequence[tuple[Bucket, Sequence[RunRef]]]) -> list[int]:
+        """Take from each bucket one for each of its runs, as far as it has them, and send what fits: of floods the chains of the runs that
+        are left, of others those of the runs that got one. Returns how many that were. Runs for one bucket are all of one kind.
 
         Only where the broker keeps the buckets. Raises: as `publish` does.
         """
@@ -117,9 +120,11 @@ class ChainMessages:
         with self._sending():
             commands: list[tuple[Any, ...]] = []
             for bucket, refs in shares:
-                form = self._form_of(refs[0])
+                form, which = self._form_of(refs[0]), "beyond" if refs[0].is_flood else "within"
                 messages = [form.fill(ref) for ref in refs]
-                commands.append(("EVALSHA", _TAKE_AND_PUSH_SHA, 2, bucket.key, form.key, *bucket.limits, *messages))
+                commands.append(
+                    ("EVALSHA", _TAKE_AND_PUSH_SHA, 2, bucket.key, form.key, *bucket.limits, which, *messages)
+                )
             try:
                 return self._send(commands)
             except NoScriptError:  # a server that has just started
@@ -145,8 +150,11 @@ class ChainMessages:
 
     def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         with self._channel.conn_or_acquire() as client:
+            if client is not self._client:
+                # One connection is kept: to take one from the pool, and look whether it lives, costs as much as the command.
+                self._client, self._sole = client, client.client()
             if len(commands) == 1:
-                return [client.execute_command(*commands[0])]
+                return [self._sole.execute_command(*commands[0])]
             with client.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)

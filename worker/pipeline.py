@@ -85,36 +85,35 @@ def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, 
     """
     refs = [RunRef(run.tenant_id, run.message_id, run.run_id, is_canary=run.is_canary) for run in runs]
     # Where work is traced each message has a span of its own, which it carries along.
-    if is_fused() and not any(traces.values() if traces else ()):
-        if _messages.are_sent_to(lanes.budget.redis_url):
-            refs = _start_within_shares(refs, lanes)
-        refs = _with_lanes(refs, lanes)
-        if _messages.publish(refs):
-            return
-    else:
-        refs = _with_lanes(refs, lanes)
+    is_plain = is_fused() and not any(traces.values() if traces else ())
+    if is_plain and _messages.are_sent_to(lanes.budget.redis_url):
+        _start_counted(refs, lanes)
+        return
+    refs = _with_lanes(refs, lanes)
+    if is_plain and _messages.publish(refs):
+        return
     for ref in refs:
         trace = traces.get(ref.run_id) if traces else None
         with continued(trace), span("ring", tenant_id=ref.tenant_id, message_id=ref.message_id, run_id=ref.run_id):
             chain(*_new_links(ref)).apply_async()
 
 
-def _start_within_shares(refs: Sequence[RunRef], lanes: Lanes) -> list[RunRef]:
-    """Start what is within its tenant's share, all in one trip that also counts it. Returns the others, of whom shares are to be asked."""
-    calm: defaultdict[tuple[int, bool], list[RunRef]] = defaultdict(list)
-    others: list[RunRef] = []
+def _start_counted(refs: Sequence[RunRef], lanes: Lanes) -> None:
+    """Count messages in their tenants' shares and start them, all in one trip as long as a tenant does what it did before: floods, or not."""
+    waiting: defaultdict[tuple[int, bool], list[RunRef]] = defaultdict(list)
     for ref in refs:
-        # A flood's messages would be sent in vain.
-        if ref.tenant_id in lanes.flooding:
-            others.append(ref)
-        else:
-            calm[ref.tenant_id, ref.is_canary].append(ref)
-    shares = [(share_of(tenant_id), waiting[:SHARE_AT_ONCE]) for (tenant_id, _), waiting in calm.items()]
-    given = _messages.publish_within(shares)
-    for ((tenant_id, _), waiting), count in zip(calm.items(), given, strict=True):
-        lanes.note(tenant_id, wanted=len(waiting), given=count)
-        others += waiting[count:]
-    return others
+        waiting[ref.tenant_id, ref.is_canary].append(replace(ref, is_flood=ref.tenant_id in lanes.flooding))
+    # Of a tenant that does not flood no more than a share can hold: the others would travel in vain.
+    shares = [
+        (share_of(tenant_id), own if own[0].is_flood else own[:SHARE_AT_ONCE])
+        for (tenant_id, _), own in waiting.items()
+    ]
+    left: list[RunRef] = []
+    for ((tenant_id, _), own), given in zip(waiting.items(), _messages.publish_counted(shares), strict=True):
+        lanes.note(tenant_id, wanted=len(own), given=given)
+        others = own[:given] if own[0].is_flood else own[given:]
+        left += [replace(ref, is_flood=not ref.is_flood) for ref in others]
+    _messages.publish(left)
 
 
 def _with_lanes(refs: Sequence[RunRef], lanes: Lanes) -> list[RunRef]:

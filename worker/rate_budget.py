@@ -43,12 +43,15 @@ local function take(keys, limits, wanted)
 end
 """
 _TAKE = _TAKING + "return {take(KEYS, ARGV, tonumber(ARGV[#ARGV]))}"
-# KEYS: a bucket and a list; ARGV: the bucket's interval and burst, then messages. As many as it gives join the list, the others do not.
+# KEYS: a bucket and a list; ARGV: the bucket's interval and burst, 'within' or 'beyond', and messages. As many are taken from the bucket as
+# it has, at most one for each message. The list gets the messages that are within these, or those beyond.
 TAKE_AND_PUSH = (
     _TAKING
     + """
-local given = take({KEYS[1]}, ARGV, #ARGV - 2)
-for i = 3, given + 2 do redis.call('LPUSH', KEYS[2], ARGV[i]) end
+local given = take({KEYS[1]}, ARGV, #ARGV - 3)
+local first, last = 4, given + 3
+if ARGV[3] == 'beyond' then first, last = given + 4, #ARGV end
+for i = first, last do redis.call('LPUSH', KEYS[2], ARGV[i]) end
 return given
 """
 )

@@ -107,47 +107,61 @@ def test_a_broker_that_takes_nothing_is_told_as_celery_tells_it(valkey):
         valkey.config_set("maxmemory", 0)
 
 
-def within(tenant_id, count):
-    return share_of(tenant_id), [RunRef(tenant_id, str(uuid4()), str(uuid4())) for _ in range(count)]
+def share(tenant_id, count, **flags):
+    return share_of(tenant_id), [RunRef(tenant_id, str(uuid4()), str(uuid4()), **flags) for _ in range(count)]
+
+
+def sent(valkey, queue):
+    return [read(message)["body"][1]["run_id"] for message in reversed(valkey.lrange(queue, 0, -1))]
 
 
 def test_what_a_share_gives_is_counted_and_sent_by_one_trip_and_the_rest_is_not_sent(valkey, deps):
     deps.lanes.within_share(1, SHARE_AT_ONCE - 3)
-    shares = [within(1, 5), within(2, 4)]
-    assert ChainMessages(_new_links).publish_within(shares) == [3, 4]
-    sent = [read(message)["body"][1]["run_id"] for message in reversed(valkey.lrange("analyze", 0, -1))]
-    assert sent == [ref.run_id for (_, refs), given in zip(shares, [3, 4], strict=True) for ref in refs[:given]]
+    shares = [share(1, 5), share(2, 4)]
+    assert ChainMessages(_new_links).publish_counted(shares) == [3, 4]
+    assert sent(valkey, "analyze") == [
+        ref.run_id for (_, refs), given in zip(shares, [3, 4], strict=True) for ref in refs[:given]
+    ]
     assert deps.lanes.within_share(2, SHARE_AT_ONCE) == SHARE_AT_ONCE - 4
+
+
+def test_of_a_flood_what_its_share_does_not_give_is_sent(valkey, deps):
+    deps.lanes.within_share(1, SHARE_AT_ONCE - 2)
+    bucket, refs = share(1, 5, is_flood=True)
+    assert ChainMessages(_new_links).publish_counted([(bucket, refs)]) == [2]
+    assert sent(valkey, "minimize_flood") == [ref.run_id for ref in refs[2:]] and valkey.llen("analyze") == 0
 
 
 def test_a_broker_that_has_just_started_learns_the_script_again(valkey):
     messages = ChainMessages(_new_links)
     for number in range(1, 3):
         valkey.script_flush()
-        assert messages.publish_within([within(number, 2)]) == [2]
+        assert messages.publish_counted([share(number, 2)]) == [2]
         valkey.script_flush()
-        assert messages.publish_within([within(number, 1), within(number + 10, 1)]) == [1, 1]
+        assert messages.publish_counted([share(number, 1), share(number + 10, 1)]) == [1, 1]
     assert valkey.llen("analyze") == 8
 
 
 def test_shares_that_another_server_keeps_are_asked_for_there(valkey, monkeypatch):
-    monkeypatch.setattr(ChainMessages, "publish_within", lambda *_: pytest.fail("its buckets are elsewhere"))
+    monkeypatch.setattr(ChainMessages, "publish_counted", lambda *_: pytest.fail("its buckets are elsewhere"))
     away = Lanes(RateBudget("redis://127.0.0.1:1/0"))
     start_all([StartedRun(1, str(uuid4()), str(uuid4())) for _ in range(SHARE_AT_ONCE + 1)], lanes=away)
     assert valkey.llen("analyze") == SHARE_AT_ONCE + 1
 
 
-def test_a_tenant_that_floods_is_no_flood_once_it_has_room_again(valkey, deps, monkeypatch):
-    start_all([StartedRun(1, str(uuid4()), str(uuid4())) for _ in range(SHARE_AT_ONCE + 5)], lanes=deps.lanes)
-    assert (valkey.llen("analyze"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE, 5)
+def test_a_tenant_is_a_flood_for_what_its_share_has_not_and_no_longer(valkey, deps):
+    runs = [StartedRun(1, str(uuid4()), str(uuid4())) for _ in range(SHARE_AT_ONCE + 12)]
+    start_all(runs[: SHARE_AT_ONCE + 5], lanes=deps.lanes)
     assert deps.lanes.flooding == {1}
-    with monkeypatch.context() as patch:
-        patch.setattr(ChainMessages, "publish_within", lambda _, shares: [] if not shares else pytest.fail("in vain"))
-        start_all([StartedRun(1, str(uuid4()), str(uuid4()))], lanes=deps.lanes)
+    valkey.set(share_of(1).key, valkey.time()[0] * 10**6 + 10**10)  # nothing left for hours
+    start_all(runs[SHARE_AT_ONCE + 5 : SHARE_AT_ONCE + 10], lanes=deps.lanes)
     valkey.delete(share_of(1).key)
-    for _ in range(2):
-        start_all([StartedRun(1, str(uuid4()), str(uuid4()))], lanes=deps.lanes)
-    assert not deps.lanes.flooding and valkey.llen("analyze") == SHARE_AT_ONCE + 2
+    start_all(runs[SHARE_AT_ONCE + 10 : SHARE_AT_ONCE + 11], lanes=deps.lanes)
+    assert not deps.lanes.flooding
+    start_all(runs[SHARE_AT_ONCE + 11 :], lanes=deps.lanes)
+    ids = [run.run_id for run in runs]
+    assert sent(valkey, "analyze") == [*ids[:SHARE_AT_ONCE], *ids[SHARE_AT_ONCE + 10 :]]
+    assert sent(valkey, "minimize_flood") == ids[SHARE_AT_ONCE : SHARE_AT_ONCE + 10]
 
 
 def test_nothing_to_start_asks_nobody(deps, monkeypatch):
