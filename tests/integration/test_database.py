@@ -222,3 +222,38 @@ def test_new_months_store_long_words_like_the_table_they_belong_to(owner):
         """
     ).fetchall()
     assert rows == [("e",)]
+
+
+_ADD_CUSTOMER = """
+    WITH acting AS (SELECT set_config('earshot.tenant', %s::text, true)::bigint AS tenant_id)
+    INSERT INTO customer (tenant_id, display_name) SELECT coalesce(%s, tenant_id), 'theirs' FROM acting RETURNING display_name
+"""
+
+
+def test_a_statement_alone_is_committed_and_leaves_no_tenant_behind(database, owner, tenant_ids):
+    assert database.fetch_alone(_ADD_CUSTOMER, (tenant_ids["acme"], None)) == [("theirs",)]
+    assert owner.execute("SELECT tenant_id FROM customer").fetchall() == [(tenant_ids["acme"],)]
+    assert database.fetch_alone("SELECT display_name FROM customer", ()) == []
+
+
+def test_a_statement_alone_writes_rows_of_the_tenant_it_has_set_and_of_no_other(database, owner, tenant_ids):
+    for acting in (str(tenant_ids["acme"]), ""):
+        with pytest.raises(StoreError):
+            database.fetch_alone(_ADD_CUSTOMER, (acting, tenant_ids["other"]))
+    assert owner.execute("SELECT count(*) FROM customer").fetchone() == (0,)
+
+
+def test_a_statement_alone_finds_a_connection_that_lives(app_url, owner):
+    database = Database(app_url, pool_size=2)
+    assert database.fetch_alone("SELECT 1", ()) == [(1,)]
+    owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'earshot'")
+    assert database.fetch_alone("SELECT 2", ()) == [(2,)]
+    database.close()
+
+
+@pytest.mark.parametrize(("one_plan", "mode"), [(False, "auto"), (True, "force_generic_plan")])
+def test_statements_are_planned_once_where_that_is_asked_for(app_url, one_plan, mode):
+    database = Database(app_url, pool_size=1, one_plan=one_plan)
+    assert database.fetch_alone("SHOW plan_cache_mode", ()) == [(mode,)]
+    assert database.fetch_alone("SHOW synchronous_commit", ()) == [("on",)]
+    database.close()
