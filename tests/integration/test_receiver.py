@@ -1,11 +1,12 @@
 """The receiver: what it stores, what it refuses, and that it answers either way."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from config.settings import load_settings
-from tests.webhooks import instagram_comment, signature, whatsapp_body, whatsapp_message
+from tests.webhooks import instagram_comment, signature, whatsapp_body, whatsapp_message, whatsapp_value
 from webhook_receiver.app import create_app
 from webhook_receiver.publisher import Publisher
 
@@ -93,6 +94,33 @@ def test_the_same_provider_id_of_two_tenants_is_two_messages(client, owner):
     post(client, whatsapp_body(whatsapp_message("a", message_id="wamid.x")))
     post(client, whatsapp_body(whatsapp_message("b", message_id="wamid.x"), account="222000222"), secret="other-secret")
     assert len(stored(owner)) == 2
+
+
+def test_a_message_that_an_upload_of_history_brought_first_is_started(client, owner, started):
+    item = whatsapp_message("hello", message_id="wamid.old")
+    thread = {"id": item["from"], "messages": [{key: value for key, value in item.items() if key != "_name"}]}
+    post(client, whatsapp_value(field="history", history=[{"threads": [thread]}]))
+    assert started == [] and [row[1] for row in stored(owner)] == ["ignored"]
+    post(client, whatsapp_body(item, whatsapp_message("new")))
+    assert [row[:2] for row in stored(owner)] == [("hello", "received"), ("new", "received")]
+    assert len(started) == 2
+
+
+def test_posts_of_several_tenants_at_once_are_each_its_own(client, owner, started):
+    tenants = {"111000111": "acme-secret", "222000222": "other-secret"}
+
+    def send(number):
+        account = list(tenants)[number % 2]
+        body = whatsapp_body(whatsapp_message(f"{account} {number}"), account=account)
+        return post(client.application.test_client(), body, secret=tenants[account]).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(send, range(60))) == {200}
+    rows = owner.execute("SELECT tenant_id, account_id, split_part(text, ' ', 1) FROM message").fetchall()
+    assert len(rows) == 60 and all(account == told for _, account, told in rows)
+    assert len({tenant for tenant, _, _ in rows}) == 2
+    runs = owner.execute("SELECT tenant_id, message_id::text, id::text FROM run").fetchall()
+    assert {(run.tenant_id, run.message_id, run.run_id) for run in started} == set(runs)
 
 
 def test_a_bad_item_does_not_stop_its_neighbours(client, owner):
