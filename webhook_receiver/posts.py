@@ -35,7 +35,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_KINDS = {WEBHOOKS.replace("<kind>", kind): kind for kind in PARSERS}
+_KINDS: dict[str, ChannelKind] = {WEBHOOKS.replace("<kind>", kind): kind for kind in PARSERS}
 _ANSWER_HEADERS = [("Content-Type", PLAIN), *HEADERS.items()]
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
