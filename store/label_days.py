@@ -25,16 +25,16 @@ def recount_day(conn: Connection, tenant_id: int, day: date, *, begin: datetime,
             FROM ("""  # noqa: S608 -- a constant of ours
         + COUNTED
         + """) AS counts
+        ), alike AS (
+            SELECT channel, surface, language, sentiment, topics, array_agg(id) AS ids
+            FROM labelled
+            GROUP BY channel, surface, language, sentiment, topics
         ), counted AS (
-            SELECT topic, channel, surface, language, sentiment, count(*) AS messages, array_agg(id ORDER BY id DESC) AS message_ids
-            FROM (
-                SELECT '' AS topic, id, channel, surface, language, sentiment FROM labelled
-                UNION ALL
-                SELECT '-', id, channel, surface, language, sentiment FROM labelled WHERE topics = '{}'
-                UNION ALL
-                SELECT t.topic, id, channel, surface, language, sentiment
-                FROM labelled CROSS JOIN LATERAL (SELECT DISTINCT unnest(topics) AS topic) AS t
-            ) AS spread
+            SELECT topic, channel, surface, language, sentiment, count(*) AS messages,
+                   array_sort(array_agg(id), descending => true) AS message_ids
+            FROM alike
+            CROSS JOIN LATERAL (SELECT DISTINCT unnest('{""}' || CASE WHEN topics = '{}' THEN '{-}' ELSE topics END)) AS t (topic)
+            CROSS JOIN LATERAL unnest(ids) AS m (id)
             GROUP BY topic, channel, surface, language, sentiment
         ), gone AS (
             DELETE FROM label_day AS d
