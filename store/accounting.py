@@ -73,7 +73,8 @@ WITH receipt AS MATERIALIZED (
     FROM receipt AS r
     LEFT JOIN message AS m
         ON m.id = r.id AND m.tenant_id = %(tenant)s AND m.id >= uuid_floor(%(since)s) AND m.id < uuid_floor(%(until)s)
-), fate AS (
+), fate AS MATERIALIZED (
+    -- Materialized, or Postgres would look up the fate of each message once for every count below.
     SELECT date_trunc('hour', k.came_at) AS hour,
            CASE
                WHEN NOT k.is_there THEN CASE
