@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import anthropic
 import httpx2
 from anthropic.types import Message
+from anthropic.types.messages import MessageBatch
 
 from analysis.base import (
     CUT_OFF,
@@ -45,6 +46,7 @@ SUMMARY_REGION = "US"
 # A thousand requests are some ten megabytes, and their answers come as one stream.
 BATCH_TIMEOUT_S = 120.0
 BATCHES_A_PAGE = 100
+BATCHES = "/v1/messages/batches"
 
 T = TypeVar("T")
 _END = object()
@@ -243,9 +245,11 @@ class Claude:
 
     def _request(self, call: PreparedCall) -> dict[str, Any]:
         """The body of a call, which is also that of a request in a batch."""
+        return {"system": json.loads(call.system_text), **self._request_but_system(call)}
+
+    def _request_but_system(self, call: PreparedCall) -> dict[str, Any]:
         return {
             "model": call.model,
-            "system": json.loads(call.system_text),
             "messages": [{"role": "user", "content": call.user_turn}],
             **call.parameters,
             "max_tokens": call.max_tokens,
@@ -253,9 +257,18 @@ class Claude:
 
     def submit_batch(self, calls: Mapping[str, PreparedCall]) -> str:
         """See BatchAnalyzer."""
-        requests: Any = [{"custom_id": custom_id, "params": self._request(call)} for custom_id, call in calls.items()]
-        batch = _translated(lambda: self._batches.create(requests=requests))
-        return _status_of(batch).provider_id
+
+        def send() -> Any:
+            # A thousand requests made into JSON by one call, as the SDK does it, keep the interpreter from all other threads for 0.3 s.
+            body = b'{"requests":[' + b",".join(self._in_batch(name, call) for name, call in calls.items()) + b"]}"
+            return self._patient_client.post(BATCHES, cast_to=MessageBatch, content=body)
+
+        return _status_of(_translated(send)).provider_id
+
+    def _in_batch(self, custom_id: str, call: PreparedCall) -> bytes:
+        """One request. Nearly all of it is the system text, which is JSON already."""
+        others = json.dumps(self._request_but_system(call), ensure_ascii=False, separators=(",", ":"))
+        return f'{{"custom_id":{json.dumps(custom_id)},"params":{{"system":{call.system_text},{others[1:]}}}'.encode()
 
     def list_batches(self, *, created_after: datetime) -> list[BatchStatus]:
         """See BatchAnalyzer."""
@@ -302,8 +315,12 @@ class Claude:
                 raise
 
     @property
+    def _patient_client(self) -> Any:
+        return self._client.with_options(timeout=httpx2.Timeout(BATCH_TIMEOUT_S, connect=3.0))
+
+    @property
     def _batches(self) -> Any:
-        return self._client.with_options(timeout=httpx2.Timeout(BATCH_TIMEOUT_S, connect=3.0)).messages.batches
+        return self._patient_client.messages.batches
 
     def _batch_answer(self, line: Any, *, topics: tuple[str, ...]) -> BatchAnswer:
         custom_id, result = str(getattr(line, "custom_id", "")), getattr(line, "result", None)

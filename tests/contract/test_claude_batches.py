@@ -86,11 +86,13 @@ def test_answers_are_those_of_single_calls_at_half_the_price(claude):
 
 
 def test_the_request_of_a_batch_is_the_one_of_a_single_call(claude, url):
-    call = call_for(claude, "hello")
-    claude.analyze(call, topics=tuple(TOPICS))
-    claude.submit_batch({"a": call})
-    single, batch = [json.loads(json.loads(line)["body"]) for line in httpx2.get(f"{url}/_received").text.splitlines()]
-    assert batch == {"requests": [{"custom_id": "a", "params": single}]}
+    calls = {"a": call_for(claude, "hello"), "b": call_for(claude, 'Schön, "so" sagt\x00 man 😍\\')}
+    for call in calls.values():
+        claude.analyze(call, topics=tuple(TOPICS))
+    claude.submit_batch(calls)
+    received = [json.loads(json.loads(line)["body"]) for line in httpx2.get(f"{url}/_received").text.splitlines()]
+    *singles, batch = received
+    assert batch == {"requests": [{"custom_id": name, "params": one} for name, one in zip("ab", singles, strict=True)]}
 
 
 def test_a_batch_is_in_progress_until_its_time_has_come_and_results_come_in_any_order(sdk, url):
