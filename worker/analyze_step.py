@@ -27,6 +27,7 @@ from worker.analysis_request import build_request
 from worker.answer_storing import Behind, store
 from worker.deps import Deps
 from worker.errors import StepError
+from worker.lanes import in_work
 from worker.model_call import PROVIDER_PAUSED, Answer, ClaimedCall, ask, settle_call
 from worker.retry_policy import reconciler_in_s
 from worker.stage import Next, after
@@ -55,7 +56,8 @@ def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None, *, claimed: C
             return found
         claimed = found
     with deps.leases.keep(claimed.lease_token):
-        answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
+        with in_work.call(is_flood=ref.is_flood):
+            answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
         second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
         if second is not None and second.analysis is not None:
             return store(deps, ref, claimed, second, behind=behind, escalated_from=claimed.call.model)
@@ -195,7 +197,8 @@ def _read_again(
         settle_call(conn, ref, claimed.egress_id, first, outcome=f"read_again:{because}")
         add_spend(conn, ref.tenant_id, cost_microusd=0, calls=0, escalations=1)
         egress_id = add_egress(conn, ref, call, context_ids=claimed.built.context_ids, purpose="escalation")
-    second = ask(deps, analyzer, call, topics=claimed.built.request.topics)
+    with in_work.call(is_flood=ref.is_flood):
+        second = ask(deps, analyzer, call, topics=claimed.built.request.topics)
     with deps.database.stage_transaction(ref.tenant_id) as conn:
         settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")
     return second

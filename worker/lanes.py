@@ -6,7 +6,8 @@ back while there is room; only the order changes. The shares stand in the broker
 """
 
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.rate_budget import Bucket, RateBudget
@@ -16,6 +17,11 @@ SHARE_AT_ONCE = 20
 FLOOD_HANDS = 2
 # Of the messages that a process works on at a time, floods have at most this part: somebody else's never waits for a thread.
 FLOOD_SHARE = 0.8
+# And so many in work at a time, besides those that wait for the model. More would not be done sooner: one interpreter and few hands do them
+# all. But somebody else's message would wait its turn behind each of them at every step.
+FLOODS_IN_WORK = 2
+# So long a flood's transaction waits for others' messages to come as far as the model. Where there is always one, floods still go on.
+GIVES_WAY_S = 0.05
 _FLOOD = "_flood"
 # The stages at which messages queue up: the first, and the one that waits for the model.
 LANED = ("minimize", "analyze")
@@ -31,6 +37,59 @@ def is_flood_queue(queue: str) -> bool:
     return queue.endswith(_FLOOD)
 
 
+class InWork:
+    """What a process does: messages that it works on, without those that wait for the model and need nothing of it meanwhile."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._others = 0
+        self._floods_asking = 0
+
+    @contextmanager
+    def message(self, *, is_flood: bool) -> Generator[None]:
+        """Hold it around all stages of a message that run here."""
+        self._add(others=0 if is_flood else 1)
+        try:
+            yield
+        finally:
+            self._add(others=0 if is_flood else -1)
+
+    @contextmanager
+    def call(self, *, is_flood: bool) -> Generator[None]:
+        """Hold it around a call of the model."""
+        self._add(others=0 if is_flood else -1, floods_asking=1 if is_flood else 0)
+        try:
+            yield
+        finally:
+            self._add(others=0 if is_flood else 1, floods_asking=-1 if is_flood else 0)
+
+    def _add(self, *, others: int, floods_asking: int = 0) -> None:
+        with self._changed:
+            self._others += others
+            self._floods_asking += floods_asking
+            if not self._others:
+                self._changed.notify_all()
+
+    @property
+    def others(self) -> int:
+        """Messages that are worked on and are no flood."""
+        return self._others
+
+    @property
+    def floods_asking(self) -> int:
+        """Messages of floods that wait for the model."""
+        return self._floods_asking
+
+    def let_others_go_first(self, *, timeout_s: float | None = GIVES_WAY_S) -> None:
+        """Wait until no message is worked on that is no flood, but no longer than this; None: however long it takes."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._others, timeout_s)
+
+
+in_work = InWork()
+"""Of this process."""
+
+
 class FloodHands:
     """How many of a process's threads work on floods in the database at once. A hundred wait for the model; if all of them came back to
     the database together, a message of anybody else would wait behind them for a connection and for the processor.
@@ -39,9 +98,15 @@ class FloodHands:
     def __init__(self, at_once: int = FLOOD_HANDS) -> None:
         self._room = threading.BoundedSemaphore(at_once)
 
-    def turn(self, *, is_flood: bool) -> AbstractContextManager[object]:
-        """Hold it around a transaction. Whoever is no flood never waits. Not within another turn."""
-        return self._room if is_flood else nullcontext()
+    @contextmanager
+    def turn(self, *, is_flood: bool) -> Generator[None]:
+        """Hold it around a transaction. Whoever is no flood never waits, and a flood's begins behind theirs. Not within another turn."""
+        if not is_flood:
+            yield
+            return
+        with self._room:
+            in_work.let_others_go_first()
+            yield
 
 
 def share_of(tenant_id: int) -> Bucket:

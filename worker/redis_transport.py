@@ -14,7 +14,8 @@ And with the message that was waited for come those behind it: what is popped an
 of a full queue costs no trip of its own, and none is lost between the two. Kombu pops one, notes it, and waits for the next.
 
 A worker takes from its queues in turn, whatever it holds already. With every thread busy for a tenant's flood, whose calls of the model began
-together and end together, anybody else's message waits for the next of them to end. So a flood's queue is left out while a process holds enough.
+together and end together, anybody else's message waits for the next of them to end; and whatever of a flood is in work takes its turns at the
+interpreter before it. So a flood's queue is left out while a process holds enough, or has enough in work.
 """
 
 from collections import deque
@@ -30,7 +31,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from kombu.utils.scheduling import round_robin_cycle
 
-from worker.lanes import FLOOD_SHARE, is_flood_queue
+from worker.lanes import FLOOD_SHARE, FLOODS_IN_WORK, in_work, is_flood_queue
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ SENTINEL_NAME = f"{__name__}:SentinelTransport"
 # What no next message takes along leaves after so long. Whoever dies before that gets a message again that is done: stages are fenced.
 TAKEN_OFF_WITHIN_S = 0.05
 # How soon the queue of a flood that has taken its share is looked at again.
-FLOOD_AGAIN_S = 0.1
+FLOOD_AGAIN_S = 0.03
 # So many come with one that was waited for: what a process takes, no other has.
 MOST_BEHIND = 9
 # Keys: the times and the messages under way, and queues in their turn. Arguments: now, how many, how many of floods at most, and which of the
@@ -148,11 +149,18 @@ class QoS(redis.QoS):
 
     @property
     def room_for_floods(self) -> float:
-        """How many messages of floods more than it holds a process may have."""
-        most = self.prefetch_count * FLOOD_SHARE or float("inf")
+        """How many messages of floods more a process may take: of those that it holds few are in work, and all are no more than their part."""
+        if not self.prefetch_count:
+            return float("inf")
         delivered, done = cast("dict[str, Any]", self._delivered), cast("set[str]", self._dirty)
-        held = [tag for tag, message in delivered.items() if is_flood_queue(message.delivery_info["routing_key"])]
-        return most - (len(held) - len(done.intersection(held)))
+        held = [
+            message
+            for tag, message in delivered.items()
+            if is_flood_queue(message.delivery_info["routing_key"]) and tag not in done
+        ]
+        # What is tried again later is held until its time has come, and no work.
+        due = [message for message in held if not message.headers.get("eta")]
+        return min(self.prefetch_count * FLOOD_SHARE - len(held), FLOODS_IN_WORK + in_work.floods_asking - len(due))
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """At the end of the connection: what is under way goes back, and what is done does not."""

@@ -18,6 +18,7 @@ from worker.app import app
 from worker.claim_ahead import minimize_and_claim
 from worker.deps import deps
 from worker.errors import StepError, innermost_frame
+from worker.lanes import in_work
 from worker.metrics import STAGE_FAILURES
 from worker.pipeline import ring_action
 from worker.quiet_work import do_quietly
@@ -33,7 +34,7 @@ else:  # the class takes no type arguments at run time
 
 
 def _run_stage(task: StageTask, ref: RunRef, said: dict[str, Any]) -> None:
-    with continued(said.get("trace")):
+    with continued(said.get("trace")), in_work.message(is_flood=ref.is_flood):
         _run_in_trace(task, ref, is_suspect=bool(said.get("is_suspect")))
 
 

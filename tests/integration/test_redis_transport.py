@@ -1,13 +1,14 @@
 """What our mend of kombu's Redis transport is for."""
 
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from kombu import Connection, Producer, Queue
 from kombu.asynchronous import Hub, set_event_loop
 
 from worker import app  # noqa: F401 -- installs it, as in every process
+from worker.lanes import FLOODS_IN_WORK, in_work
 from worker.redis_transport import Channel
 
 
@@ -106,8 +107,8 @@ def consume(broker):
             return Counter(message.delivery_info["routing_key"] for message in held)
 
         let_come.held, let_come.channel = held, channel
-        let_come.send = lambda queue, number: [
-            Producer(channel).publish({"n": one}, routing_key=queue) for one in range(number)
+        let_come.send = lambda queue, number, **headers: [
+            Producer(channel).publish({"n": one}, routing_key=queue, headers=headers) for one in range(number)
         ]
         let_come.end = lambda queue: next(
             held.pop(number).ack() or True
@@ -119,7 +120,21 @@ def consume(broker):
             message.ack()
 
 
-def test_those_behind_the_one_that_was_waited_for_come_with_it_from_each_queue_in_turn(consume):
+@pytest.fixture
+def asking():
+    """As if so many messages of floods were waiting for the model: asking(number)."""
+    with ExitStack() as calls:
+
+        def begin(number):
+            for _ in range(number):
+                calls.enter_context(in_work.call(is_flood=True))
+
+        begin.end = calls.close
+        yield begin
+
+
+def test_those_behind_the_one_that_was_waited_for_come_with_it_from_each_queue_in_turn(consume, asking):
+    asking(20)
     consume.send("taken", 5)
     consume.send("taken_flood", 5)
     consume.channel.connection.drain_events([consume.channel], timeout=1)
@@ -153,7 +168,25 @@ def test_what_is_no_message_of_ours_stays_in_its_queue(consume):
     consume.channel.client.delete("taken")
 
 
-def test_a_flood_leaves_threads_to_the_others(consume):
+def test_a_flood_has_few_messages_in_work_besides_those_that_wait_for_the_model(consume, asking):
+    consume.send("taken_flood", 20)
+    assert consume() == {"taken_flood": FLOODS_IN_WORK}
+    consume.send("taken", 3)
+    assert consume() == {"taken_flood": FLOODS_IN_WORK, "taken": 3}
+    asking(2)
+    assert consume() == {"taken_flood": FLOODS_IN_WORK + 2, "taken": 3}
+    asking.end()
+    assert consume() == {"taken_flood": FLOODS_IN_WORK + 2, "taken": 3}
+
+
+def test_what_is_tried_again_later_keeps_no_other_of_its_flood_waiting(consume):
+    consume.send("taken_flood", 4, eta="2026-11-30T00:00:00+00:00")
+    consume.send("taken_flood", 20)
+    assert consume() == {"taken_flood": 4 + FLOODS_IN_WORK}
+
+
+def test_a_flood_leaves_threads_to_the_others(consume, asking):
+    asking(20)
     consume.send("taken_flood", 20)
     assert consume() == {"taken_flood": 8}
     consume.send("taken", 3)
@@ -162,7 +195,8 @@ def test_a_flood_leaves_threads_to_the_others(consume):
     assert consume() == {"taken_flood": 8, "taken": 2}
 
 
-def test_a_flood_goes_on_as_soon_as_one_of_it_has_ended(consume):
+def test_a_flood_goes_on_as_soon_as_one_of_it_has_ended(consume, asking):
+    asking(20)
     consume.send("taken_flood", 20)
     assert consume() == {"taken_flood": 8}
     consume.end("taken_flood")
