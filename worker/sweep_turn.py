@@ -29,6 +29,7 @@ from store.sweep_leases import holds_sweep_lease
 from store.sweeps import Sweep, get_sweep, note_outage, pause_sweep
 from worker.analysis_request import build_request
 from worker.deps import Deps
+from worker.lanes import in_work
 
 OVER_BUDGET = "budget"
 
@@ -64,7 +65,8 @@ class SweepTurn:
     lease_token: str
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """One that acts for the tenant."""
+        """One that acts for the tenant, behind what the process has in work of live messages."""
+        in_work.let_others_go_first()
         return self.deps.database.tenant_transaction(self.tenant_id)
 
     @cached_property
