@@ -102,12 +102,17 @@ def iterate_turns(conn: Connection, tenant_id: int, *, since: datetime, until: d
         cursor.itersize = 2000
         cursor.execute(
             """
-            SELECT m.conversation_id::text, least(m.sent_at, m.received_at), m.direction = 'inbound', m.is_history, m.text,
-                   CASE WHEN m.direction = 'inbound' THEN (SELECT sentiment FROM effective_label(m.id)) END
-            FROM message AS m
-            WHERE m.tenant_id = %s AND m.sent_at >= %s AND m.sent_at < %s AND m.conversation_id IS NOT NULL
-              AND (m.direction = 'inbound' OR m.author = 'human')
-            ORDER BY m.conversation_id, m.sent_at, m.id
+            -- Sorted first, so that labels are looked up as rows are fetched and not all of them before the first.
+            SELECT m.conversation_id::text, m.at, m.by_customer, m.is_history, m.text,
+                   CASE WHEN m.by_customer THEN (SELECT sentiment FROM effective_label(m.id)) END
+            FROM (
+                SELECT id, conversation_id, least(sent_at, received_at) AS at, direction = 'inbound' AS by_customer, is_history, text
+                FROM message
+                WHERE tenant_id = %s AND sent_at >= %s AND sent_at < %s AND conversation_id IS NOT NULL
+                  AND (direction = 'inbound' OR author = 'human')
+                ORDER BY conversation_id, sent_at, id
+                OFFSET 0
+            ) AS m
             """,
             (tenant_id, since, until),
         )
