@@ -26,7 +26,7 @@ log = structlog.get_logger()
 KEEP = timedelta(days=400)
 # A transaction that was open at the last look may have written before it.
 OVERLAP = timedelta(minutes=10)
-# Counting takes about 0.1 ms a message: so a day is counted for about a hundredth of the time.
+# Counting takes about 0.01 ms a message: so a day is counted for about a thousandth of the time.
 PAUSE_S_A_MESSAGE = 0.01
 # Against what no look can notice, such as rows that an operator removed.
 COUNT_AGAIN_AFTER = timedelta(days=7)
