@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.action_checks import list_action_problems
+from config.environment import SECRET_FILE_SUFFIX
 from config.field_problems import list_field_problems
 from config.queue_names import list_queue_problems
 from config.rule_names import check_names
-from config.settings import SECRET_FILE_SUFFIX, Settings
+from config.settings import Settings
 from config.tenant import TenantConfig
 from config.topic_names import list_topic_problems
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from config.settings import SECRET_FILE_SUFFIX
+from config.environment import SECRET_FILE_SUFFIX
 
 NEEDED_BY_SOME = ("SECRET_KEY", "FLOWER_BASIC_AUTH", "APP_DATABASE_PASSWORD")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.settings import environment_value
+from config.environment import environment_value
 from devstack.child import ChildSpec
 from devstack.health import http_answers
 from devstack.ports import Ports

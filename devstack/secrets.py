@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.settings import SECRET_FILE_SUFFIX, environment_value
+from config.environment import SECRET_FILE_SUFFIX, environment_value
 from devstack.private_file import write_private
 from devstack.stack_error import StackError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from config.settings import environment_value
+from config.environment import environment_value
 from devstack.child import ChildSpec
 from devstack.data_dir import DataDir
 from devstack.embedded import embedded_postgres, embedded_valkey, ensure_database, owner_url

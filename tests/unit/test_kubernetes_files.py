@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from analysis.claude import BATCH_TIMEOUT_S
-from config.settings import SECRET_FILE_SUFFIX, Settings, load_settings
+from config.environment import SECRET_FILE_SUFFIX
+from config.settings import Settings, load_settings
 from crm_sync.client import CONNECT_TIMEOUT_S
 from worker import crm_flush, sweep_limits, webhook_turns
 from worker.answer_storing import STORE_AGAIN_S, STORE_TRIES
