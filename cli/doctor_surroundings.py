@@ -8,8 +8,9 @@ from pathlib import Path
 
 import redis
 
+from config.environment import SECRET_FILE_SUFFIX, environment_value
 from config.server_addresses import kind_of
-from config.settings import SECRET_FILE_SUFFIX, Settings, environment_value
+from config.settings import Settings
 from store.health import Finding
 from worker.shared_redis import look_at_redis
 
@@ -18,7 +19,7 @@ MEMORY_SHARE = 0.80
 CLOCK_SKEW_S = 2.0
 # Read by something else than Settings: the compose file, the supervisor, Celery's start.
 ALSO_KNOWN = frozenset({
-    "EARSHOT_IMAGE", "EARSHOT_ADMIN_PASSWORD", "EARSHOT_FUSE", "EARSHOT_EQUAL_SHARES", "EARSHOT_READY_FILE", "APP_DATABASE_PASSWORD", "POSTGRES_PASSWORD",
+    "EARSHOT_IMAGE", "EARSHOT_ADMIN_PASSWORD", "EARSHOT_FUSE", "EARSHOT_EQUAL_SHARES", "EARSHOT_FORK_SERVER", "EARSHOT_READY_FILE", "APP_DATABASE_PASSWORD", "POSTGRES_PASSWORD",
     "OWNER_DATABASE_URL", "FLOWER_BASIC_AUTH", "FLOWER_URL", "REDIS_IMAGE", "RECEIVER_PORT", "CONSOLE_PORT", "FLOWER_PORT",
 })  # fmt: skip
 

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from devstack.child import Account, ChildSpec, last_lines, launch
+from devstack.child import ChildSpec
 from devstack.data_dir import DataDir
 from devstack.health import postgres_answers, valkey_answers
+from devstack.launching import Account, last_lines, launch
 from devstack.private_file import write_private
 from devstack.stack_error import StackError
 from devstack.unprivileged import account_for, private_folder, reachable_programs

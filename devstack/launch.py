@@ -39,9 +39,8 @@ def _take_place(niceness: int) -> None:
             return
 
 
-def main(arguments: list[str]) -> None:
-    """Become the command, or exit with 1 when the parent is gone already."""
-    parent_pid, death_signal, uid, gid, niceness = (int(argument) for argument in arguments[:5])
+def become_child(parent_pid: int, death_signal: int, *, niceness: int, uid: int = -1, gid: int = -1) -> None:
+    """Take one's place and tie one's life to the parent's; exits with 1 when it is gone already."""
     if niceness:
         with suppress(OSError):
             _take_place(niceness)
@@ -52,6 +51,12 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent_pid:
         sys.exit(1)
+
+
+def main(arguments: list[str]) -> None:
+    """Become the command, or exit with 1 when the parent is gone already."""
+    parent_pid, death_signal, uid, gid, niceness = (int(argument) for argument in arguments[:5])
+    become_child(parent_pid, death_signal, niceness=niceness, uid=uid, gid=gid)
     # Python ignores these two for itself; an exec would hand that on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

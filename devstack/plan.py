@@ -1,18 +1,20 @@
 """All that a stack will be made of, decided before anything starts."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from config.settings import environment_value
+from config.environment import environment_value
 from devstack.child import ChildSpec
 from devstack.child_environment import app_database_url, shared_environment, without
 from devstack.data_dir import DataDir
+from devstack.fork_server import ForkServer
 from devstack.ports import Ports
 from devstack.providers import Providers, choose_providers, standins_child
 from devstack.secrets import Secret, Secrets
 from devstack.servers import Server, choose_postgres, choose_redis
-from devstack.services import PYTHON, STOP_STANDINS, ServicePlan, worker_names
+from devstack.services import FORKED_FROM, PYTHON, STOP_STANDINS, ServicePlan, worker_names
 from devstack.stack_file import GROUPS, Admin, StackInfo
 
 ADMIN_EMAIL = "admin@localhost"
@@ -30,7 +32,7 @@ class ServicePorts:
 
 @dataclass(frozen=True)
 class StackPlan:
-    """foundation: starts first. owner_environ: for the commands that prepare the database."""
+    """foundation: starts first. owner_environ: for the commands that prepare the database. fork_server: None where each child is to start on its own."""
 
     postgres: Server
     redis: Server
@@ -38,6 +40,7 @@ class StackPlan:
     foundation: list[ChildSpec]
     owner_environ: Mapping[str, str]
     services: ServicePlan
+    fork_server: ForkServer | None
     providers: Providers
     admin_password: Secret
     flower_auth: Secret
@@ -104,14 +107,12 @@ def make_plan(
     shared = shared_environment(environ, replaced=replaced)
     shared.setdefault("CANARY_URL", f"http://127.0.0.1:{service_ports.receiver}")
     owner = secrets.keep("OWNER_DATABASE_URL", postgres.url)
+    watching = without(shared, "EARSHOT_KEYS", "DATABASE_URL", "ANTHROPIC_API_KEY")
     services = ServicePlan(
         environ=shared,
         console_environ={**shared, **secret_key.as_environment(), **_addresses(service_ports)},
         # Flower reads its own variable only, and needs none of our keys.
-        flower_environ={
-            **without(shared, "EARSHOT_KEYS", "DATABASE_URL", "ANTHROPIC_API_KEY"),
-            "FLOWER_BASIC_AUTH": flower_auth.value,
-        },
+        flower_environ={**watching, "FLOWER_BASIC_AUTH": flower_auth.value},
         receiver_port=service_ports.receiver,
         console_port=service_ports.console,
         flower_port=service_ports.flower,
@@ -129,10 +130,17 @@ def make_plan(
         ),
         owner_environ={**shared, **app_password.as_environment(), "DATABASE_URL_FILE": str(owner.path)},
         services=services,
+        fork_server=_fork_server(data, environ=watching) if environ.get("EARSHOT_FORK_SERVER") != "0" else None,
         providers=providers,
         admin_password=_in_a_file(secrets, secrets.get("EARSHOT_ADMIN_PASSWORD")),
         flower_auth=flower_auth,
     )
+
+
+def _fork_server(data: DataDir, *, environ: Mapping[str, str]) -> ForkServer | None:
+    if sys.platform != "linux":  # elsewhere nobody can become the parent of what another process has forked
+        return None
+    return ForkServer(FORKED_FROM, environ=environ, log=data.logs / "fork-server.log", cwd=data.run)
 
 
 def _addresses(service_ports: ServicePorts) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from devstack.child import last_lines, launch
 from devstack.data_dir import DataDir
+from devstack.launching import last_lines, launch
 from devstack.stack_error import StackError
 
 

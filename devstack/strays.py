@@ -27,9 +27,9 @@ def _adopted(*, known: Collection[int]) -> Iterator[tuple[int, bool]]:
     try:
         # The main thread inherits; children that another thread started are not in this list.
         pids = [int(pid) for pid in Path(f"/proc/self/task/{me}/children").read_text(encoding="ascii").split()]
-        for pid in pids:
+        for pid in set(pids).difference(known):
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-            if pid not in known and int(fields[PARENT_FIELD]) == me and int(fields[SESSION_FIELD]) != our_session:
+            if int(fields[PARENT_FIELD]) == me and int(fields[SESSION_FIELD]) != our_session:
                 yield pid, fields[STATE_FIELD] == "Z"
     except OSError:  # no such list on this system, or one ended while we looked
         return

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from devstack.child import Child, ChildSpec, last_lines
+from devstack.child import Child, ChildSpec
+from devstack.fork_server import ForkServer
+from devstack.launching import last_lines
 from devstack.pacing import RestartPacing
 from devstack.stack_error import StackError
 from devstack.strays import adopt_orphans, bury_dead, kill_strays
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.1
+TICK_S = 0.25
 READY_POLL_S = 0.03
 
 
@@ -34,9 +36,12 @@ class Supervisor:
     ends. It is the caller's main thread that waits for children to become ready.
     """
 
-    def __init__(self, *, logs: Path, cwd: Path, on_change: Callable[[], None]) -> None:
-        """on_change: called in the supervisor's thread after children have started."""
+    def __init__(
+        self, *, logs: Path, cwd: Path, on_change: Callable[[], None], fork_server: ForkServer | None = None
+    ) -> None:
+        """on_change: called in the supervisor's thread after children have started. fork_server: what some children are forked from."""
         self._logs = logs
+        self._fork_server = fork_server
         self._cwd = cwd
         self._on_change = on_change
         self._watched: list[_Watched] = []
@@ -55,7 +60,7 @@ class Supervisor:
 
         Raises: StackError when one keeps dying or is not ready in time, with the end of its log.
         """
-        children = [Child(spec, logs=self._logs, cwd=self._cwd) for spec in specs]
+        children = [Child(spec, logs=self._logs, cwd=self._cwd, fork_server=self._fork_server) for spec in specs]
         self._watched += [_Watched(child) for child in children]
         if not self._thread.is_alive():
             self._thread.start()
@@ -96,6 +101,8 @@ class Supervisor:
         adopt_orphans()
         try:
             while not self._stopping.is_set():
+                if self._fork_server:
+                    self._fork_server.is_loading()  # begins it, beside the first children, and when it has died
                 self._look_after(self._watched)
                 bury_dead(known=self._pids())
                 self._wake.wait(TICK_S)
@@ -104,6 +111,8 @@ class Supervisor:
             log.exception("the supervisor failed")
         finally:
             self._stop_all()
+            if self._fork_server:
+                self._fork_server.close()
             self.ended.set()
 
     def _pids(self) -> list[int]:
@@ -113,7 +122,7 @@ class Supervisor:
         changed = False
         for one in list(watched):
             self._note_death(one)
-            if one.due_at is not None and time.monotonic() >= one.due_at:
+            if one.due_at is not None and time.monotonic() >= one.due_at and one.child.may_start():
                 changed |= self._start(one)
         if changed:
             self._on_change()

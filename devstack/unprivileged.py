@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from devstack.child import Account
+from devstack.launching import Account
 from devstack.stack_error import StackError
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Self
 
-from config.settings import SettingsError
-from devstack.child import LOG_ROTATE_BYTES
+from config.environment import SettingsError
 from devstack.data_dir import DataDir, DataDirLock, open_data_dir
+from devstack.launching import LOG_ROTATE_BYTES
 from devstack.leftovers import end_leftovers, record_children
 from devstack.plan import ADMIN_EMAIL, ServicePorts, StackPlan, make_plan
 from devstack.ports import Ports
@@ -73,7 +73,7 @@ class Stack:
         data = self._take_data_dir(self._options.data_dir)
         try:
             plan = self._make_plan(data)
-            supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=self._publish)
+            supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=self._publish, fork_server=plan.fork_server)
             self._supervisor = supervisor
             self._start_all(plan, supervisor, data)
         except OSError as error:
