@@ -18,13 +18,11 @@ from worker import amqp_transport, event_gathering, redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
+# While there is something to reconcile: so often a look finds that (worker/upkeep_look.py).
 RECONCILE_EVERY_S = 1.0
-READ_EVERY_S = 1.0
-PLACE_EVERY_S = 2.0
-ASSIGN_EVERY_S = 3.0
+# Whatever a look should miss, and gauges that are set on the way.
+RECONCILE_ANYWAY_S, UPKEEP_ANYWAY_S = 5.0, 15.0
 WATCH_EVERY_S = 60.0
-WATCH_CLOCKS_EVERY_S = 5.0
-RING_EVERY_S = 1.0
 RETENTION_EVERY_S = 600.0
 MEASURE_EVERY_S = 10.0
 COUNT_EVERY_S = 60.0
@@ -119,18 +117,26 @@ app.conf.update(
     task_default_queue="maintenance",
     task_create_missing_queues=False,
     timezone="UTC",
+    beat_scheduler="worker.beat_scheduler:FixedScheduler",
     beat_schedule={
-        "reconcile": {"task": "earshot.reconcile", "schedule": RECONCILE_EVERY_S, "options": {"queue": "maintenance"}},
-        "read_waiting": {
-            "task": "earshot.read_waiting",
-            "schedule": READ_EVERY_S,
+        # One task a second instead of one for each kind of upkeep: a tick costs more than looking.
+        "look": {
+            "task": "earshot.look",
+            "schedule": RECONCILE_EVERY_S,
             "options": {"queue": "maintenance", "expires": 10},
         },
-        "place": {"task": "earshot.place_messages", "schedule": PLACE_EVERY_S, "options": {"queue": "maintenance"}},
-        "assign": {
-            "task": "earshot.assign_conversations",
-            "schedule": ASSIGN_EVERY_S,
+        "reconcile": {
+            "task": "earshot.reconcile",
+            "schedule": RECONCILE_ANYWAY_S,
             "options": {"queue": "maintenance"},
+        },
+        **{
+            name: {
+                "task": f"earshot.{name}",
+                "schedule": UPKEEP_ANYWAY_S,
+                "options": {"queue": "maintenance", "expires": 60},
+            }
+            for name in ("read_waiting", "place_messages", "assign_conversations", "ring_due", "watch_clocks", "notify")
         },
         "watch_channels": {
             "task": "earshot.watch_channels",
@@ -157,20 +163,10 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"queue": "maintenance", "expires": 60},
         },
-        "notify": {
-            "task": "earshot.notify",
-            "schedule": 5.0,
-            "options": {"queue": "maintenance", "expires": 60},
-        },
         "keep_webhooks": {
             "task": "earshot.keep_webhooks",
             "schedule": 300.0,
             "options": {"queue": "maintenance", "expires": 300},
-        },
-        "watch_clocks": {
-            "task": "earshot.watch_clocks",
-            "schedule": WATCH_CLOCKS_EVERY_S,
-            "options": {"queue": "maintenance"},
         },
         "forget_writes": {"task": "earshot.forget_writes", "schedule": 3600.0, "options": {"queue": "maintenance"}},
         "forget_errands": {
@@ -226,12 +222,6 @@ app.conf.update(
             "task": "earshot.keep_retention",
             "schedule": RETENTION_EVERY_S,
             "options": {"queue": "maintenance", "expires": RETENTION_EVERY_S},
-        },
-        # One task a second for all of them: a tick costs more than looking.
-        "ring_due": {
-            "task": "earshot.ring_due",
-            "schedule": RING_EVERY_S,
-            "options": {"queue": "maintenance", "expires": 10},
         },
     },
 )

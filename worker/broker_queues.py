@@ -30,6 +30,34 @@ def count_waiting() -> dict[str, int] | None:
         raise OperationalError(type(error).__name__) from None
 
 
+def has_lost_queues() -> bool:
+    """Whether the broker came up without its queues since they were last counted, on a connection that is kept.
+
+    Raises: kombu OperationalError when the broker does not answer.
+    """
+    pool: Any = app.pool  # its stubs say that it holds producers
+    with pool.acquire(block=True) as connection:
+        try:
+            connection.ensure_connection(max_retries=1)
+            if kind_of(app.conf.broker_url) == "amqp":
+                return _is_mark_gone(connection)
+            client = connection.default_channel.client
+            return connection.transport.driver_type == "redis" and not client.exists(MARK)
+        except connection.connection_errors + connection.channel_errors as error:
+            connection.collect()
+            raise OperationalError(type(error).__name__) from None
+
+
+def _is_mark_gone(connection: Any) -> bool:
+    channel = connection.channel()
+    try:
+        channel.queue_declare(MARK, passive=True)
+    except NotFound:  # which has closed the channel
+        return True
+    channel.close()
+    return False
+
+
 def _count_in_redis() -> dict[str, int] | None:
     with app.connection_for_write() as connection:
         if connection.transport.driver_type != "redis":  # pragma: no cover -- an in-memory broker of somebody's tests

@@ -27,6 +27,7 @@ from worker.own_receiver import OwnReceiver
 from worker.provider_gate import ProviderGate
 from worker.rate_budget import RateBudget
 from worker.shared_redis import shared_redis
+from worker.upkeep_pace import UpkeepPace
 
 # An applied tenant file is live within 5 s: it is read again after the first of these, by one thread at a time for each tenant; the
 # others go on with what they have until the second.
@@ -142,6 +143,11 @@ class Deps:
     def provider_gate(self) -> ProviderGate:
         """Whether the AI provider may be called now."""
         return ProviderGate(self.breaker, self.rate_budget, self.settings.anthropic_requests_per_min)
+
+    @cached_property
+    def upkeep_pace(self) -> UpkeepPace:
+        """When this process last rang for which upkeep."""
+        return UpkeepPace()
 
     @cached_property
     def dedupe_pepper(self) -> bytes:

@@ -160,6 +160,11 @@ def ring_webhooks(*, tenant_id: int, subscription_id: str) -> None:
     ).apply_async()
 
 
+def ring_upkeep(name: str) -> None:
+    """Ask a worker for a round of upkeep. One that waits longer than its next ring is none any more."""
+    app.signature(f"earshot.{name}", queue="maintenance", expires=10).apply_async()
+
+
 def ring_sweep(*, tenant_id: int, sweep_id: str) -> None:
     """Ask a worker for one turn of work on a sweep."""
     app.signature(

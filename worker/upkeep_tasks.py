@@ -27,6 +27,7 @@ from worker import (
     sweeps,
     trend_watch,
     trial_work,
+    upkeep_look,
     watchdog,
     webhook_turns,
 )
@@ -35,7 +36,7 @@ from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import innermost_frame
-from worker.pipeline import ring_erasure, ring_sweep, ring_trial, ring_webhooks
+from worker.pipeline import ring_erasure, ring_sweep, ring_trial, ring_upkeep, ring_webhooks
 from worker.quiet_work import count_quietly, do_quietly
 
 log = structlog.get_logger()
@@ -81,6 +82,17 @@ def check_crm(*, tenant_id: int, **_: Any) -> None:
 def flush_crm(*, tenant_id: int, **_: Any) -> None:
     """Write one tenant's due labels, notes and tasks to its CRM."""
     do_quietly(lambda: flush(deps(), tenant_id=tenant_id), name="flush_crm")
+
+
+@app.task(name="earshot.look", queue="maintenance")
+def look_for_upkeep(**_: Any) -> None:
+    """Have workers do the upkeep that has something to do."""
+
+    def ring() -> None:
+        for name in upkeep_look.look(deps()):
+            ring_upkeep(name)
+
+    do_quietly(ring, name="look")
 
 
 @app.task(name="earshot.reconcile", queue="maintenance")

@@ -61,3 +61,6 @@ def test_the_net_is_looked_after_every_second():
     entry = app.conf.beat_schedule["reconcile"]
     assert (entry["task"], entry["options"]["queue"]) == ("earshot.reconcile", "maintenance")
     assert entry["schedule"] <= 5
+    # In between it is rung when there is something to do.
+    look = app.conf.beat_schedule["look"]
+    assert (look["task"], look["options"]["queue"], look["schedule"]) == ("earshot.look", "maintenance", 1.0)
