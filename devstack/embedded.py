@@ -28,6 +28,10 @@ POSTGRES_SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    # Nobody replicates from it; and one process reads ahead as well as three where all share two cores.
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "io_workers": "1",
     # An acknowledged message must survive a kill: never off.
     "fsync": "on",
     "synchronous_commit": "on",

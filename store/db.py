@@ -24,6 +24,7 @@ SESSION_OPTIONS = (
 )
 CONNECT_TIMEOUT_S = 3
 POOL_WAIT_S = 3.0
+IDLE_S = 120.0
 REPLACE_POOL_EVERY_S = 1.0
 
 _ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
@@ -88,9 +89,19 @@ class _Joint:
 class Database:
     """A pool of connections to Postgres as the restricted role."""
 
-    def __init__(self, url: str, *, pool_size: int, wait_s: float = POOL_WAIT_S, one_plan: bool = False) -> None:
-        """one_plan: every statement is planned once for a connection, as in `stage_transaction`."""
-        self._url, self._pool_size, self._wait_s = url, pool_size, wait_s
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        wait_s: float = POOL_WAIT_S,
+        idle_s: float = IDLE_S,
+        one_plan: bool = False,
+    ) -> None:
+        """wait_s: for a connection, at most. idle_s: in so long one is closed of those that nobody needed meanwhile. one_plan: every
+        statement is planned once for a connection, as in `stage_transaction`.
+        """
+        self._url, self._pool_size, self._wait_s, self._idle_s = url, pool_size, wait_s, idle_s
         self._options = SESSION_OPTIONS + (_ALWAYS_ONE_PLAN if one_plan else "")
         self._replacing = threading.Lock()
         self._replaced_at = 0.0
@@ -117,7 +128,7 @@ class Database:
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10000,
             },
-            max_idle=120,
+            max_idle=self._idle_s,
             reconnect_timeout=5,
         )
         pool.open(wait=False)
@@ -273,12 +284,14 @@ class Database:
             self._holders.holds = False
             yield conn if row and row[0] else None
 
-    def system_transaction(self, *, acting_for: int | None = None) -> AbstractContextManager[Connection]:
+    def system_transaction(
+        self, *, acting_for: int | None = None, one_plan: bool = False
+    ) -> AbstractContextManager[Connection]:
         """A transaction that sees the tables without customer text, of all tenants. acting_for: the tenant to begin with, as `act_for_tenant`
-        does, without a trip to the server of its own.
+        does, without a trip to the server of its own. one_plan: Postgres plans each statement once for a connection, as for a stage's.
         """
         more = b"" if acting_for is None else b"; SET LOCAL earshot.tenant = '%d'" % acting_for
-        return self._transaction("earshot.scope", "system", more=more)
+        return self._transaction("earshot.scope", "system", more=more + (_ONE_PLAN if one_plan else b""))
 
 
 def act_for_tenant(conn: Connection, tenant_id: int) -> None:

@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 def look(deps: Deps) -> list[str]:
     """Names of the tasks to ring now, without `earshot.`, in order. Raises: StoreError."""
-    with deps.database.system_transaction() as conn:
+    with deps.database.system_transaction(one_plan=True) as conn:
         due = list_due_upkeep(conn, unread_after_s=deps.settings.provisional_after_s)
     if "reconcile" not in due and _has_lost_queues():
         due.add("reconcile")
