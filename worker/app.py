@@ -21,7 +21,7 @@ from worker.roles import ROLES
 # While there is something to reconcile: so often a look finds that (worker/upkeep_look.py).
 RECONCILE_EVERY_S = 1.0
 # Whatever a look should miss, and gauges that are set on the way.
-RECONCILE_ANYWAY_S, UPKEEP_ANYWAY_S = 5.0, 15.0
+RECONCILE_ANYWAY_S, UPKEEP_ANYWAY_S = 5.0, 20.0
 WATCH_EVERY_S = 60.0
 RETENTION_EVERY_S = 600.0
 MEASURE_EVERY_S = 10.0

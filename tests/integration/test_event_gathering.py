@@ -64,3 +64,10 @@ def test_without_a_loop_or_without_events_nothing_changes(consumer):
     assert consumer.event_dispatcher.buffer_limit < event_gathering.AT_MOST
     consumer.event_dispatcher = None
     event_gathering.flush(consumer)
+
+
+@pytest.mark.parametrize(("asked", "every_s"), [(None, event_gathering.ALIVE_EVERY_S), (2.0, 2.0)])
+def test_a_worker_says_less_often_that_it_lives_unless_it_was_told_how_often(asked, every_s):
+    worker = SimpleNamespace(options={"heartbeat_interval": asked})
+    event_gathering.slow_down(worker)
+    assert worker.options["heartbeat_interval"] == every_s
