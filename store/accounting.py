@@ -56,6 +56,11 @@ class HourAccount:
 
 _COLUMNS = tuple(field.name for field in fields(HourAccount))
 
+_CAME = """
+SELECT FROM message_key
+WHERE tenant_id = %(tenant)s AND message_id >= uuid_floor(%(since)s) AND message_id < uuid_floor(%(until)s)
+LIMIT 1
+"""
 # One statement, so one snapshot: a message that moves meanwhile is seen before or after, never in between.
 _COUNT = """
 WITH receipt AS MATERIALIZED (
@@ -121,7 +126,11 @@ def count_hours(conn: Connection, tenant_id: int, *, since: datetime, until: dat
 
     The transaction must act for `tenant_id`.
     """
-    rows = conn.execute(_COUNT, {"tenant": tenant_id, "since": since, "until": until}).fetchall()
+    hours = {"tenant": tenant_id, "since": since, "until": until}
+    # To plan the count over all months takes a tenth of a second, once a minute for each tenant.
+    if conn.execute(_CAME, hours, prepare=True).fetchone() is None:
+        return []
+    rows = conn.execute(_COUNT, hours).fetchall()
     return [HourAccount(*row) for row in rows]
 
 

@@ -173,7 +173,8 @@ def list_tenants_with_work(conn: Connection) -> list[int]:
                   SELECT FROM crm_erasure AS r WHERE r.tenant_id = c.tenant_id AND r.state = 'pending' AND r.next_at <= now()
               )
           )
-        """
+        """,
+        prepare=True,  # to plan it takes longer than to run it, and it runs all the time
     ).fetchall()
     return [row[0] for row in rows]
 

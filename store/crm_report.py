@@ -249,7 +249,8 @@ def measure_waiting(conn: Connection) -> WaitingWork:
                    WHERE s.version > s.written_version AND s.next_at <= now()
                ), 0),
                (SELECT count(*) FROM crm_connection WHERE paused_because IS NOT NULL)
-        """
+        """,
+        prepare=True,
     ).fetchone()
     assert row is not None
     return WaitingWork(row[0], row[1], row[2], float(row[3]), row[4])

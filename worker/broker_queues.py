@@ -38,11 +38,11 @@ def has_lost_queues() -> bool:
     pool: Any = app.pool  # its stubs say that it holds producers
     with pool.acquire(block=True) as connection:
         try:
-            connection.ensure_connection(max_retries=1)
             if kind_of(app.conf.broker_url) == "amqp":
+                connection.ensure_connection(max_retries=1)
                 return _is_mark_gone(connection)
-            client = connection.default_channel.client
-            return connection.transport.driver_type == "redis" and not client.exists(MARK)
+            is_redis = connection.transport.driver_type == "redis"
+            return is_redis and not connection.default_channel.client.exists(MARK)
         except connection.connection_errors + connection.channel_errors as error:
             connection.collect()
             raise OperationalError(type(error).__name__) from None
@@ -59,14 +59,17 @@ def _is_mark_gone(connection: Any) -> bool:
 
 
 def _count_in_redis() -> dict[str, int] | None:
-    with app.connection_for_write() as connection:
+    pool: Any = app.pool  # its stubs say that it holds producers
+    with pool.acquire(block=True) as connection:
         if connection.transport.driver_type != "redis":  # pragma: no cover -- an in-memory broker of somebody's tests
             return dict.fromkeys(QUEUES, 0)
-        channel: Any = connection.default_channel
-        client = channel.client
+        client = connection.default_channel.client
         if client.set(MARK, "1", nx=True):
             return None
-        return {queue: int(client.llen(queue)) for queue in QUEUES}
+        with client.pipeline(transaction=False) as pipe:
+            for queue in QUEUES:
+                pipe.llen(queue)
+            return dict(zip(QUEUES, map(int, pipe.execute()), strict=True))
 
 
 def _count_in_rabbitmq() -> dict[str, int] | None:

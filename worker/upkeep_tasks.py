@@ -84,7 +84,8 @@ def flush_crm(*, tenant_id: int, **_: Any) -> None:
     do_quietly(lambda: flush(deps(), tenant_id=tenant_id), name="flush_crm")
 
 
-@app.task(name="earshot.look", queue="maintenance")
+# Flower would hold little else than its last hours.
+@app.task(name="earshot.look", queue="maintenance", send_events=False)
 def look_for_upkeep(**_: Any) -> None:
     """Have workers do the upkeep that has something to do."""
 
