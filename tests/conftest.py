@@ -237,11 +237,16 @@ def keyring() -> Keyring:
 
 
 @pytest.fixture(scope="session")
-def template(servers, keyring):
+def _maintenance(servers):
+    """Makes and drops databases."""
+    with psycopg.connect(_named(servers[0], "postgres"), autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def template(servers, keyring, _maintenance):
     """Name of a migrated database with two tenants."""
-    admin = _named(servers[0], "postgres")
-    with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE template_earshot")
+    _maintenance.execute("CREATE DATABASE template_earshot")
     migrate(_named(servers[0], "template_earshot"), app_password=PASSWORD, keyring=keyring)
     database = Database(_named(servers[0], "template_earshot"), pool_size=1)
     with database.system_transaction() as conn:
@@ -252,15 +257,12 @@ def template(servers, keyring):
 
 
 @pytest.fixture
-def owner_database_url(servers, template):
+def owner_database_url(servers, template, _maintenance):
     """A fresh clone of the template, as its owner."""
     name = f"test_{next(_numbers)}"
-    admin = _named(servers[0], "postgres")
-    with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _named(servers[0], name)
-    with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    _maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

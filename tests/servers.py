@@ -7,6 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+import psycopg
+from psycopg.sql import SQL
+
 from devstack.data_dir import open_data_dir
 from devstack.embedded import POSTGRES_SETTINGS, embedded_postgres, embedded_valkey, ensure_database, owner_url
 from devstack.ports import Ports
@@ -21,6 +24,8 @@ def main() -> None:
     # durable: as in the stack, for benchmarks in which commits count.
     if "durable" not in sys.argv[2:]:
         POSTGRES_SETTINGS.update({"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB"})
+        # The tests connect some ten thousand times, and each time would cost 4096 rounds of hashing the password.
+        POSTGRES_SETTINGS["scram_iterations"] = "1"
     supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
     postgres_port, valkey_port = ports.free(), ports.free()
     postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
@@ -28,6 +33,9 @@ def main() -> None:
     try:
         supervisor.start([postgres, valkey])
         ensure_database(port=postgres_port, password=PASSWORD)
+        with psycopg.connect(owner_url(port=postgres_port, password=PASSWORD)) as conn:
+            # initdb stored it before it was told so.
+            conn.execute(SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(PASSWORD))
         urls = [owner_url(port=postgres_port, password=PASSWORD), f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"]
         print(json.dumps(urls), flush=True)
         sys.stdin.read()
