@@ -58,14 +58,18 @@ class Reader:
         """Fold out all that is folded up."""
         self.page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
 
-    def violations(self, *, also=()):
-        """(rule, element, why) for each thing that axe finds. also: rules that are not among those of level AA."""
+    def violations(self, *, also=(), without=()):
+        """(rule, element, why) for each thing that axe finds. also: rules that are not among those of level AA.
+        without: selectors of what it does not look at.
+        """
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE)
         options = {"runOnly": RULES, "resultTypes": ["violations"]}
         if also:
             options = {"runOnly": {"type": "rule", "values": list(also)}, "resultTypes": ["violations"]}
-        found = self.page.evaluate("options => axe.run(document, options)", options)["violations"]
+        # Only these come over: what is in order is a list as long as the page.
+        run = "async ([where, options]) => (await axe.run(where, options)).violations"
+        found = self.page.evaluate(run, [{"include": ["html"], "exclude": list(without)}, options])
         return [(one["id"], node["target"], node["failureSummary"][:200]) for one in found for node in one["nodes"]]
 
     def tab(self):
