@@ -38,7 +38,7 @@ def hook():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     server.received, server.answers = [], []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
