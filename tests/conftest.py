@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -257,13 +258,25 @@ def template(servers, keyring, _maintenance):
     return "template_earshot"
 
 
+@pytest.fixture(scope="session")
+def clone(servers, _maintenance):
+    """A context with a clone of a database to which nobody is connected: clone(name); its URL as its owner."""
+
+    @contextmanager
+    def made(of):
+        name = f"test_{next(_numbers)}"
+        _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY FILE_COPY")
+        yield _named(servers[0], name)
+        _maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return made
+
+
 @pytest.fixture
-def owner_database_url(servers, template, _maintenance):
+def owner_database_url(template, clone):
     """A fresh clone of the template, as its owner."""
-    name = f"test_{next(_numbers)}"
-    _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield _named(servers[0], name)
-    _maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with clone(template) as url:
+        yield url
 
 
 @pytest.fixture

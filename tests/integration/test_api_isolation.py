@@ -1,15 +1,18 @@
 """Every route of the API for every kind of caller and every kind of id: nobody reaches what isn't theirs."""
 
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from console.api.callers import MAY_CALL
 from console.api.paths import DOCUMENT
 from console.api.scopes import SCOPE_OF, SCOPES
 from console.app import create_app
+from store.db import Database
 from store.users import create_api_key
 from tests.api_page import routes
 from tests.integration.trials_bench import add_trials, ready_for
@@ -181,25 +184,43 @@ def test_every_route_stands_in_the_matrix():
     assert {(method, path) for method, path, _ in routes()} == set(ROUTES)
 
 
+@pytest.fixture(scope="module")
+def filled(template, keyring, clone):
+    """A database with two tenants that have one of everything each, to be cloned: its name, ids by whose they are, keys by caller."""
+    ids, keys = {"random": RANDOM, "malformed": MALFORMED}, {}
+    with clone(template) as url, psycopg.connect(url, autocommit=True) as owner:
+        database = Database(url, pool_size=1)
+        tenant_ids = dict(owner.execute("SELECT slug, id FROM tenant").fetchall())
+        for which, slug in (("own", "acme"), ("other", "other")):
+            tenant_id = tenant_ids[slug]
+            ids[which] = fill(owner, tenant_id, slug) | add_webhook(database, tenant_id, keyring=keyring)
+            ids[which] |= add_trials(owner, tenant_id, ids[which]["message"])
+            add_agent(owner, tenant_id, email="colleague@example.com" if which == "own" else "theirs@example.com")
+            with database.system_transaction() as conn:
+                for role in ROLES:
+                    user_id = int(ids[which]["agent"]) if role == "agent" else add_agent(owner, tenant_id, role=role)
+                    key = create_api_key(conn, tenant_id=tenant_id, name=role, role=role, user_id=user_id)[1]
+                    keys["stranger" if which == "other" and role == "admin" else f"{which} {role}"] = key
+        database.close()
+        owner.close()
+        yield url.rpartition("/")[2], ids, keys
+
+
 @pytest.fixture
-def world(settings, database, owner, tenant_ids, monkeypatch, keyring):
+def owner_database_url(filled, clone):
+    with clone(filled[0]) as url:
+        yield url
+
+
+@pytest.fixture
+def world(settings, filled, monkeypatch):
     """Two tenants with one of everything each; keys by caller."""
     monkeypatch.setattr("console.replies.ring_action", lambda **_: None)
-    ids, keys = {"random": RANDOM, "malformed": MALFORMED}, {}
-    for which, slug in (("own", "acme"), ("other", "other")):
-        tenant_id = tenant_ids[slug]
-        ids[which] = fill(owner, tenant_id, slug) | add_webhook(database, tenant_id, keyring=keyring)
-        ids[which] |= add_trials(owner, tenant_id, ids[which]["message"])
-        add_agent(owner, tenant_id, email="colleague@example.com" if which == "own" else "theirs@example.com")
-        with database.system_transaction() as conn:
-            for role in ROLES:
-                user_id = int(ids[which]["agent"]) if role == "agent" else add_agent(owner, tenant_id, role=role)
-                key = create_api_key(conn, tenant_id=tenant_id, name=role, role=role, user_id=user_id)[1]
-                keys["stranger" if which == "other" and role == "admin" else f"{which} {role}"] = key
+    _, ids, keys = filled
     app = create_app({}, settings=settings)
     yield (
         app.test_client(),
-        ids,
+        deepcopy(ids),
         {"none": None, "stranger": keys["stranger"]}
         | {role: keys[f"own {role}"] for role in ("agent", "auditor", "supervisor", "admin")},
     )
