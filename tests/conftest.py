@@ -1,6 +1,7 @@
 """Real servers for all tests: one Postgres and one Valkey a session, a database cloned from a template for each test."""
 
 import functools
+import gc
 import http.client
 import itertools
 import json
@@ -44,6 +45,19 @@ class _ByPlace(LoadScopeScheduling):
     def _split_scope(self, nodeid):
         path = nodeid.partition("::")[0]
         return "browser" if "/browser/" in path else path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Modules and collected tests are a million objects that stay: the garbage collector would go through all of them every now and
+    then, which takes most of a second each time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
