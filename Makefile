@@ -9,6 +9,9 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 # The project itself has no hashes: it is installed from this folder, without its dependencies and without build isolation.
 INSTALL_SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
+# Stacks and tests start hundreds of interpreters: what one has compiled is kept for the next, also where the shell says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
+
 PACKAGES = analysis channels cli config console crm_sync devstack routing store webhook_receiver worker
 
 .DEFAULT_GOAL := help
