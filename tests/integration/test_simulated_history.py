@@ -72,12 +72,12 @@ def plain(rows):
 
 
 def test_with_the_settings_of_the_time_the_simulation_says_what_was_decided(deps, owner, acme):
-    events = any_events(1, count=330)
+    events = any_events(1, count=210)
     for number, changes in enumerate([{}, CALM, OWN_RULES]):
         set_config(owner, deps, acme.tenant_id, **changes)
-        acme.play(events[number * 110 : (number + 1) * 110])
+        acme.play(events[number * 70 : (number + 1) * 70])
     stored = plain(decisions(owner, acme.tenant_id))
-    assert len(stored) > 280 and len({row[2] for row in stored}) > 12
+    assert len(stored) > 170 and len({row[2] for row in stored}) > 12
     with deps.database.tenant_transaction(acme.tenant_id) as conn:
         own = {name: policy_from_json(document) for name, document in list_policies(conn, acme.tenant_id).items()}
     assert len(own) == 3
