@@ -1,7 +1,6 @@
 """Where the model can be asked at once, minimizing a message and claiming the call for it are one transaction."""
 
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -61,7 +60,7 @@ def test_where_something_has_to_be_looked_at_first_it_is_minimized_alone(deps, o
     elif what == "before":
         owner.execute("UPDATE run SET crashes = 1")
     elif what == "analyzer":
-        deps = replace(deps, analyzer=None)
+        vars(deps)["analyzer"] = None
     else:
         change(owner, deps, "{thresholds}", '{"debounce_s": 30}')
     verdict, claimed = minimize_and_claim(deps, ref)
