@@ -82,7 +82,7 @@ def test_a_large_body_is_read_beside_the_loop_and_stored_like_any_other(client, 
 
     used = []
     pool = gevent.get_hub().threadpool
-    monkeypatch.setattr(type(pool), "apply", lambda self, work, *args: used.append(work) or work(*args))
+    monkeypatch.setattr(type(pool), "apply", lambda self, work, args: used.append(work) or work(*args))
     items = [whatsapp_message("x" * 900) for _ in range(100)]
     assert signed(client, whatsapp_body(*items)).status_code == 200
     assert signed(client, GOOD).status_code == 200
