@@ -56,7 +56,7 @@ def analyze(deps: Deps, ref: RunRef, behind: Behind | None = None, *, claimed: C
             return found
         claimed = found
     with deps.leases.keep(claimed.lease_token):
-        with in_work.call(is_flood=ref.is_flood):
+        with in_work.call(ref.tenant_id, is_flood=ref.is_flood):
             answer = ask(deps, analyzer, claimed.call, topics=claimed.built.request.topics)
         second = _read_again(deps, ref, claimed, answer, analyzer=analyzer, tenant=tenant)
         if second is not None and second.analysis is not None:
@@ -197,7 +197,7 @@ def _read_again(
         settle_call(conn, ref, claimed.egress_id, first, outcome=f"read_again:{because}")
         add_spend(conn, ref.tenant_id, cost_microusd=0, calls=0, escalations=1)
         egress_id = add_egress(conn, ref, call, context_ids=claimed.built.context_ids, purpose="escalation")
-    with in_work.call(is_flood=ref.is_flood):
+    with in_work.call(ref.tenant_id, is_flood=ref.is_flood):
         second = ask(deps, analyzer, call, topics=claimed.built.request.topics)
     with deps.database.stage_transaction(ref.tenant_id) as conn:
         settle_call(conn, ref, egress_id, second, outcome=second.failure.code if second.failure else "answered")

@@ -6,6 +6,8 @@ back while there is room; only the order changes. The shares stand in the broker
 """
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +19,10 @@ SHARE_AT_ONCE = 20
 FLOOD_HANDS = 2
 # Of the messages that a process works on at a time, floods have at most this part: somebody else's never waits for a thread.
 FLOOD_SHARE = 0.8
-# And so many in work at a time, besides those that wait for the model. More would not be done sooner: one interpreter and few hands do them
-# all. But somebody else's message would wait its turn behind each of them at every step.
-FLOODS_IN_WORK = 2
+# And so many in work at a time, besides those that wait for the model, while others write too: somebody else's message would wait its turn
+# behind each of them at every step. Nobody else's has come lately: as many as one interpreter has use for.
+FLOODS_IN_WORK, FLOODS_IN_WORK_ALONE = 2, 12
+LATELY_S = 2.0
 # So long a flood's transaction waits for others' messages to come as far as the model. Where there is always one, floods still go on.
 GIVES_WAY_S = 0.05
 _FLOOD = "_flood"
@@ -38,52 +41,74 @@ def is_flood_queue(queue: str) -> bool:
 
 
 class InWork:
-    """What a process does: messages that it works on, without those that wait for the model and need nothing of it meanwhile."""
+    """What a process does: messages that it works on, without those that wait for the model and need nothing of it meanwhile.
+
+    Others' messages: of tenants of whose floods it has had nothing lately. Those of a flooding tenant that are within its share go first
+    by their queue, and hold up nothing of the same tenant's.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._others = 0
+        self._live = Counter[int]()
         self._floods_asking = 0
+        self._flooded_at: dict[int, float] = {}
+        self._others_at = -LATELY_S
 
     @contextmanager
-    def message(self, *, is_flood: bool) -> Generator[None]:
+    def message(self, tenant_id: int, *, is_flood: bool) -> Generator[None]:
         """Hold it around all stages of a message that run here."""
-        self._add(others=0 if is_flood else 1)
+        with self._changed:
+            if is_flood:
+                self._flooded_at[tenant_id] = time.monotonic()
+        self._add(tenant_id, live=0 if is_flood else 1)
         try:
             yield
         finally:
-            self._add(others=0 if is_flood else -1)
+            self._add(tenant_id, live=0 if is_flood else -1)
 
     @contextmanager
-    def call(self, *, is_flood: bool) -> Generator[None]:
+    def call(self, tenant_id: int, *, is_flood: bool) -> Generator[None]:
         """Hold it around a call of the model."""
-        self._add(others=0 if is_flood else -1, floods_asking=1 if is_flood else 0)
+        self._add(tenant_id, live=0 if is_flood else -1, floods_asking=1 if is_flood else 0)
         try:
             yield
         finally:
-            self._add(others=0 if is_flood else 1, floods_asking=-1 if is_flood else 0)
+            self._add(tenant_id, live=0 if is_flood else 1, floods_asking=-1 if is_flood else 0)
 
-    def _add(self, *, others: int, floods_asking: int = 0) -> None:
+    def _add(self, tenant_id: int, *, live: int, floods_asking: int = 0) -> None:
         with self._changed:
-            self._others += others
             self._floods_asking += floods_asking
-            if not self._others:
+            if live:
+                self._live[tenant_id] += live
+                if not self._live[tenant_id]:
+                    del self._live[tenant_id]
+                if not self._floods(tenant_id):
+                    self._others_at = time.monotonic()
+            if not self.others:
                 self._changed.notify_all()
+
+    def _floods(self, tenant_id: int) -> bool:
+        return time.monotonic() - self._flooded_at.get(tenant_id, -LATELY_S) < LATELY_S
 
     @property
     def others(self) -> int:
-        """Messages that are worked on and are no flood."""
-        return self._others
+        """Others' messages that are worked on."""
+        return sum(number for tenant_id, number in self._live.items() if not self._floods(tenant_id))
 
     @property
     def floods_asking(self) -> int:
         """Messages of floods that wait for the model."""
         return self._floods_asking
 
+    @property
+    def most_of_floods(self) -> int:
+        """How many messages of floods may be in work, besides those that wait for the model."""
+        return FLOODS_IN_WORK if time.monotonic() - self._others_at < LATELY_S else FLOODS_IN_WORK_ALONE
+
     def let_others_go_first(self, *, timeout_s: float | None = GIVES_WAY_S) -> None:
-        """Wait until no message is worked on that is no flood, but no longer than this; None: however long it takes."""
+        """Wait until none of the others' messages is worked on, but no longer than this; None: however long it takes."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._others, timeout_s)
+            self._changed.wait_for(lambda: not self.others, timeout_s)
 
 
 in_work = InWork()

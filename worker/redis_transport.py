@@ -31,7 +31,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from kombu.utils.scheduling import round_robin_cycle
 
-from worker.lanes import FLOOD_SHARE, FLOODS_IN_WORK, in_work, is_flood_queue
+from worker.lanes import FLOOD_SHARE, in_work, is_flood_queue
 
 log = structlog.get_logger()
 
@@ -160,7 +160,9 @@ class QoS(redis.QoS):
         ]
         # What is tried again later is held until its time has come, and no work.
         due = [message for message in held if not message.headers.get("eta")]
-        return min(self.prefetch_count * FLOOD_SHARE - len(held), FLOODS_IN_WORK + in_work.floods_asking - len(due))
+        return min(
+            self.prefetch_count * FLOOD_SHARE - len(held), in_work.most_of_floods + in_work.floods_asking - len(due)
+        )
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """At the end of the connection: what is under way goes back, and what is done does not."""

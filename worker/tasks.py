@@ -34,7 +34,7 @@ else:  # the class takes no type arguments at run time
 
 
 def _run_stage(task: StageTask, ref: RunRef, said: dict[str, Any]) -> None:
-    with continued(said.get("trace")), in_work.message(is_flood=ref.is_flood):
+    with continued(said.get("trace")), in_work.message(ref.tenant_id, is_flood=ref.is_flood):
         _run_in_trace(task, ref, is_suspect=bool(said.get("is_suspect")))
 
 

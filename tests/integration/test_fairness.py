@@ -12,7 +12,7 @@ from store.intake import StartedRun
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, broker_queues, lanes, reconcile, steps
 from worker.app import app
-from worker.lanes import LANED, SHARE_AT_ONCE, FloodHands, InWork, Lanes, in_work, queue_of
+from worker.lanes import FLOODS_IN_WORK, LANED, SHARE_AT_ONCE, FloodHands, InWork, Lanes, in_work, queue_of
 from worker.pipeline import start_all
 from worker.rate_budget import RateBudget
 from worker.roles import ROLES
@@ -176,21 +176,32 @@ def test_a_flood_begins_behind_what_is_in_work_of_others_but_not_behind_their_ca
         with hands.turn(is_flood=True):
             began.set()
 
-    with in_work.message(is_flood=False), pytest.MonkeyPatch.context() as patch:
+    with in_work.message(1, is_flood=False), pytest.MonkeyPatch.context() as patch:
         patch.setattr(in_work, "let_others_go_first", lambda: InWork.let_others_go_first(in_work, timeout_s=30))
         flood = threading.Thread(target=begin)
         flood.start()
         assert not began.wait(0.05)
-        with in_work.call(is_flood=False):
+        with in_work.call(1, is_flood=False):
             assert began.wait(10)
             flood.join(10)
 
 
 def test_where_others_never_end_a_flood_still_goes_on():
-    with in_work.message(is_flood=False), FloodHands(1).turn(is_flood=True):
+    with in_work.message(1, is_flood=False), FloodHands(1).turn(is_flood=True):
         pass
-    with in_work.message(is_flood=True):  # of its own kind it waits for none
+    with in_work.message(2, is_flood=True):  # of its own kind it waits for none
         in_work.let_others_go_first(timeout_s=None)
+
+
+def test_whoever_floods_alone_waits_for_nothing_of_its_own():
+    work = InWork()
+    with work.message(1, is_flood=True), work.message(1, is_flood=False):
+        assert work.others == 0
+        work.let_others_go_first(timeout_s=None)
+        assert work.most_of_floods > FLOODS_IN_WORK
+        with work.message(2, is_flood=False):
+            assert (work.others, work.most_of_floods) == (1, FLOODS_IN_WORK)
+        assert (work.others, work.most_of_floods) == (0, FLOODS_IN_WORK)  # somebody else may come again
 
 
 @pytest.mark.parametrize("is_flood", [True, False])
@@ -202,9 +213,10 @@ def test_while_the_model_is_asked_a_message_is_not_in_work(deps, receive, monkey
         return analyze(*args, **more)
 
     monkeypatch.setattr(deps.analyzer, "analyze", watched)
+    monkeypatch.setattr("worker.lanes.LATELY_S", 0)
     (ref,) = receive(whatsapp_body(whatsapp_message("Where is it?")))
     steps.minimize(deps, ref)
-    with in_work.message(is_flood=is_flood):
+    with in_work.message(ref.tenant_id, is_flood=is_flood):
         assert in_work.others == (not is_flood)
         assert analyze_step.analyze(deps, replace(ref, is_flood=is_flood)) is Next.GO_ON
     assert seen == [(int(is_flood), 0)] and (in_work.floods_asking, in_work.others) == (0, 0)

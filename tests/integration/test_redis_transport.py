@@ -127,7 +127,7 @@ def asking():
 
         def begin(number):
             for _ in range(number):
-                calls.enter_context(in_work.call(is_flood=True))
+                calls.enter_context(in_work.call(1, is_flood=True))
 
         begin.end = calls.close
         yield begin
@@ -168,7 +168,15 @@ def test_what_is_no_message_of_ours_stays_in_its_queue(consume):
     consume.channel.client.delete("taken")
 
 
-def test_a_flood_has_few_messages_in_work_besides_those_that_wait_for_the_model(consume, asking):
+@pytest.fixture
+def others_write(monkeypatch):
+    monkeypatch.setattr("worker.lanes.LATELY_S", 60)
+    in_work._flooded_at.clear()
+    with in_work.message(2, is_flood=False):
+        pass
+
+
+def test_a_flood_has_few_messages_in_work_besides_those_that_wait_for_the_model(consume, asking, others_write):
     consume.send("taken_flood", 20)
     assert consume() == {"taken_flood": FLOODS_IN_WORK}
     consume.send("taken", 3)
@@ -179,7 +187,13 @@ def test_a_flood_has_few_messages_in_work_besides_those_that_wait_for_the_model(
     assert consume() == {"taken_flood": FLOODS_IN_WORK + 2, "taken": 3}
 
 
-def test_what_is_tried_again_later_keeps_no_other_of_its_flood_waiting(consume):
+def test_while_nobody_else_writes_a_flood_has_the_threads_that_it_may_have(consume, monkeypatch):
+    monkeypatch.setattr("worker.lanes.LATELY_S", 0)
+    consume.send("taken_flood", 20)
+    assert consume() == {"taken_flood": 8}
+
+
+def test_what_is_tried_again_later_keeps_no_other_of_its_flood_waiting(consume, others_write):
     consume.send("taken_flood", 4, eta="2026-11-30T00:00:00+00:00")
     consume.send("taken_flood", 20)
     assert consume() == {"taken_flood": 4 + FLOODS_IN_WORK}
