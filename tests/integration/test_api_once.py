@@ -2,7 +2,13 @@
 
 from console.api.description import ONLY_ASKS
 from tests.api_page import routes
-from tests.integration.test_api_isolation import NOTHING_TO_DO, ROUTES, world  # noqa: F401 -- a fixture
+from tests.integration.test_api_isolation import (  # noqa: F401 -- fixtures among them
+    NOTHING_TO_DO,
+    ROUTES,
+    filled,
+    owner_database_url,
+    world,
+)
 from tests.integration.trials_bench import ready_for
 from tests.integration.two_tenants import fill_path, stand_as_before
 

@@ -47,7 +47,12 @@ def _exposed():
 EXPOSED = _exposed()
 BROKER_QUEUES = {queue for spec in ROLES.values() for queue in spec.queues}
 UPKEEP = {name for path in (ROOT / "worker").glob("*.py") for name in re.findall(r'name="(\w+)"', path.read_text())}
-REASONS = set(re.findall(r'REJECTED\.labels\(\w+, "(\w+)"\)', (ROOT / "webhook_receiver" / "app.py").read_text()))
+REASONS = set(
+    re.findall(
+        r'REJECTED\.labels\(\w+, "(\w+)"\)',
+        "".join(path.read_text() for path in (ROOT / "webhook_receiver").glob("*.py")),
+    )
+)
 VALUES = {
     ("earshot_last_upkeep_timestamp_seconds", "task"): UPKEEP,
     ("earshot_queue_depth", "queue"): BROKER_QUEUES,
