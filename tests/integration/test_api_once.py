@@ -37,9 +37,9 @@ def test_a_write_that_is_sent_twice_is_done_once(world, owner):  # noqa: F811
         body = ROUTES[method, path][0]
         if body and body.get("message_ids") == "own":
             body = {**body, "message_ids": [ids["own"]["message"]]}
-        filled = fill_path(path, ids["own"]).replace("<field>", "sentiment")
+        address = fill_path(path, ids["own"]).replace("<field>", "sentiment")
         first, second, other = (
-            client.open(filled, method=method, json=given, headers=head, query_string=query)
+            client.open(address, method=method, json=given, headers=head, query_string=query)
             for given, query in ((body, ""), (body, ""), (body, "again=1"))
         )
         if (method, path) in NOTHING_TO_DO:
