@@ -1,7 +1,8 @@
 """One breaker for all workers: while a provider fails, nobody calls it, and one probe finds out when it is back.
 
-Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 10 s, then after twice
-as long, at most every 5 minutes. Lives in the broker's server; when that does not answer, the breaker is closed and calls speak for themselves.
+Opens when at least 5 of the last 20 calls, and more than half of them, have failed within 30 s; asks again after 10 s, and then after half as
+long as the provider has been away, at least every 5 minutes: nobody waits much longer than it was away. Lives in the broker's server; when
+that does not answer, the breaker is closed and calls speak for themselves.
 
 While it is closed a process asks and reports ten times a second, not at each of a hundred calls: what it was told holds for so long, and
 calls that worked are reported together, in front of the first one that failed.
@@ -48,20 +49,23 @@ _REPORT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local failed = ARGV[1] == '1'
-local state = redis.call('HMGET', KEYS[1], 'open_until', 'pause')
-local open_until, pause = tonumber(state[1] or 0), tonumber(state[2] or ARGV[4])
+local open_until = tonumber(redis.call('HGET', KEYS[1], 'open_until') or 0)
 if open_until > now then return 0 end
+local function open(pause)
+    redis.call('HSETNX', KEYS[1], 'since', now)
+    redis.call('HSET', KEYS[1], 'open_until', now + pause, 'probe_until', 0)
+end
 local verdict = 0
 if tonumber(ARGV[7]) > 0 then
-    redis.call('HSET', KEYS[1], 'open_until', now + tonumber(ARGV[7]), 'pause', pause, 'probe_until', 0)
+    open(tonumber(ARGV[7]))
     verdict = 1
 elseif open_until > 0 then
     if not failed then
         redis.call('DEL', KEYS[1])
         return 2
     end
-    pause = math.min(pause * 2, tonumber(ARGV[5]))
-    redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
+    local away = now - tonumber(redis.call('HGET', KEYS[1], 'since') or now)
+    open(math.max(tonumber(ARGV[4]), math.min(math.floor(away / 2), tonumber(ARGV[5]))))
     verdict = 1
 else
     for _ = 1, tonumber(ARGV[9]) do redis.call('LPUSH', KEYS[2], '0:' .. string.format('%.0f', now)) end
@@ -77,7 +81,7 @@ else
     end
     if failures >= tonumber(ARGV[3]) and failures * 2 > calls then
         redis.call('DEL', KEYS[2])
-        redis.call('HSET', KEYS[1], 'open_until', now + pause, 'pause', pause, 'probe_until', 0)
+        open(tonumber(ARGV[4]))
         verdict = 1
     end
 end
