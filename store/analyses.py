@@ -60,6 +60,38 @@ def register_prompt(conn: Connection, call: PreparedCall) -> None:
     )
 
 
+_SETTLE = """
+    UPDATE egress
+    SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s, cost_microusd = %s,
+        request_id = %s, latency_ms = %s
+    WHERE id = %s
+"""
+_FIRST = "WITH settled AS ("
+_AND_COUNT = """
+    )
+    INSERT INTO spend AS s (tenant_id, day, calls, cost_microusd)
+    VALUES (%s, current_date, 1, %s)
+    ON CONFLICT (tenant_id, day) DO UPDATE
+        SET calls = s.calls + 1, cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
+"""
+
+
+@dataclass(frozen=True)
+class CallEnd:
+    """What became of a call, "answered" or an error code, and what it cost."""
+
+    outcome: str
+    usage: Usage | None
+    request_id: str | None
+    latency_ms: int | None
+
+    def as_values(self, egress_id: str) -> tuple[object, ...]:
+        """Of the ledger's columns, in the order in which they are written."""
+        usage = self.usage or Usage()
+        tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
+        return self.outcome, *tokens, usage.cost_microusd, self.request_id, self.latency_ms, egress_id
+
+
 def settle_egress(
     conn: Connection,
     egress_id: str,
@@ -70,67 +102,13 @@ def settle_egress(
     latency_ms: int | None,
 ) -> None:
     """What became of a call: "answered" or an error code, and what it cost."""
-    usage = usage or Usage()
-    conn.execute(
-        """
-        UPDATE egress
-        SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s,
-            cost_microusd = %s, request_id = %s, latency_ms = %s
-        WHERE id = %s
-        """,
-        (
-            outcome,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.cost_microusd,
-            request_id,
-            latency_ms,
-            egress_id,
-        ),
-    )
+    conn.execute(_SETTLE, CallEnd(outcome, usage, request_id, latency_ms).as_values(egress_id))
 
 
-def settle_counted_call(
-    conn: Connection,
-    tenant_id: int,
-    egress_id: str,
-    *,
-    outcome: str,
-    usage: Usage | None,
-    request_id: str | None,
-    latency_ms: int | None,
-) -> None:
+def settle_counted_call(conn: Connection, tenant_id: int, egress_id: str, end: CallEnd) -> None:
     """`settle_egress`, and count the call in what the tenant spends. The transaction must act for `tenant_id`."""
-    usage = usage or Usage()
-    conn.execute(
-        """
-        WITH settled AS (
-            UPDATE egress
-            SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s,
-                cost_microusd = %s, request_id = %s, latency_ms = %s
-            WHERE id = %s
-        )
-        INSERT INTO spend AS s (tenant_id, day, calls, cost_microusd)
-        VALUES (%s, current_date, 1, %s)
-        ON CONFLICT (tenant_id, day) DO UPDATE
-            SET calls = s.calls + 1, cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
-        """,
-        (
-            outcome,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.cost_microusd,
-            request_id,
-            latency_ms,
-            egress_id,
-            tenant_id,
-            usage.cost_microusd or 0,
-        ),
-    )
+    cost_microusd = end.usage.cost_microusd if end.usage else 0
+    conn.execute(_FIRST + _SETTLE + _AND_COUNT, (*end.as_values(egress_id), tenant_id, cost_microusd or 0))
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,30 @@ def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, Stor
     return LockedRun(*row[:_RUN_WIDTH]), StoredMessage(*row[_RUN_WIDTH:])
 
 
+_MOVED = """
+    WITH moved AS (
+        UPDATE run
+        SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), error_code = coalesce(%(error_code)s, error_code),
+            answer = NULL, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
+            next_at = now() + interval '5 seconds', stage_since = now()
+        WHERE id = %(run)s
+        RETURNING kind
+    )
+"""
+_MESSAGE_TOO = """
+    UPDATE message SET state = %(to)s
+    WHERE id = %(message)s AND state <> 'erased' AND (SELECT kind FROM moved) = 'initial'
+"""
+_MESSAGE_PLACED = """
+    UPDATE message
+    SET customer_id = %(customer)s, conversation_id = %(conversation)s,
+        minimized_text = coalesce(%(text)s, minimized_text), stripped = coalesce(%(counts)s, stripped),
+        minimizer_version = coalesce(%(version)s, minimizer_version),
+        state = CASE WHEN state <> 'erased' AND (SELECT kind FROM moved) = 'initial' THEN %(to)s ELSE state END
+    WHERE id = %(message)s
+"""
+
+
 def advance(
     conn: Connection,
     ref: RunRef,
@@ -102,18 +126,7 @@ def advance(
 ) -> None:
     """Move a locked run forward and, for the initial one, its message with it. Clears lease, crash count and answer."""
     conn.execute(
-        """
-        WITH moved AS (
-            UPDATE run
-            SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), error_code = coalesce(%(error_code)s, error_code),
-                answer = NULL, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
-                next_at = now() + interval '5 seconds', stage_since = now()
-            WHERE id = %(run)s
-            RETURNING kind
-        )
-        UPDATE message SET state = %(to)s
-        WHERE id = %(message)s AND state <> 'erased' AND (SELECT kind FROM moved) = 'initial'
-        """,
+        _MOVED + _MESSAGE_TOO,
         {"to": to, "outcome": outcome, "error_code": error_code, "run": ref.run_id, "message": ref.message_id},
     )
 
@@ -146,24 +159,11 @@ def advance_placed(
 ) -> None:
     """`advance`, with the message's place and its stripped words: its row is written once."""
     conn.execute(
-        """
-        WITH moved AS (
-            UPDATE run
-            SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), answer = NULL, lease_token = NULL, lease_until = NULL,
-                crashes = 0, rings = 0, next_at = now() + interval '5 seconds', stage_since = now()
-            WHERE id = %(run)s
-            RETURNING kind
-        )
-        UPDATE message
-        SET customer_id = %(customer)s, conversation_id = %(conversation)s,
-            minimized_text = coalesce(%(text)s, minimized_text), stripped = coalesce(%(counts)s, stripped),
-            minimizer_version = coalesce(%(version)s, minimizer_version),
-            state = CASE WHEN state <> 'erased' AND (SELECT kind FROM moved) = 'initial' THEN %(to)s ELSE state END
-        WHERE id = %(message)s
-        """,
+        _MOVED + _MESSAGE_PLACED,
         {
             "to": to,
             "outcome": outcome,
+            "error_code": None,
             "run": ref.run_id,
             "message": ref.message_id,
             "customer": place.customer_id,

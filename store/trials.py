@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from analysis.base import PreparedCall, Usage
-from store.analyses import register_prompt, settle_egress
+from store.analyses import CallEnd, register_prompt, settle_counted_call
 from store.db import Connection
-from store.spend import add_spend
 
 KEEP_PASTED_DAYS = 30
 EXPIRED = "[expired]"
@@ -76,8 +75,7 @@ def settle_trial(
     latency_ms: int | None,
 ) -> None:
     """What became of a call, and what it cost the tenant."""
-    settle_egress(conn, egress_id, outcome=outcome, usage=usage, request_id=request_id, latency_ms=latency_ms)
-    add_spend(conn, tenant_id, cost_microusd=usage.cost_microusd if usage else 0)
+    settle_counted_call(conn, tenant_id, egress_id, CallEnd(outcome, usage, request_id, latency_ms))
 
 
 def forget_old_pasted_words(conn: Connection, tenant_id: int) -> int:

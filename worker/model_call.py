@@ -8,7 +8,7 @@ import structlog
 from analysis.base import Analysis, AnalysisError, Analyzer, PreparedCall, Usage
 from config.crash_points import crash_point
 from config.tracing import span
-from store.analyses import settle_counted_call
+from store.analyses import CallEnd, settle_counted_call
 from store.db import Connection, StoreError
 from store.messages import StoredMessage
 from store.runs import RunRef, wake_waiting
@@ -98,12 +98,5 @@ def _wake_all(deps: Deps) -> None:
 
 def settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: Answer, *, outcome: str) -> None:
     """Write into the ledger what became of a call and what it cost. outcome: as for `settle_egress`."""
-    settle_counted_call(
-        conn,
-        ref.tenant_id,
-        egress_id,
-        outcome=outcome,
-        usage=answer.usage,
-        request_id=answer.request_id,
-        latency_ms=answer.latency_ms,
-    )
+    end = CallEnd(outcome, answer.usage, answer.request_id, answer.latency_ms)
+    settle_counted_call(conn, ref.tenant_id, egress_id, end)
