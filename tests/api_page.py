@@ -104,13 +104,13 @@ def routes() -> list[tuple[str, str, str]]:
 
 def page() -> str:
     """The whole page."""
-    app = described()
+    paths = described().extensions["api_description"]()["paths"]
     lines = []
     for method, path, endpoint in routes():
         if path == DOCUMENT:
             continue
         shown = path.replace("<", "{").replace(">", "}")
-        operation = app.api_doc["paths"][shown][method.lower()]
+        operation = paths[shown][method.lower()]
         roles = ", ".join(role for role in ("agent", "supervisor", "admin", "auditor") if role in MAY_CALL[endpoint])
         says = f"{operation['summary']}. {operation.get('description', '').replace('<br/>', ' ')}"
         lines.append(

@@ -1,11 +1,11 @@
 """The API's own description: what flask-openapi3 reads from the routes, and what all of them have in common."""
 
-import copy
 from typing import Any
 
 from flask_openapi3.openapi import OpenAPI
 
 from console.api.callers import MAY_CALL
+from console.api.late_description import LateBlueprint
 from console.api.paths import PREFIX
 from console.api.scopes import SCOPE_OF
 from console.api.writing import IDEMPOTENCY_KEY
@@ -39,7 +39,7 @@ _ONCE: dict[str, Any] = {
 
 def describe(app: OpenAPI) -> dict[str, Any]:
     """OpenAPI 3.1. x-roles: who may call a route; x-scopes: what a narrowed key must have for it; its operationId is the one in MAY_CALL."""
-    document: dict[str, Any] = copy.deepcopy(app.api_doc)
+    document = _read_routes(app)
     endpoints = _endpoints(app)
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -55,6 +55,18 @@ def describe(app: OpenAPI) -> dict[str, Any]:
             if method not in WRITES:
                 for status in _OF_BODIES:
                     operation["responses"].pop(status, None)
+    return document
+
+
+def _read_routes(app: OpenAPI) -> dict[str, Any]:
+    for blueprint in app.iter_blueprints():
+        if isinstance(blueprint, LateBlueprint):
+            blueprint.describe_routes(app)
+    document: dict[str, Any] = app.api_doc
+    # What the document was made of is larger than all other code of the console.
+    app.spec_json = {}
+    for kept in (app.paths, app.components_schemas, app.tags, app.tag_names):
+        kept.clear()
     return document
 
 

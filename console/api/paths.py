@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
+from console.api.late_description import LateBlueprint
 from console.api.scopes import SCOPES
 
 PREFIX = "/api/v1"
@@ -57,9 +57,9 @@ PROBLEMS: dict[str | int | HTTPStatus, Any] = {
 
 def new_blueprint(
     name: str, import_name: str, *, under: str = "", answers: type[BaseModel] | None = None
-) -> APIBlueprint:
+) -> LateBlueprint:
     """The routes of one resource. under: what their paths begin with after the prefix. answers: what all of them answer with."""
-    return APIBlueprint(
+    return LateBlueprint(
         name,
         import_name,
         url_prefix=PREFIX + under,
