@@ -18,10 +18,9 @@ from worker import amqp_transport, event_gathering, redis_transport
 from worker.metrics import serve
 from worker.roles import ROLES
 
-# While there is something to reconcile: so often a look finds that (worker/upkeep_look.py).
-RECONCILE_EVERY_S = 1.0
-# Whatever a look should miss, and gauges that are set on the way.
-RECONCILE_ANYWAY_S, UPKEEP_ANYWAY_S = 5.0, 20.0
+# Upkeep that has something to do is rung for by workers themselves (worker/lookout.py). This is for whatever their looks should miss, and for
+# gauges that are set on the way.
+RECONCILE_ANYWAY_S, UPKEEP_ANYWAY_S = 10.0, 30.0
 WATCH_EVERY_S = 60.0
 RETENTION_EVERY_S = 600.0
 MEASURE_EVERY_S = 10.0
@@ -119,24 +118,15 @@ app.conf.update(
     timezone="UTC",
     beat_scheduler="worker.beat_scheduler:FixedScheduler",
     beat_schedule={
-        # One task a second instead of one for each kind of upkeep: a tick costs more than looking.
-        "look": {
-            "task": "earshot.look",
-            "schedule": RECONCILE_EVERY_S,
-            "options": {"queue": "maintenance", "expires": 10},
-        },
         "reconcile": {
             "task": "earshot.reconcile",
             "schedule": RECONCILE_ANYWAY_S,
             "options": {"queue": "maintenance"},
         },
-        **{
-            name: {
-                "task": f"earshot.{name}",
-                "schedule": UPKEEP_ANYWAY_S,
-                "options": {"queue": "maintenance", "expires": 60},
-            }
-            for name in ("read_waiting", "place_messages", "assign_conversations", "ring_due", "watch_clocks", "notify")
+        "upkeep": {
+            "task": "earshot.upkeep",
+            "schedule": UPKEEP_ANYWAY_S,
+            "options": {"queue": "maintenance", "expires": 60},
         },
         "watch_channels": {
             "task": "earshot.watch_channels",

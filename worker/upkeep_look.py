@@ -1,4 +1,4 @@
-"""What beat rings every second: one look for upkeep that has something to do. At rest a tick of each costs most of what a stack takes."""
+"""One look for upkeep that has something to do. At rest a tick of each kind costs most of what a stack takes."""
 
 import time
 

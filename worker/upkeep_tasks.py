@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from celery.signals import worker_ready, worker_shutting_down
 
 from store.db import StoreError
 from worker import (
@@ -27,7 +28,6 @@ from worker import (
     sweeps,
     trend_watch,
     trial_work,
-    upkeep_look,
     watchdog,
     webhook_turns,
 )
@@ -36,10 +36,24 @@ from worker.app import app
 from worker.crm_flush import flush_crm as flush
 from worker.deps import deps
 from worker.errors import innermost_frame
+from worker.lookout import Lookout
 from worker.pipeline import ring_erasure, ring_sweep, ring_trial, ring_upkeep, ring_webhooks
 from worker.quiet_work import count_quietly, do_quietly
 
 log = structlog.get_logger()
+
+
+@worker_ready.connect
+def keep_looking(**_: Any) -> None:
+    """Where upkeep is done, look for it until the worker stops."""
+    if "maintenance" in app.amqp.queues.consume_from:
+        lookout = Lookout(deps(), ring=ring_upkeep)
+
+        @worker_shutting_down.connect(weak=False)
+        def stop(**_: Any) -> None:
+            lookout.stop()
+
+        lookout.start()
 
 
 @app.task(name="earshot.deliver_action", queue="actions")
@@ -82,18 +96,6 @@ def check_crm(*, tenant_id: int, **_: Any) -> None:
 def flush_crm(*, tenant_id: int, **_: Any) -> None:
     """Write one tenant's due labels, notes and tasks to its CRM."""
     do_quietly(lambda: flush(deps(), tenant_id=tenant_id), name="flush_crm")
-
-
-# Flower would hold little else than its last hours.
-@app.task(name="earshot.look", queue="maintenance", send_events=False)
-def look_for_upkeep(**_: Any) -> None:
-    """Have workers do the upkeep that has something to do."""
-
-    def ring() -> None:
-        for name in upkeep_look.look(deps()):
-            ring_upkeep(name)
-
-    do_quietly(ring, name="look")
 
 
 @app.task(name="earshot.reconcile", queue="maintenance")
@@ -174,6 +176,19 @@ def ring_due(**_: Any) -> None:
     """Have workers go on with webhooks, sweeps, erasures and trials that are due. For a trial somebody sits in front of the page."""
     for ring in (ring_trials, ring_due_webhooks, ring_erasures, ring_sweeps):
         ring()
+
+
+@app.task(name="earshot.upkeep", queue="maintenance")
+def do_all_upkeep(**_: Any) -> None:
+    """What looks ring for, one after the other: nearly always there is nothing to do, and six tasks at once hold six connections for it."""
+    bugs: list[Exception] = []
+    for task in (read_waiting, place_messages, assign_conversations, ring_due, watch_clocks, notify_people):
+        try:
+            task()
+        except Exception as bug:  # noqa: BLE001 -- raised when all have had their turn
+            bugs.append(bug)
+    if bugs:
+        raise bugs[0]
 
 
 @app.task(name="earshot.ring_webhooks", queue="maintenance")

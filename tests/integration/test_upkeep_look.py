@@ -1,11 +1,16 @@
 """The look for upkeep once a second: it rings for each kind of work that waits, and for nothing at rest."""
 
+import threading
+
 import pytest
+import redis
 
 from store.alerts import NewAlert, raise_alert
 from tests.integration.workplace import add_agent, add_conversation
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import broker_queues, upkeep_look, upkeep_tasks
+from worker.app import app
+from worker.lookout import LOOK_EVERY_S, TURN, TURN_MS, Lookout, takes_turn
 from worker.upkeep_pace import UpkeepPace
 
 SWEEP = """
@@ -58,7 +63,8 @@ def acme(tenant_ids):
 
 @pytest.fixture
 def look(deps, valkey, owner):
-    """A look on a broker that has been counted."""
+    """A look on a broker that has been counted, and nobody has looked just now."""
+    valkey.delete(TURN)
     broker_queues.count_waiting()
     return lambda: upkeep_look.look(deps)
 
@@ -111,9 +117,93 @@ def test_a_broker_that_has_lost_its_queues_is_reconciled_with(look, valkey, acme
     assert look() == []
 
 
-def test_the_look_rings_in_the_broker(look, deps, valkey, owner, acme, monkeypatch):
-    owner.execute(*[WAITS["an erasure"][0], (acme,)])
+@pytest.fixture
+def rung():
+    return []
+
+
+@pytest.fixture
+def lookout(deps, look, rung):
+    return Lookout(deps, ring=rung.append)
+
+
+def test_a_lookout_rings_for_what_has_something_to_do(lookout, rung, owner, acme):
+    owner.execute(WAITS["an erasure"][0], (acme,))
+    lookout.look_once()
+    assert rung == ["ring_due"]
+
+
+def test_of_two_lookouts_one_looks_at_a_time(deps, lookout, rung, valkey, owner, acme):
+    owner.execute(WAITS["an erasure"][0], (acme,))
+    lookout.look_once()
+    Lookout(deps, ring=rung.append).look_once()
+    assert rung == ["ring_due"]
+    valkey.delete(TURN)  # as time does
+    Lookout(deps, ring=rung.append).look_once()
+    assert rung == ["ring_due", "ring_due"]
+
+
+def test_a_turn_is_over_before_the_next_look(valkey):
+    valkey.delete(TURN)
+    assert takes_turn(valkey)
+    assert 0 < valkey.pttl(TURN) <= TURN_MS < LOOK_EVERY_S * 1000
+
+
+def test_without_a_redis_that_is_shared_each_looks():
+    assert takes_turn(None)
+    assert takes_turn(redis.Redis(port=1, socket_connect_timeout=0.1))
+
+
+def test_a_lookout_goes_on_after_a_bug_and_ends_when_it_is_told_to(lookout, monkeypatch):
+    looks: list[int] = []
+    goes_on = threading.Event()
+
+    def look_badly() -> None:
+        looks.append(1)
+        if len(looks) > 1:
+            goes_on.set()
+        raise KeyError("customer text")
+
+    monkeypatch.setattr("worker.lookout.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(lookout, "look_once", look_badly)
+    lookout.start()
+    assert goes_on.wait(10)
+    lookout.stop()
+    lookout.join(10)
+    assert not lookout.is_alive()
+
+
+@pytest.mark.parametrize(("queues", "is_there"), [("actions,webhooks,maintenance", True), ("analyze,sweep", False)])
+def test_the_worker_that_does_upkeep_has_a_lookout(deps, monkeypatch, queues, is_there):
+    started: list[Lookout] = []
+    monkeypatch.setattr(Lookout, "start", lambda self: started.append(self))
     monkeypatch.setattr(upkeep_tasks, "deps", lambda: deps)
-    upkeep_tasks.look_for_upkeep()
+    monkeypatch.setattr(app.amqp.queues, "_consume_from", dict.fromkeys(queues.split(",")))
+    upkeep_tasks.keep_looking()
+    assert len(started) == is_there
+
+
+def test_upkeep_is_rung_for_in_the_broker(valkey):
+    upkeep_tasks.ring_upkeep("ring_due")
     (waiting,) = valkey.lrange("maintenance", 0, -1)
     assert b'"task": "earshot.ring_due"' in waiting
+
+
+def test_all_upkeep_has_its_turn_without_a_look_and_after_a_bug(monkeypatch):
+    done: list[str] = []
+
+    def do(work, *, name):
+        done.append(name)
+        if name == "apply_notices":
+            raise KeyError(name)
+
+    monkeypatch.setattr(upkeep_tasks, "do_quietly", do)
+    with pytest.raises(KeyError):
+        upkeep_tasks.do_all_upkeep()
+    assert {"apply_notices", "read_waiting", "assign_conversations", "watch_clocks", "notify"} <= set(done)
+    assert {"ring_trials", "ring_webhooks", "ring_erasures", "ring_sweeps"} <= set(done)
+
+
+def test_beat_rings_tasks_that_workers_know():
+    assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
+    assert app.conf.beat_schedule["upkeep"]["schedule"] <= 30

@@ -11,7 +11,7 @@ from cli.capacity_measured import KINDS, load_measured
 from cli.capacity_plan import DAY_S, POOL_SIZE, THREADS_IN_USE, Demand, connection_s, cores_at_peak, make_plan
 from cli.capacity_provider import TIERS, plan_provider
 from store.db import SESSION_OPTIONS
-from worker.app import RECONCILE_EVERY_S
+from worker.lookout import LOOK_EVERY_S
 from worker.reconcile import RUNG_PER_TICK
 from worker.roles import ROLES
 
@@ -183,7 +183,7 @@ def test_a_cell_s_part_is_whole():
 
 
 def test_numbers_repeated_from_elsewhere_are_still_so():
-    assert RUNG_AGAIN_PER_S == RUNG_PER_TICK / RECONCILE_EVERY_S
+    assert RUNG_AGAIN_PER_S == RUNG_PER_TICK / LOOK_EVERY_S
     assert f"statement_timeout={STATEMENT_S * 1000:.0f}" in SESSION_OPTIONS
 
 
