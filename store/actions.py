@@ -65,19 +65,19 @@ def add_action(conn: Connection, ref: RunRef, new: NewAction) -> AddedAction | N
     return AddedAction(str(row[0]), state) if row else None
 
 
+# How many of each kind a customer had in the last 24 hours, not counting what never left.
+RECENT_ACTIONS = """
+    SELECT kind, count(*) AS many
+    FROM action
+    WHERE customer_id = %(customer)s AND created_at > now() - interval '24 hours'
+      AND state IN ('pending', 'sending', 'sent', 'uncertain')
+    GROUP BY kind
+"""
+
+
 def count_recent_actions(conn: Connection, customer_id: str) -> dict[str, int]:
     """How many of each kind this customer had in the last 24 hours, not counting what never left."""
-    rows = conn.execute(
-        """
-        SELECT kind, count(*)
-        FROM action
-        WHERE customer_id = %s AND created_at > now() - interval '24 hours'
-          AND state IN ('pending', 'sending', 'sent', 'uncertain')
-        GROUP BY kind
-        """,
-        (customer_id,),
-    ).fetchall()
-    return dict(rows)
+    return dict(conn.execute(RECENT_ACTIONS, {"customer": customer_id}).fetchall())
 
 
 @dataclass(frozen=True)

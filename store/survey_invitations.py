@@ -32,36 +32,43 @@ class Invitation:
     person_spoke: bool
 
 
+# Of an action: it is an invitation that a message of this time may answer. With `answerable_at`.
+IS_ANSWERABLE = """
+    kind = ANY(%(invitations)s) AND state IN ('sending', 'sent', 'uncertain')
+    AND sent_at BETWEEN %(answered_at)s - make_interval(days => %(days)s) AND %(answered_at)s + make_interval(secs => %(slack_s)s)
+"""
+_INVITATIONS = """
+    SELECT a.id::text, a.kind, a.sent_at, a.provider_message_id, coalesce(a.found_resolved, false),
+           EXISTS (
+               SELECT FROM action AS r
+               WHERE r.conversation_id = a.conversation_id AND r.kind = 'ask_survey_reason' AND r.created_at > a.sent_at
+                 AND r.state IN ('pending', 'sending', 'sent', 'uncertain')
+           ),
+           EXISTS (
+               SELECT FROM message AS m
+               WHERE m.conversation_id = a.conversation_id AND m.direction = 'outbound' AND m.author = 'human'
+                 AND m.sent_at > a.sent_at AND m.sent_at <= %(answered_at)s
+           )
+    FROM action AS a
+    WHERE a.conversation_id = %(conversation)s AND
+"""
+_NEWEST_FIRST = "ORDER BY a.sent_at DESC, a.id DESC"
+_LIST = _INVITATIONS + IS_ANSWERABLE + _NEWEST_FIRST
+
+
+def answerable_at(answered_at: datetime) -> dict[str, object]:
+    """Values of IS_ANSWERABLE for a message of this time."""
+    return {
+        "invitations": list(INVITATIONS),
+        "answered_at": answered_at,
+        "days": MAX_ANSWER_DAYS,
+        "slack_s": CLOCK_SLACK_S,
+    }
+
+
 def list_invitations(conn: Connection, conversation_id: str, *, answered_at: datetime) -> list[Invitation]:
     """The conversation's invitations that a message of this time may answer, newest first."""
-    rows = conn.execute(
-        """
-        SELECT a.id::text, a.kind, a.sent_at, a.provider_message_id, coalesce(a.found_resolved, false),
-               EXISTS (
-                   SELECT FROM action AS r
-                   WHERE r.conversation_id = a.conversation_id AND r.kind = 'ask_survey_reason' AND r.created_at > a.sent_at
-                     AND r.state IN ('pending', 'sending', 'sent', 'uncertain')
-               ),
-               EXISTS (
-                   SELECT FROM message AS m
-                   WHERE m.conversation_id = a.conversation_id AND m.direction = 'outbound' AND m.author = 'human'
-                     AND m.sent_at > a.sent_at AND m.sent_at <= %s
-               )
-        FROM action AS a
-        WHERE a.conversation_id = %s AND a.kind = ANY(%s) AND a.state IN ('sending', 'sent', 'uncertain')
-          AND a.sent_at BETWEEN %s - make_interval(days => %s) AND %s + make_interval(secs => %s)
-        ORDER BY a.sent_at DESC, a.id DESC
-        """,
-        (
-            answered_at,
-            conversation_id,
-            list(INVITATIONS),
-            answered_at,
-            MAX_ANSWER_DAYS,
-            answered_at,
-            CLOCK_SLACK_S,
-        ),
-    ).fetchall()
+    rows = conn.execute(_LIST, {"conversation": conversation_id, **answerable_at(answered_at)}).fetchall()
     return [Invitation(row[0], INVITATIONS[row[1]], *row[2:]) for row in rows]
 
 
