@@ -43,8 +43,13 @@ class ProviderGate:
         return self.breaker.wait_s(model)
 
     def take_now(self, model: str) -> bool:
-        """Whether the model may be called at once: a turn is taken then. Never sleeps."""
-        return self.budget.take(self._buckets(model, bulk=False)) <= 0 and self.breaker.wait_s(model) <= 0
+        """Whether the model may be called at once: a turn is taken then, and nothing otherwise. Never sleeps."""
+        if self.breaker.wait_s(model) > 0:
+            return False
+        if self.budget.take(self._buckets(model, bulk=False)) > 0:
+            self.give_back(model)
+            return False
+        return True
 
     def _buckets(self, model: str, *, bulk: bool) -> list[Bucket]:
         per_min = self.fixed_per_min or self._said_per_min.get(model)
