@@ -67,7 +67,7 @@ def _look_at_redis(client: redis.Redis) -> list[Finding]:
         findings.append(Finding("clock", problem, "Run a time service on both (`timedatectl set-ntp true`)."))
     if client.exists("earshot:last-tick") == 0:
         problem = (
-            "nothing has been reconciled for a minute: what was lost is not rung again, clocks and alerts stand still"
+            "nothing that beat rings for has been done for a minute: figures, test messages and counts stand still"
         )
         fix = "Start beat (`celery --app worker.app beat`), one is enough, and a worker of the role `delivery`."
         findings.append(Finding("beat", problem, fix))

@@ -1,4 +1,9 @@
-"""What an on-call person looks at: gauges of what waits, read from rows."""
+"""What an on-call person looks at: gauges of what waits, read from rows. And a sign that somebody still measures."""
+
+import time
+
+import structlog
+from redis.exceptions import RedisError
 
 from routing.queues import QUEUES
 from store.backlog import count_actions, count_deliveries, count_old_doubts, count_unassigned, count_waits
@@ -17,6 +22,11 @@ from worker.metrics import (
 )
 from worker.model_call import PROVIDER_PAUSED
 
+log = structlog.get_logger()
+
+# When beat last rang for what it alone rings for, for `earshot doctor`: without beat, or without a worker for it, it is gone.
+TICK_MARK = "earshot:last-tick"
+TICK_MARK_S = 60
 # A tenant's own queues are one: their names are the tenant's business.
 OTHER = "other"
 
@@ -41,3 +51,14 @@ def measure(deps: Deps) -> None:
         of_queue = [one for one in unassigned if (one.queue if one.queue in QUEUES else OTHER) == queue]
         UNASSIGNED.labels(queue).set(sum(one.conversations for one in of_queue))
         UNASSIGNED_OLDEST_SECONDS.labels(queue).set(max((one.oldest_s for one in of_queue), default=0.0))
+    _leave_sign_of_life(deps)
+
+
+def _leave_sign_of_life(deps: Deps) -> None:
+    client = deps.shared_redis
+    if client is None:
+        return
+    try:
+        client.set(TICK_MARK, str(time.time()), ex=TICK_MARK_S)
+    except RedisError as error:
+        log.warning("sign_of_life_not_left", code=type(error).__name__)

@@ -64,7 +64,7 @@ UNASSIGNED_OLDEST_SECONDS = Gauge(
 )
 LAST_UPKEEP = Gauge(
     "earshot_last_upkeep_timestamp_seconds",
-    "When a task of the beat's last ended well; of several workers the newest counts",
+    "When a kind of upkeep last ended well; of several workers the newest counts",
     ["task"],
 )
 

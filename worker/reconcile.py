@@ -9,7 +9,6 @@ from functools import partial
 
 import structlog
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from channels.registry import REPEATABLE
 from config.crash_points import crash_point
@@ -77,9 +76,6 @@ NOTICE_ROUNDS = 25
 QUIET_BELOW_PER_DAY = 18.0
 # What was written to a card when and why: as long as somebody may ask.
 CRM_WRITES_KEPT_DAYS = 90
-# When the last round was, for `earshot doctor`: without beat, or without a worker for it, it is gone.
-TICK_MARK = "earshot:last-tick"
-TICK_MARK_S = 60
 
 
 def tick(deps: Deps) -> None:
@@ -96,7 +92,6 @@ def _ring(deps: Deps) -> None:
             log.warning("sends_interrupted", sends=interrupted)
         alert_about_sends(conn)
         _measure(conn)
-    _leave_sign_of_life(deps)
     try:
         waiting = _count_waiting_or_notice_loss(deps)
         with deps.database.system_transaction() as conn:
@@ -195,16 +190,6 @@ def _count_waiting_or_notice_loss(deps: Deps) -> Waiting:
         QUEUE_DEPTH.labels(queue).set(depth)
     floods = {queue_of(stage, is_flood=True) for stage in LANED}
     return Waiting(sum(depths[stage] for stage in STAGES), sum(depths[queue] for queue in floods))
-
-
-def _leave_sign_of_life(deps: Deps) -> None:
-    client = deps.shared_redis
-    if client is None:
-        return
-    try:
-        client.set(TICK_MARK, str(time.time()), ex=TICK_MARK_S)
-    except RedisError as error:
-        log.warning("sign_of_life_not_left", code=type(error).__name__)
 
 
 def read_waiting(deps: Deps) -> None:

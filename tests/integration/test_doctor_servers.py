@@ -12,7 +12,7 @@ from cli.doctor_surroundings import list_disk_findings, list_environment_finding
 from cli.main import main
 from store.db import StoreError
 from store.server_health import list_server_findings
-from worker import broker_queues, reconcile
+from worker import measuring
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def doctor(owner_database_url, broker, monkeypatch, tmp_path, capsys):
     # Nobody works here, and asking takes seconds; one test does ask.
     monkeypatch.setattr("cli.doctor.list_worker_findings", lambda _: [])
     with redis.Redis.from_url(broker) as client:
-        client.set(reconcile.TICK_MARK, "1")
+        client.set(measuring.TICK_MARK, "1")
 
     def run():
         with pytest.raises(SystemExit) as ended:
@@ -41,7 +41,7 @@ def doctor(owner_database_url, broker, monkeypatch, tmp_path, capsys):
 
     yield run
     with redis.Redis.from_url(broker) as client:
-        client.delete(reconcile.TICK_MARK)
+        client.delete(measuring.TICK_MARK)
 
 
 def one(findings):
@@ -159,13 +159,12 @@ def test_a_broker_that_does_not_answer_is_a_finding(doctor, monkeypatch):
     assert one(doctor())[:2] == ("redis", "it does not answer (ConnectionError): messages are stored and wait")
 
 
-def test_a_beat_that_is_gone_is_a_finding_and_a_tick_is_its_sign_of_life(doctor, broker, deps):
+def test_a_beat_that_is_gone_is_a_finding_and_what_it_rings_for_is_its_sign_of_life(doctor, broker, deps):
     with redis.Redis.from_url(broker) as client:
-        client.delete(reconcile.TICK_MARK)
+        client.delete(measuring.TICK_MARK)
         assert one(doctor())[0] == "beat"
-        client.set(broker_queues.MARK, "1")
-        reconcile.tick(deps)
-        assert doctor() == [] and 0 < client.ttl(reconcile.TICK_MARK) <= reconcile.TICK_MARK_S
+        measuring.measure(deps)
+        assert doctor() == [] and 0 < client.ttl(measuring.TICK_MARK) <= measuring.TICK_MARK_S
 
 
 def test_a_role_that_nobody_serves_is_a_finding(broker):
