@@ -24,8 +24,8 @@ LAST_CALLS = 20
 MIN_FAILURES = 5
 FIRST_PAUSE_MS = 10_000
 LONGEST_PAUSE_MS = 300_000
-# A probe that nobody reports about (its worker died) is given up after this long.
-PROBE_MS = 45_000
+# A probe that nobody reports about (its worker died) is given up after this long; one that takes longer is joined by another, which harms nobody.
+PROBE_MS = 20_000
 KEEP_MS = 3_600_000
 KNOWN_FOR_S = 0.1
 
