@@ -1,7 +1,7 @@
 """Looks once a second for upkeep that has something to do, in each worker that does upkeep.
 
-Not a task of beat's: sending one, fetching it and running it takes five times as long as the look, and a stack at rest did little else. And
-upkeep goes on while beat is away.
+Not a task of beat's: to send, fetch and run one takes 10 ms of processor where little else goes on, and the look is one statement. And upkeep goes
+on while beat is away.
 """
 
 import threading
