@@ -9,7 +9,34 @@ from psycopg.types.json import Jsonb
 from analysis.base import PreparedCall, Usage
 from analysis.prompt import without_examples
 from store.db import Connection
-from store.runs import RunRef
+from store.runs import PLACED_AND_LEASED, MinimizedWords, Place, RunRef, placed_and_leased
+
+_EGRESS = """
+    INSERT INTO egress (
+        tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids, purpose
+    )
+    VALUES (
+        %(tenant)s, %(message)s, %(run)s, %(provider)s, %(model)s, %(prompt_version)s, %(prompt_hash)s, %(user_turn)s,
+        %(context_ids)s::uuid[], %(purpose)s
+    )
+    RETURNING id::text, EXISTS (SELECT FROM prompt_registry AS p WHERE p.prompt_hash = egress.prompt_hash)
+"""
+_AND_LEASE = ", (SELECT lease_token::text FROM moved)"
+
+
+def _egress_values(ref: RunRef, call: PreparedCall, *, context_ids: Sequence[str], purpose: str) -> dict[str, object]:
+    return {
+        "tenant": ref.tenant_id,
+        "message": ref.message_id,
+        "run": ref.run_id,
+        "provider": call.provider,
+        "model": call.model,
+        "prompt_version": call.prompt_version,
+        "prompt_hash": call.prompt_hash,
+        "user_turn": call.user_turn,
+        "context_ids": list(context_ids),
+        "purpose": purpose,
+    }
 
 
 def add_egress(
@@ -19,32 +46,33 @@ def add_egress(
 
     purpose: "live", "escalation" (a doubtful answer is read again), "again" (Re-analyze), "sweep", "trial" or "canary" (a message of our own).
     """
-    row = conn.execute(
-        """
-        INSERT INTO egress (
-            tenant_id, message_id, run_id, provider, model, prompt_version, prompt_hash, minimized_text, context_ids, purpose
-        )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s)
-        RETURNING id::text, EXISTS (SELECT FROM prompt_registry AS p WHERE p.prompt_hash = egress.prompt_hash)
-        """,
-        (
-            ref.tenant_id,
-            ref.message_id,
-            ref.run_id,
-            call.provider,
-            call.model,
-            call.prompt_version,
-            call.prompt_hash,
-            call.user_turn,
-            list(context_ids),
-            purpose,
-        ),
-    ).fetchone()
+    row = conn.execute(_EGRESS, _egress_values(ref, call, context_ids=context_ids, purpose=purpose)).fetchone()
     assert row is not None
     egress_id, is_registered = row
     if not is_registered:
         register_prompt(conn, call)
     return egress_id
+
+
+def place_and_claim(
+    conn: Connection,
+    ref: RunRef,
+    place: Place,
+    call: PreparedCall,
+    *,
+    words: MinimizedWords,
+    context_ids: Sequence[str],
+    purpose: str,
+) -> tuple[str, str]:
+    """`advance_placed` to "minimized", `take_lease` and `add_egress` in one statement. Returns the lease's token and the ledger's row."""
+    values = _egress_values(ref, call, context_ids=context_ids, purpose=purpose)
+    given = {**placed_and_leased(ref, place, words=words), **values}
+    row = conn.execute(PLACED_AND_LEASED + _EGRESS + _AND_LEASE, given).fetchone()
+    assert row is not None
+    egress_id, is_registered, lease_token = row
+    if not is_registered:
+        register_prompt(conn, call)
+    return lease_token, egress_id
 
 
 def register_prompt(conn: Connection, call: PreparedCall) -> None:

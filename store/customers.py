@@ -36,6 +36,14 @@ class Conversation:
     """The message that called a person, while the conversation is open."""
 
 
+@dataclass(frozen=True)
+class FoundConversation:
+    """shares_context: what `try_share_context` says; False where nobody asked."""
+
+    id: str
+    shares_context: bool
+
+
 def resolve_conversation(
     conn: Connection,
     tenant_id: int,
@@ -45,11 +53,12 @@ def resolve_conversation(
     account_id: str,
     sent_at: datetime,
     opens_window: bool,
-) -> str:
+    share_context: bool = False,
+) -> FoundConversation:
     """The customer's conversation with this account, made or reopened; remembers the newest inbound time.
 
     A person who has written within the customer's window is still in the conversation when it is reopened. opens_window: the
-    message lets the business answer freely; a comment in public does not.
+    message lets the business answer freely; a comment in public does not. share_context: with the same statement.
     """
     row = conn.execute(
         """
@@ -71,7 +80,8 @@ def resolve_conversation(
             version = c.version + 1,
             escalated_message_id = CASE WHEN c.state = 'open' THEN c.escalated_message_id END,
             state = 'open'
-        RETURNING id::text, old.state, old.resolved_at, old.snoozed_until, new.assignee_id
+        RETURNING id::text, old.state, old.resolved_at, old.snoozed_until, new.assignee_id,
+                  CASE WHEN %s THEN pg_try_advisory_xact_lock_shared(hashtextextended(id::text, 0)) ELSE false END
         """,
         (
             tenant_id,
@@ -82,15 +92,16 @@ def resolve_conversation(
             sent_at,
             sent_at,
             PERSON_STAYS_FOR_H,
+            share_context,
         ),
     ).fetchone()
     assert row is not None
-    conversation_id, state, resolved_at, snoozed_until, assignee_id = row
+    conversation_id, state, resolved_at, snoozed_until, assignee_id, shares_context = row
     if state == "resolved" and resolved_at is not None:
         note_reopened(conn, tenant_id, conversation_id, resolved_at=resolved_at, sent_at=sent_at)
     elif snoozed_until is not None:
         note_woken(conn, tenant_id, conversation_id, assignee_id=assignee_id)
-    return conversation_id
+    return FoundConversation(conversation_id, shares_context)
 
 
 def find_or_add_conversation(
@@ -253,33 +264,38 @@ class KnownAs:
     phones: tuple[str, ...] = field(repr=False)
 
 
+# What says so, as arrays of what is found once. Former phones are left out: by which rules a number is read is a matter of now.
+KNOWN_NAMES = """
+    ARRAY(
+        SELECT display_name FROM customer WHERE id = %(customer)s AND display_name IS NOT NULL
+        UNION
+        SELECT value FROM customer_identity WHERE customer_id = %(customer)s AND kind = 'username'
+    )
+"""
+KNOWN_PHONES = """
+    ARRAY(
+        SELECT value FROM customer_identity WHERE customer_id = %(customer)s AND kind = 'phone' AND retired_at IS NULL
+        ORDER BY value
+    )
+"""
+_KNOWN_AS = "SELECT " + KNOWN_NAMES + ", " + KNOWN_PHONES
+
+
 def read_known_as(conn: Connection, customer_id: str) -> KnownAs:
     """What is to be cut from this person's words, and by which countries' rules numbers are found in them."""
-    rows = conn.execute(
-        """
-        SELECT 'name', display_name FROM customer WHERE id = %(id)s AND display_name IS NOT NULL
-        UNION
-        SELECT CASE kind WHEN 'username' THEN 'name' ELSE kind END, value
-        FROM customer_identity
-        WHERE customer_id = %(id)s AND (kind = 'username' OR (kind = 'phone' AND retired_at IS NULL))
-        """,
-        {"id": customer_id},
-    ).fetchall()
-    of = {kind: tuple(value for found, value in rows if found == kind) for kind in ("name", "phone")}
-    return KnownAs(of["name"], of["phone"])
+    row = conn.execute(_KNOWN_AS, {"customer": customer_id}).fetchone()
+    assert row is not None
+    return KnownAs(tuple(row[0]), tuple(row[1]))
+
+
+_NAMES = "SELECT " + KNOWN_NAMES
 
 
 def list_known_names(conn: Connection, customer_id: str) -> tuple[str, ...]:
     """Names this person is known by, to be cut from what leaves the building."""
-    rows = conn.execute(
-        """
-        SELECT display_name FROM customer WHERE id = %s AND display_name IS NOT NULL
-        UNION
-        SELECT value FROM customer_identity WHERE customer_id = %s AND kind = 'username'
-        """,
-        (customer_id, customer_id),
-    ).fetchall()
-    return tuple(row[0] for row in rows)
+    row = conn.execute(_NAMES, {"customer": customer_id}).fetchone()
+    assert row is not None
+    return tuple(row[0])
 
 
 def set_high_value(conn: Connection, customer_id: str, *, high_value: bool) -> None:

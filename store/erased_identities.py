@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from crm_sync.phones import match_key
-from store.db import Connection, StoreError
+from store.db import Connection
 
 # Meta delivers for up to 7 days, and an upload of history may come weeks after an account was connected.
 KEPT_DAYS = 30
@@ -33,36 +33,27 @@ def remember_erased(conn: Connection, tenant_id: int, identities: Iterable[tuple
     )
 
 
+# Whether one of the identities was erased at that moment or later: the condition of an EXISTS.
+WAS_ERASED = """
+    SELECT FROM erased_identity WHERE tenant_id = %(tenant)s AND key = ANY(%(keys)s::bytea[]) AND erased_at >= %(written_at)s
+"""
+_EXISTS, _END = "SELECT EXISTS (", ")"
+
+
+def erased_by(
+    tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime, pepper: bytes
+) -> dict[str, object]:
+    """The values of WAS_ERASED. at: the provider's time of what they wrote."""
+    keys = [_key(pepper, tenant_id, kind, value) for kind, value in identities]
+    return {"tenant": tenant_id, "keys": keys, "written_at": at}
+
+
 def was_erased(
     conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime, pepper: bytes
 ) -> bool:
     """Whether one of these identities was erased at that moment or later. at: the provider's time of what they wrote."""
-    row = conn.execute(
-        "SELECT FROM erased_identity WHERE tenant_id = %s AND key = ANY(%s::bytea[]) AND erased_at >= %s LIMIT 1",
-        (tenant_id, [_key(pepper, tenant_id, kind, value) for kind, value in identities], at),
-    ).fetchone()
-    return row is not None
-
-
-def refuse_erased_sender(
-    conn: Connection,
-    tenant_id: int,
-    customer_id: str,
-    identities: Iterable[tuple[str, str]],
-    *,
-    at: datetime,
-    pepper: bytes,
-) -> None:
-    """Hold the customer until the transaction ends, so that nobody erases them meanwhile, and look whether somebody has.
-
-    Raises: SenderErasedError; StoreError to be tried again when the customer was merged or erased a moment ago.
-    """
-    if conn.execute("SELECT FROM customer WHERE id = %s FOR KEY SHARE", (customer_id,)).fetchone() is None:
-        message = "customer_gone"
-        raise StoreError(message, permanent=False, retry_after_s=0.5)
-    # Only now: an erasure that we have waited for is seen by this statement and not by an earlier one.
-    if was_erased(conn, tenant_id, identities, at=at, pepper=pepper):
-        raise SenderErasedError
+    row = conn.execute(_EXISTS + WAS_ERASED + _END, erased_by(tenant_id, identities, at=at, pepper=pepper)).fetchone()
+    return bool(row and row[0])
 
 
 def forget_old_identities(conn: Connection) -> int:

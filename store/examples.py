@@ -56,19 +56,26 @@ def get_published_examples(conn: Connection, tenant_id: int) -> PublishedExample
     return _published(*row) if row else PublishedExamples()
 
 
+# Whether the tenant's volume is low for a cache, what it has published, and where both are found.
+EXAMPLES_AND_QUIETNESS = "t.is_quiet, p.version, p.examples"
+OF_TENANT = """
+    FROM tenant AS t LEFT JOIN prompt_examples AS p ON p.tenant_id = t.id AND p.retired_at IS NULL
+    WHERE t.id = %(tenant)s
+"""
+_SELECT = "SELECT "
+
+
 def get_examples_and_quietness(conn: Connection, tenant_id: int) -> tuple[PublishedExamples, bool]:
     """`get_published_examples` and `spend.is_quiet`: every message asks for both."""
-    row = conn.execute(
-        """
-        SELECT t.is_quiet, p.version, p.examples
-        FROM tenant AS t LEFT JOIN prompt_examples AS p ON p.tenant_id = t.id AND p.retired_at IS NULL
-        WHERE t.id = %s
-        """,
-        (tenant_id,),
-    ).fetchone()
-    if row is None or row[1] is None:
-        return PublishedExamples(), bool(row and row[0])
-    return _published(*row[1:]), row[0]
+    row = conn.execute(_SELECT + EXAMPLES_AND_QUIETNESS + OF_TENANT, {"tenant": tenant_id}).fetchone()
+    return (published_of(*row[1:]), row[0]) if row else (PublishedExamples(), False)
+
+
+def published_of(version: int | None, examples: list[dict[str, Any]] | None) -> PublishedExamples:
+    """What these two columns of EXAMPLES_AND_QUIETNESS say."""
+    if version is None or examples is None:
+        return PublishedExamples()
+    return _published(version, examples)
 
 
 def _published(version: int, stored: list[dict[str, Any]]) -> PublishedExamples:

@@ -13,6 +13,15 @@ from store.crm_searches import look_again_if_unclear
 from store.db import Connection
 from store.erased_identities import was_erased
 from store.intake import key_of
+from store.known_identities import (
+    Known,
+    find_and_hold,
+    find_known,
+    has_another_bsuid,
+    has_another_phone,
+    hold_customer,
+    list_with_bsuid,
+)
 from store.merging import merge_customers
 from store.notices import Notice, put_off
 
@@ -31,16 +40,6 @@ _AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class _Known:
-    kind: str
-    value: str
-    customer_id: str
-    account_id: str | None
-    display_name: str | None
-    """The name that its customer is known by."""
-
-
-@dataclass(frozen=True)
 class Sender:
     """Who wrote, as stored with the message: [[kind, value], …] and the name the channel shows."""
 
@@ -54,26 +53,6 @@ def read_sender(stored: dict[str, Any]) -> Sender:
     return Sender(pairs, stored.get("display_name"))
 
 
-def _find_known(
-    conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime | None
-) -> list[_Known]:
-    """Whose these identities were at that moment. Phones are compared by their match key."""
-    pairs = list(identities)
-    rows = conn.execute(
-        """
-        SELECT i.kind, i.value, i.customer_id::text, i.account_id, c.display_name
-        FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
-        JOIN customer_identity AS i
-          ON i.tenant_id = %s AND i.kind = given.kind
-         AND i.match_key = CASE given.kind WHEN 'phone' THEN phone_match_key(given.value) ELSE given.value END
-        JOIN customer AS c ON c.id = i.customer_id
-        WHERE i.retired_at IS NULL OR i.retired_at >= coalesce(%s, now())
-        """,
-        ([kind for kind, _ in pairs], [value for _, value in pairs], tenant_id, at),
-    ).fetchall()
-    return [_Known(*row) for row in rows]
-
-
 def resolve_customer(
     conn: Connection,
     tenant_id: int,
@@ -83,7 +62,8 @@ def resolve_customer(
     account_id: str,
     at: datetime | None = None,
 ) -> str:
-    """The customer of a message, created when none is known. at: the provider's time of the message.
+    """The customer of a message, created when none is known, and held until the transaction ends, so that nobody merges or erases them
+    meanwhile. at: the provider's time of the message. Raises: StoreError to be tried again when that was done a moment ago.
 
     A message that carries a phone and a business-scoped id is Meta's word that both are one person: what was known apart
     is merged, unless the phone's customer has another such id at the same account, which means that the number has a new owner.
@@ -91,13 +71,13 @@ def resolve_customer(
     sender = read_sender(stored_sender)
     trusted = [pair for pair in sender.identities if pair[0] in _TRUSTED[channel]]
     finding = trusted or [pair for pair in sender.identities if pair[0] == _HANDLE]
-    known = _find_known(conn, tenant_id, finding, at=at)
-    is_plain = _is_plain(known, finding)
+    known, is_held = find_and_hold(conn, tenant_id, finding, at=at)
+    is_plain = is_held and _is_plain(known, finding)
     if not is_plain:
         # One customer's first messages may be handled by two workers at once.
         for kind, value in sorted(finding):
             conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
-        known = _find_known(conn, tenant_id, finding, at=at)
+        known = find_known(conn, tenant_id, finding, at=at)
     customer_id = _settle(conn, tenant_id, known, said=finding, account_id=account_id, order=_TRUSTED[channel])
     kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
     _attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
@@ -106,10 +86,12 @@ def resolve_customer(
             "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
             (sender.display_name, customer_id, sender.display_name),
         )
+    if not is_plain:
+        hold_customer(conn, customer_id)
     return customer_id
 
 
-def _is_plain(known: Sequence[_Known], finding: Sequence[tuple[str, str]]) -> bool:
+def _is_plain(known: Sequence[Known], finding: Sequence[tuple[str, str]]) -> bool:
     """Whether everything that was asked for belongs to one customer already: by far the most messages."""
     return len({one.customer_id for one in known}) == 1 and set(finding) <= {(one.kind, one.value) for one in known}
 
@@ -117,7 +99,7 @@ def _is_plain(known: Sequence[_Known], finding: Sequence[tuple[str, str]]) -> bo
 def _settle(
     conn: Connection,
     tenant_id: int,
-    known: Sequence[_Known],
+    known: Sequence[Known],
     *,
     said: Sequence[tuple[str, str]],
     account_id: str,
@@ -134,46 +116,15 @@ def _settle(
     for one in ranked:
         if one.customer_id == customer_id:
             continue
-        if one.kind == "phone" and _has_another_bsuid(conn, one.customer_id, bsuids=bsuids, account_id=account_id):
+        if one.kind == "phone" and has_another_bsuid(conn, one.customer_id, bsuids=bsuids, account_id=account_id):
             # The number has a new owner; its history stays with the old one.
             continue
-        if one.kind == "phone" and customer_id is not None and _has_another_phone(conn, customer_id, phones=phones):
+        if one.kind == "phone" and customer_id is not None and has_another_phone(conn, customer_id, phones=phones):
             continue
         customer_id = (
             one.customer_id if customer_id is None else merge_customers(conn, tenant_id, customer_id, one.customer_id)
         )
     return customer_id or _add_customer(conn, tenant_id)
-
-
-def _has_another_bsuid(conn: Connection, customer_id: str, *, bsuids: set[str], account_id: str) -> bool:
-    """Whether the customer is known at this account by a business-scoped id that the message contradicts."""
-    if not bsuids:
-        return False
-    row = conn.execute(
-        """
-        SELECT
-        FROM customer_identity
-        WHERE customer_id = %s AND kind = 'bsuid' AND account_id = %s AND retired_at IS NULL AND NOT (value = ANY(%s))
-        LIMIT 1
-        """,
-        (customer_id, account_id, list(bsuids)),
-    ).fetchone()
-    return row is not None
-
-
-def _has_another_phone(conn: Connection, customer_id: str, *, phones: Sequence[str]) -> bool:
-    """Whether the customer has a number of its own already that is none of these."""
-    row = conn.execute(
-        """
-        SELECT
-        FROM customer_identity
-        WHERE customer_id = %s AND kind = 'phone' AND retired_at IS NULL
-          AND NOT (match_key = ANY(SELECT phone_match_key(given) FROM unnest(%s::text[]) AS given))
-        LIMIT 1
-        """,
-        (customer_id, list(phones)),
-    ).fetchone()
-    return row is not None
 
 
 def _add_customer(conn: Connection, tenant_id: int) -> str:
@@ -189,7 +140,7 @@ def _attach(
     identities: Iterable[tuple[str, str]],
     *,
     account_id: str,
-    known: Sequence[_Known] = (),
+    known: Sequence[Known] = (),
 ) -> None:
     """Make the identities this customer's. One that was somebody else's is theirs no longer."""
     have = {(one.kind, one.value) for one in known if one.customer_id == customer_id}
@@ -266,8 +217,8 @@ def _learn_links(conn: Connection, tenant_id: int, links: Sequence[IdentityChang
     if not links:
         return []
     named = {(one.kind, one.value) for change in links for one in (*change.before, *change.after)}
-    owner = {(one.kind, one.value): one.customer_id for one in _find_known(conn, tenant_id, named, at=None)}
-    has_bsuid = _list_with_bsuid(conn, sorted(set(owner.values())))
+    owner = {(one.kind, one.value): one.customer_id for one in find_known(conn, tenant_id, named, at=None)}
+    has_bsuid = list_with_bsuid(conn, sorted(set(owner.values())))
     plain: dict[tuple[str, str], tuple[str, str]] = {}
     unclear: list[IdentityChange] = []
     for change in links:
@@ -304,32 +255,20 @@ def _learn_links(conn: Connection, tenant_id: int, links: Sequence[IdentityChang
     return unclear
 
 
-def _list_with_bsuid(conn: Connection, customer_ids: list[str]) -> set[str]:
-    rows = conn.execute(
-        """
-        SELECT DISTINCT customer_id::text
-        FROM customer_identity
-        WHERE customer_id = ANY(%s::uuid[]) AND kind = 'bsuid' AND retired_at IS NULL
-        """,
-        (customer_ids,),
-    ).fetchall()
-    return {row[0] for row in rows}
-
-
 def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> None:
     order = _TRUSTED[change.channel]
     before = [(one.kind, one.value) for one in change.before]
     after = [(one.kind, one.value) for one in change.after]
     for kind, value in sorted({*before, *after}):
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
-    old = _find_known(conn, tenant_id, before, at=change.changed_at)
+    old = find_known(conn, tenant_id, before, at=change.changed_at)
     if not old:
         return
     # With a change the old ids are the customer's own; with a link the phone's customer may have another id already.
     said = [pair for pair in before if pair[0] == "phone"] if change.replaces else [*before, *after]
     customer_id = _settle(conn, tenant_id, old, said=said, account_id=change.account_id, order=order)
     others: set[tuple[str, str]] = set()
-    for one in _find_known(conn, tenant_id, after, at=None):
+    for one in find_known(conn, tenant_id, after, at=None):
         if one.customer_id == customer_id:
             continue
         if _is_same_person(conn, one, change):
@@ -351,14 +290,14 @@ def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> N
     _attach(conn, tenant_id, customer_id, [pair for pair in after if pair not in others], account_id=change.account_id)
 
 
-def _is_same_person(conn: Connection, other: _Known, change: IdentityChange) -> bool:
+def _is_same_person(conn: Connection, other: Known, change: IdentityChange) -> bool:
     """Whether who holds a customer's new identity is that customer, already met under it, and not its former owner."""
     if not change.replaces:
         bsuids = {one.value for one in change.after if one.kind == "bsuid"}
         phones = [one.value for one in change.after if one.kind == "phone"]
         return not (
-            _has_another_bsuid(conn, other.customer_id, bsuids=bsuids, account_id=change.account_id)
-            or _has_another_phone(conn, other.customer_id, phones=phones)
+            has_another_bsuid(conn, other.customer_id, bsuids=bsuids, account_id=change.account_id)
+            or has_another_phone(conn, other.customer_id, phones=phones)
         )
     if change.changed_at is None:
         return False

@@ -156,6 +156,31 @@ class EarlierTurn:
     minimized_text: str | None = field(repr=False)
 
 
+# Columns of EarlierTurn, newest first. No month after this one is looked through.
+TURNS_AROUND = """
+    SELECT id::text, direction, text, minimized_text
+    FROM message
+    WHERE conversation_id = %(conversation)s AND id < uuid_floor(now() + interval '1 day')
+      AND ((sent_at, id) < (%(sent_at)s, %(message)s) OR (%(until_now)s AND id <> %(message)s)) AND text IS NOT NULL
+      AND state <> 'erased' AND joined_to IS DISTINCT FROM %(message)s
+    ORDER BY sent_at DESC, message.id DESC
+    LIMIT %(most_turns)s
+"""
+
+
+def turns_before(
+    *, conversation_id: str, sent_at: datetime, message_id: str, limit: int, until_now: bool
+) -> dict[str, object]:
+    """The values of TURNS_AROUND."""
+    return {
+        "conversation": conversation_id,
+        "sent_at": sent_at,
+        "message": message_id,
+        "until_now": until_now,
+        "most_turns": limit,
+    }
+
+
 def list_turns_around(
     conn: Connection, *, conversation_id: str, sent_at: datetime, message_id: str, limit: int, until_now: bool = False
 ) -> list[EarlierTurn]:
@@ -164,15 +189,14 @@ def list_turns_around(
     The parts of the message's own burst are not among them. until_now: the newest turns, also those after the message.
     """
     rows = conn.execute(
-        """
-        SELECT id::text, direction, text, minimized_text
-        FROM message
-        WHERE conversation_id = %s AND ((sent_at, id) < (%s, %s) OR (%s AND id <> %s)) AND text IS NOT NULL
-          AND state <> 'erased' AND joined_to IS DISTINCT FROM %s
-        ORDER BY sent_at DESC, message.id DESC
-        LIMIT %s
-        """,
-        (conversation_id, sent_at, message_id, until_now, message_id, message_id, limit),
+        TURNS_AROUND,
+        turns_before(
+            conversation_id=conversation_id,
+            sent_at=sent_at,
+            message_id=message_id,
+            limit=limit,
+            until_now=until_now,
+        ),
     ).fetchall()
     return [EarlierTurn(*row) for row in reversed(rows)]
 

@@ -92,16 +92,23 @@ def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, Stor
     return LockedRun(*row[:_RUN_WIDTH]), StoredMessage(*row[_RUN_WIDTH:])
 
 
-_MOVED = """
+_MOVE = """
     WITH moved AS (
         UPDATE run
         SET state = %(to)s, outcome = coalesce(%(outcome)s, outcome), error_code = coalesce(%(error_code)s, error_code),
-            answer = NULL, lease_token = NULL, lease_until = NULL, crashes = 0, rings = 0,
-            next_at = now() + interval '5 seconds', stage_since = now()
+            answer = NULL, rings = 0, next_at = now() + interval '5 seconds', stage_since = now(),
+"""
+_UNLEASED = "lease_token = NULL, lease_until = NULL, crashes = 0"
+# As `take_lease` does.
+_LEASED = """
+    lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), crashes = 1, gathers_until = NULL
+"""
+_MOVE_END = """
         WHERE id = %(run)s
-        RETURNING kind
+        RETURNING kind, lease_token
     )
 """
+_MOVED = _MOVE + _UNLEASED + _MOVE_END
 _MESSAGE_TOO = """
     UPDATE message SET state = %(to)s
     WHERE id = %(message)s AND state <> 'erased' AND (SELECT kind FROM moved) = 'initial'
@@ -158,21 +165,33 @@ def advance_placed(
     outcome: Outcome | None = None,
 ) -> None:
     """`advance`, with the message's place and its stripped words: its row is written once."""
-    conn.execute(
-        _MOVED + _MESSAGE_PLACED,
-        {
-            "to": to,
-            "outcome": outcome,
-            "error_code": None,
-            "run": ref.run_id,
-            "message": ref.message_id,
-            "customer": place.customer_id,
-            "conversation": place.conversation_id,
-            "text": words.text if words else None,
-            "counts": Jsonb(words.counts) if words else None,
-            "version": words.version if words else None,
-        },
-    )
+    conn.execute(_MOVED + _MESSAGE_PLACED, _placed(ref, place, to=to, words=words, outcome=outcome))
+
+
+def _placed(
+    ref: RunRef, place: Place, *, to: RunState, words: MinimizedWords | None, outcome: Outcome | None
+) -> dict[str, object]:
+    return {
+        "to": to,
+        "outcome": outcome,
+        "error_code": None,
+        "run": ref.run_id,
+        "message": ref.message_id,
+        "customer": place.customer_id,
+        "conversation": place.conversation_id,
+        "text": words.text if words else None,
+        "counts": Jsonb(words.counts) if words else None,
+        "version": words.version if words else None,
+    }
+
+
+# For a statement behind it that writes the call's row: its values are added to these.
+PLACED_AND_LEASED = _MOVE + _LEASED + _MOVE_END + ", placed AS (" + _MESSAGE_PLACED + ")"
+
+
+def placed_and_leased(ref: RunRef, place: Place, *, words: MinimizedWords) -> dict[str, object]:
+    """The values of PLACED_AND_LEASED, which does what `advance_placed` and `take_lease` do: the run's row is written once."""
+    return {**_placed(ref, place, to="minimized", words=words, outcome=None), "lease_s": LEASE_S}
 
 
 def set_message_state(conn: Connection, message_id: str, state: str) -> None:

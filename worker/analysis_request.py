@@ -1,5 +1,6 @@
 """What may leave the building for one message: its stripped words, those before it, and what the tenant has set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from analysis.base import AnalysisRequest, ContextTurn, MinimizedText
@@ -10,7 +11,7 @@ from config.tenant import TenantConfig
 from store.customers import list_known_names
 from store.db import Connection
 from store.examples import PublishedExamples, get_examples_and_quietness
-from store.messages import StoredMessage, list_burst_parts, list_turns_around
+from store.messages import EarlierTurn, StoredMessage, list_burst_parts, list_turns_around
 
 # Of a longer burst the newest words count.
 MAX_BURST_CHARS = 8192
@@ -37,15 +38,42 @@ def build_request(
 
     examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
     """
-    context = _context(conn, message, tenant, until_now=until_now)
+    turns = list_turns_around(
+        conn,
+        conversation_id=_of(message)[1],
+        sent_at=message.sent_at,
+        message_id=message.id,
+        limit=tenant.context_turns,
+        until_now=until_now,
+    )
     published, quiet = get_examples_and_quietness(conn, tenant_id)
     published = published if examples is None else examples
+    return build_request_of(conn, message, tenant=tenant, turns=turns, examples=published, is_quiet=quiet)
+
+
+def build_request_of(
+    conn: Connection,
+    message: StoredMessage,
+    *,
+    tenant: TenantConfig,
+    turns: Iterable[EarlierTurn],
+    examples: PublishedExamples,
+    is_quiet: bool,
+) -> BuiltRequest:
+    """The same of what has been read. turns: before the message, oldest first."""
+    context = _context(conn, message, tenant, turns)
     request = replace(
-        request_for_words(_burst_text(conn, message), tenant, published),
+        request_for_words(_burst_text(conn, message), tenant, examples),
         context=tuple(context.values()),
-        is_quiet=quiet,
+        is_quiet=is_quiet,
     )
     return BuiltRequest(request, tuple(context))
+
+
+def _of(message: StoredMessage) -> tuple[str, str]:
+    """Its customer and conversation."""
+    assert message.customer_id is not None and message.conversation_id is not None
+    return message.customer_id, message.conversation_id
 
 
 def request_for_words(words: MinimizedText, tenant: TenantConfig, examples: PublishedExamples) -> AnalysisRequest:
@@ -63,26 +91,17 @@ def request_for_words(words: MinimizedText, tenant: TenantConfig, examples: Publ
 
 
 def _context(
-    conn: Connection, message: StoredMessage, tenant: TenantConfig, *, until_now: bool
+    conn: Connection, message: StoredMessage, tenant: TenantConfig, turns: Iterable[EarlierTurn]
 ) -> dict[str, ContextTurn]:
-    """The last turns before the message (until now: beside it), stripped, by message id."""
-    assert message.conversation_id is not None and message.customer_id is not None
+    """These turns, stripped, by message id."""
     names: tuple[str, ...] | None = None
-    turns = list_turns_around(
-        conn,
-        conversation_id=message.conversation_id,
-        sent_at=message.sent_at,
-        message_id=message.id,
-        limit=tenant.context_turns,
-        until_now=until_now,
-    )
     context: dict[str, ContextTurn] = {}
     for turn in turns:
         speaker = "customer" if turn.direction == "inbound" else "agent"
         if turn.minimized_text is not None:
             context[turn.message_id] = ContextTurn(speaker, MinimizedText(turn.minimized_text))
             continue
-        names = list_known_names(conn, message.customer_id) if names is None else names
+        names = list_known_names(conn, _of(message)[0]) if names is None else names
         stripped = strip_personal_data(turn.text or "", region=tenant.default_region, known_names=names)
         context[turn.message_id] = ContextTurn(speaker, stripped.text)
     return context

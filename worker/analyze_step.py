@@ -1,6 +1,6 @@
 """The stage that leaves the database: lease the run, ask the analyzer about the stripped text, store its validated answer."""
 
-from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analyzer
+from analysis.base import CUT_OFF, ODD_ANSWER, REFUSED, Analyzer, PreparedCall
 from analysis.escalation import may_escalate, reason_to_escalate
 from analysis.lexicon import floor_hits
 from config.crash_points import crash_point
@@ -23,7 +23,7 @@ from store.runs import (
 )
 from store.spend import add_spend, alert_about_provider, get_spent
 from store.suspects import may_begin
-from worker.analysis_request import build_request
+from worker.analysis_request import BuiltRequest, build_request
 from worker.answer_storing import Behind, store
 from worker.deps import Deps
 from worker.errors import StepError
@@ -158,14 +158,30 @@ def claim_locked(
     model: str,
 ) -> ClaimedCall:
     """Lease the run and write the call into the ledger before it leaves. Both rows are locked, and the context is shared."""
-    crash_point("analyze.before_claim")
     built = build_request(conn, message, tenant_id=ref.tenant_id, tenant=tenant, until_now=run.until_now)
-    call = analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
+    call = prepare_call(analyzer, built, run=run, model=model)
     token = take_lease(conn, ref)
-    purpose = "live" if run.kind == "initial" else "again"
-    egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose)
+    egress_id = add_egress(conn, ref, call, context_ids=built.context_ids, purpose=purpose_of(run))
+    return claimed_call(call, egress_id, token, built, message)
+
+
+def prepare_call(analyzer: Analyzer, built: BuiltRequest, *, run: LockedRun, model: str) -> PreparedCall:
+    """The call for a run that is about to be claimed."""
+    crash_point("analyze.before_claim")
+    return analyzer.prepare(built.request, with_room=run.error_code == CUT_OFF, model=model)
+
+
+def purpose_of(run: LockedRun) -> str:
+    """What the ledger says the call is for."""
+    return "live" if run.kind == "initial" else "again"
+
+
+def claimed_call(
+    call: PreparedCall, egress_id: str, lease_token: str, built: BuiltRequest, message: StoredMessage
+) -> ClaimedCall:
+    """A call that is claimed once the transaction is committed."""
     crash_point("analyze.claim_before_commit")
-    return ClaimedCall(call, egress_id, token, built, message)
+    return ClaimedCall(call, egress_id, lease_token, built, message)
 
 
 def _budget_is_used_up(conn: Connection, tenant_id: int, tenant: TenantConfig) -> bool:

@@ -14,6 +14,7 @@ from config.industries import load_industry
 from config.tenant import TenantConfig
 from store.analyses import NewAnalysis, add_analysis, add_egress, settle_egress
 from store.canaries import Canary, drop_canary_run, end_canary, find_canary, note_stage, note_trouble
+from store.customers import read_known_as
 from store.db import Connection, rehearsal
 from store.examples import PublishedExamples
 from store.intake import add_messages
@@ -195,7 +196,7 @@ def _rehearse(
     as_ref = RunRef(started.tenant_id, started.message_id, started.run_id)
     message = get_message(conn, as_ref.message_id)
     customer_id, _ = ensure_conversation(conn, as_ref, message, pepper=pepper)
-    strip(conn, as_ref.message_id, CANARY_TEXT, tenant=tenant, customer_id=customer_id)
+    strip(conn, as_ref.message_id, CANARY_TEXT, tenant=tenant, known_as=read_known_as(conn, customer_id))
     assert canary.answer is not None
     add_analysis(
         conn,

@@ -4,9 +4,9 @@ Database-only stages lock the run's row, look at its state and move it in the sa
 delivery finds the state gone by. `analyze` leaves the database in between, so it takes a lease.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from analysis.minimize import minimize as strip_personal_data
 from analysis.regions import region_of
@@ -19,13 +19,14 @@ from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
 from store.customer_erasure import erase_whole_messages
 from store.customers import (
+    KnownAs,
     find_or_add_conversation,
     lock_conversation,
     read_known_as,
     resolve_conversation,
 )
 from store.db import Connection
-from store.erased_identities import SenderErasedError, refuse_erased_sender
+from store.erased_identities import SenderErasedError, was_erased
 from store.held_runs import HeldRun
 from store.identities import read_sender, resolve_customer
 from store.messages import (
@@ -35,8 +36,10 @@ from store.messages import (
     list_burst_parts,
     place_message,
     store_minimized,
+    try_share_context,
 )
 from store.outbound import note_human_answers
+from store.request_material import Material, read_material
 from store.runs import (
     MAX_CRASHES,
     LockedRun,
@@ -66,17 +69,26 @@ def ensure_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *
 
     Raises: SenderErasedError when whoever wrote it has been erased since: the transaction must then be given up.
     """
-    if message.customer_id and message.conversation_id:
-        return message.customer_id, message.conversation_id
-    customer_id, conversation_id = _find_conversation(conn, ref, message, pepper=pepper)
-    place_message(conn, message.id, customer_id=customer_id, conversation_id=conversation_id)
-    return customer_id, conversation_id
+    place, _ = _find_place(conn, ref, message)
+    if not message.conversation_id:
+        if was_erased(conn, ref.tenant_id, _sender_of(message), at=message.sent_at, pepper=pepper):
+            raise SenderErasedError
+        place_message(conn, message.id, customer_id=place.customer_id, conversation_id=place.conversation_id)
+    return place.customer_id, place.conversation_id
 
 
-def _find_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *, pepper: bytes) -> tuple[str, str]:
-    """The same, without writing it with the message."""
+def _sender_of(message: StoredMessage) -> tuple[tuple[str, str], ...]:
+    """By whom it is to be refused when they were erased meanwhile: nobody, once it has its place."""
+    return () if message.conversation_id else read_sender(message.sender).identities
+
+
+def _find_place(
+    conn: Connection, ref: RunRef, message: StoredMessage, *, share_context: bool = False
+) -> tuple[Place, bool]:
+    """Found or made, not written with the message. share_context: with it `try_share_context`, whose answer is returned too."""
     if message.customer_id and message.conversation_id:
-        return message.customer_id, message.conversation_id
+        place = Place(message.customer_id, message.conversation_id)
+        return place, share_context and try_share_context(conn, place.conversation_id)
     customer_id = resolve_customer(
         conn,
         ref.tenant_id,
@@ -85,34 +97,26 @@ def _find_conversation(conn: Connection, ref: RunRef, message: StoredMessage, *,
         account_id=message.account_id,
         at=message.sent_at,
     )
-    refuse_erased_sender(
-        conn,
-        ref.tenant_id,
-        customer_id,
-        read_sender(message.sender).identities,
-        at=message.sent_at,
-        pepper=pepper,
-    )
-    if message.direction == "inbound" and not message.is_history:
-        conversation_id = resolve_conversation(
-            conn,
-            ref.tenant_id,
-            customer_id=customer_id,
-            channel=message.channel,
-            account_id=message.account_id,
-            sent_at=message.sent_at,
-            opens_window=message.surface not in COMMENT_SURFACES,
-        )
-    else:
+    if message.direction != "inbound" or message.is_history:
         conversation_id = find_or_add_conversation(
             conn, ref.tenant_id, customer_id=customer_id, channel=message.channel, account_id=message.account_id
         )
-    return customer_id, conversation_id
+        return Place(customer_id, conversation_id), share_context and try_share_context(conn, conversation_id)
+    found = resolve_conversation(
+        conn,
+        ref.tenant_id,
+        customer_id=customer_id,
+        channel=message.channel,
+        account_id=message.account_id,
+        sent_at=message.sent_at,
+        opens_window=message.surface not in COMMENT_SURFACES,
+        share_context=share_context,
+    )
+    return Place(customer_id, found.id), found.shares_context
 
 
-def _stripped(conn: Connection, text: str, *, tenant: TenantConfig, customer_id: str) -> MinimizedWords:
+def _stripped(text: str, *, tenant: TenantConfig, known_as: KnownAs) -> MinimizedWords:
     """The words without what says who the customer is."""
-    known_as = read_known_as(conn, customer_id)
     minimized = strip_personal_data(
         text,
         region=tenant.default_region,
@@ -124,13 +128,29 @@ def _stripped(conn: Connection, text: str, *, tenant: TenantConfig, customer_id:
     return MinimizedWords(minimized.text, minimized.counts, minimized.version)
 
 
-def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, customer_id: str) -> None:
+def strip(conn: Connection, message_id: str, text: str, *, tenant: TenantConfig, known_as: KnownAs) -> None:
     """Keep the message's words without what says who its customer is."""
-    words = _stripped(conn, text, tenant=tenant, customer_id=customer_id)
+    words = _stripped(text, tenant=tenant, known_as=known_as)
     store_minimized(conn, message_id, text=words.text, stripped=words.counts, version=words.version)
 
 
-Claim = Callable[[Connection, LockedRun, StoredMessage], None]
+@dataclass(frozen=True)
+class Drafted:
+    """A message as it will stand minimized. shares_context: its turns may be read to the model."""
+
+    message: StoredMessage
+    place: Place
+    words: MinimizedWords
+    material: Material
+    shares_context: bool
+
+
+class Claim(Protocol):
+    """What claims the call about a message in the transaction that minimizes it."""
+
+    def advance_and_claim(self, conn: Connection, run: LockedRun, drafted: Drafted) -> bool:
+        """Advance the run with its call claimed. False: nothing is written, as the call is not to be made at once."""
+        ...
 
 
 def forget_message(deps: Deps, ref: RunRef) -> Next:
@@ -162,22 +182,36 @@ def _minimize(deps: Deps, ref: RunRef, *, claim: Claim | None) -> Next:
             return verdict
         assert locked is not None
         run, message = locked
-        customer_id, conversation_id = _find_conversation(conn, ref, message, pepper=pepper)
+        gathers = run.kind == "initial" and tenant.thresholds.debounce_s > 0
+        claim = None if gathers else claim
+        place, shares_context = _find_place(conn, ref, message, share_context=claim is not None)
+        material = read_material(
+            conn,
+            ref.tenant_id,
+            message,
+            customer_id=place.customer_id,
+            conversation_id=place.conversation_id,
+            sender=_sender_of(message),
+            most_turns=tenant.context_turns if claim else 0,
+            until_now=run.until_now,
+            pepper=pepper,
+        )
+        if material.sender_was_erased:
+            raise SenderErasedError
         for part in list_burst_parts(conn, message):
             if part.minimized_text is None and part.text:  # its words were changed
-                strip(conn, part.id, part.text, tenant=tenant, customer_id=customer_id)
-        place = Place(customer_id, conversation_id)
+                strip(conn, part.id, part.text, tenant=tenant, known_as=material.known_as)
         if not message.text or not message.text.strip():
             advance_placed(conn, ref, place, to="persisted", outcome="no_text")
             return Next.GO_ON
-        words = _stripped(conn, message.text, tenant=tenant, customer_id=customer_id)
-        advance_placed(conn, ref, place, to="minimized", words=words)
-        if run.kind == "initial" and tenant.thresholds.debounce_s > 0:
-            lock_conversation(conn, conversation_id)
-            return gather_burst(conn, ref, message, conversation_id=conversation_id, tenant=tenant)
-        if claim is not None:
-            minimized = replace(message, **vars(place), minimized_text=words.text, minimizer_version=words.version)
-            claim(conn, run, minimized)
+        words = _stripped(message.text, tenant=tenant, known_as=material.known_as)
+        minimized = replace(message, **vars(place), minimized_text=words.text, minimizer_version=words.version)
+        drafted = Drafted(minimized, place, words, material, shares_context)
+        if claim is None or not claim.advance_and_claim(conn, run, drafted):
+            advance_placed(conn, ref, place, to="minimized", words=words)
+        if gathers:
+            lock_conversation(conn, place.conversation_id)
+            return gather_burst(conn, ref, message, conversation_id=place.conversation_id, tenant=tenant)
         crash_point("minimize.before_commit")
     crash_point("minimize.after_commit")
     return Next.GO_ON
@@ -203,7 +237,7 @@ def _place(deps: Deps, ref: RunRef) -> None:
         message = get_message(conn, ref.message_id)
         customer_id, conversation_id = ensure_conversation(conn, ref, message, pepper=pepper)
         if message.text:
-            strip(conn, message.id, message.text, tenant=tenant, customer_id=customer_id)
+            strip(conn, message.id, message.text, tenant=tenant, known_as=read_known_as(conn, customer_id))
         if message.direction == "outbound" and message.author == "human" and not message.is_history:
             note_human_answers(conn, {conversation_id: message.sent_at})
             place_after_answer(conn, conversation_id, tenant=tenant)

@@ -8,7 +8,7 @@ import pytest
 from store.messages import claim_contexts
 from tests.integration.passes import run_all
 from tests.webhooks import whatsapp_body, whatsapp_message
-from worker import analyze_step
+from worker import analyze_step, claim_ahead
 from worker.claim_ahead import minimize_and_claim
 from worker.stage import Next
 
@@ -100,7 +100,7 @@ def test_an_erasure_that_has_begun_is_not_waited_for(deps, receive, owner, ref):
 def test_a_claim_that_fails_leaves_the_message_as_it_was_and_gives_the_turn_back(deps, owner, ref, monkeypatch):
     given_back = []
     monkeypatch.setattr(type(deps.provider_gate), "give_back", lambda _, model: given_back.append(model))
-    monkeypatch.setattr(analyze_step, "add_egress", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(claim_ahead, "place_and_claim", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         minimize_and_claim(deps, ref)
     assert run_of(owner) == [("received", False, 0)] and given_back == [HAIKU]

@@ -56,7 +56,7 @@ def customer_writes(database, owner, conversation_id, *, at):
             sent_at=at,
             opens_window=True,
         )
-    assert found == conversation_id
+    assert found.id == conversation_id
 
 
 def test_sixteen_who_claim_at_once_get_different_conversations(app_url, owner, tenant_ids, acme):
