@@ -88,20 +88,23 @@ def register_prompt(conn: Connection, call: PreparedCall) -> None:
     )
 
 
-_SETTLE = """
+SETTLE = """
     UPDATE egress
-    SET outcome = %s, input_tokens = %s, output_tokens = %s, cached_tokens = %s, cache_write_tokens = %s, cost_microusd = %s,
-        request_id = %s, latency_ms = %s
-    WHERE id = %s
+    SET outcome = %(outcome)s, input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s, cached_tokens = %(cached_tokens)s,
+        cache_write_tokens = %(cache_write_tokens)s, cost_microusd = %(cost_microusd)s, request_id = %(request_id)s,
+        latency_ms = %(latency_ms)s
+    WHERE id = %(egress)s
 """
 _FIRST = "WITH settled AS ("
-_AND_COUNT = """
+# Of the tenant, whose id is given too.
+AND_COUNT = """
     )
     INSERT INTO spend AS s (tenant_id, day, calls, cost_microusd)
-    VALUES (%s, current_date, 1, %s)
+    VALUES (%(tenant)s, current_date, 1, coalesce(%(cost_microusd)s, 0))
     ON CONFLICT (tenant_id, day) DO UPDATE
         SET calls = s.calls + 1, cost_microusd = s.cost_microusd + EXCLUDED.cost_microusd
 """
+_SETTLE_COUNTED = _FIRST + SETTLE + AND_COUNT
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,20 @@ class CallEnd:
     request_id: str | None
     latency_ms: int | None
 
-    def as_values(self, egress_id: str) -> tuple[object, ...]:
-        """Of the ledger's columns, in the order in which they are written."""
+    def as_values(self, egress_id: str) -> dict[str, object]:
+        """Those of SETTLE."""
         usage = self.usage or Usage()
-        tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.cache_write_tokens)
-        return self.outcome, *tokens, usage.cost_microusd, self.request_id, self.latency_ms, egress_id
+        return {
+            "outcome": self.outcome,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "cost_microusd": usage.cost_microusd,
+            "request_id": self.request_id,
+            "latency_ms": self.latency_ms,
+            "egress": egress_id,
+        }
 
 
 def settle_egress(
@@ -130,13 +142,12 @@ def settle_egress(
     latency_ms: int | None,
 ) -> None:
     """What became of a call: "answered" or an error code, and what it cost."""
-    conn.execute(_SETTLE, CallEnd(outcome, usage, request_id, latency_ms).as_values(egress_id))
+    conn.execute(SETTLE, CallEnd(outcome, usage, request_id, latency_ms).as_values(egress_id))
 
 
 def settle_counted_call(conn: Connection, tenant_id: int, egress_id: str, end: CallEnd) -> None:
     """`settle_egress`, and count the call in what the tenant spends. The transaction must act for `tenant_id`."""
-    cost_microusd = end.usage.cost_microusd if end.usage else 0
-    conn.execute(_FIRST + _SETTLE + _AND_COUNT, (*end.as_values(egress_id), tenant_id, cost_microusd or 0))
+    conn.execute(_SETTLE_COUNTED, {"tenant": tenant_id, **end.as_values(egress_id)})
 
 
 @dataclass(frozen=True)

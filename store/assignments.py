@@ -18,33 +18,38 @@ def lock_assignments(conn: Connection, tenant_id: int) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('assignments:' || %s, 0))", (tenant_id,))
 
 
-def want_agent(
-    conn: Connection, conversation_id: str, *, wanted: bool, keeps: bool, skill: str | None, assignee: str | None
-) -> None:
+@dataclass(frozen=True)
+class Wish:
     """What the newest decision says: whether somebody shall be given the conversation, which skill it takes, and who is preferred.
 
     keeps: an earlier wish that nobody has fulfilled yet stands as it is, because a second look plans no actions and takes none back.
     assignee: the e-mail that the tenant's action names.
     """
-    conn.execute(
-        """
-        UPDATE conversation AS c
-        SET skill_wanted = new.skill, wants_agent = new.wants, wants_agent_since = new.since, assignee_hint = new.hint
-        FROM (
-            SELECT id, CASE WHEN NOT %(wanted)s AND waits THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s END AS skill,
-                   wants, CASE WHEN wants THEN coalesce(wants_agent_since, now()) END AS since,
-                   coalesce(%(assignee)s, CASE WHEN waits THEN assignee_hint END) AS hint
-            FROM conversation
-            CROSS JOIN LATERAL (SELECT wants_agent AND %(keeps)s AS waits) AS before
-            CROSS JOIN LATERAL (SELECT (%(wanted)s OR waits) AND assignee_id IS NULL AS wants) AS now_is
-            WHERE id = %(id)s
-        ) AS new
-        -- A new version of the row is heard of by every open page.
-        WHERE c.id = new.id AND (c.skill_wanted, c.wants_agent, c.wants_agent_since, c.assignee_hint)
-                                IS DISTINCT FROM (new.skill, new.wants, new.since, new.hint)
-        """,
-        {"id": conversation_id, "wanted": wanted, "keeps": keeps, "skill": skill, "assignee": assignee},
+
+    wanted: bool
+    keeps: bool
+    skill: str | None
+    assignee: str | None
+
+
+# Columns of a conversation, and what a wish makes of them.
+WISH_COLUMNS = "(skill_wanted, wants_agent, wants_agent_since, assignee_hint)"
+WISH_VALUES = """
+    (
+        CASE WHEN NOT %(wanted)s AND wants_agent AND %(keeps)s THEN coalesce(skill_wanted, %(skill)s) ELSE %(skill)s END,
+        (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL,
+        CASE WHEN (%(wanted)s OR (wants_agent AND %(keeps)s)) AND assignee_id IS NULL THEN coalesce(wants_agent_since, now()) END,
+        coalesce(%(assignee)s, CASE WHEN wants_agent AND %(keeps)s THEN assignee_hint END)
     )
+"""
+_UPDATE, _IS, _WHERE, _DIFFERS = "UPDATE conversation SET ", " = ", " WHERE id = %(id)s AND ", " IS DISTINCT FROM "
+# A new version of the row is heard of by every open page.
+_WANT = _UPDATE + WISH_COLUMNS + _IS + WISH_VALUES + _WHERE + WISH_COLUMNS + _DIFFERS + WISH_VALUES
+
+
+def want_agent(conn: Connection, conversation_id: str, wish: Wish) -> None:
+    """Note what is wished for a conversation that stays where it is."""
+    conn.execute(_WANT, {"id": conversation_id, **vars(wish)})
 
 
 def list_tenants_with_assignments(conn: Connection) -> list[int]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from store.assignments import WISH_COLUMNS, WISH_VALUES, Wish
 from store.customer_returns import CUSTOMER_WROTE, note_reopened, note_woken
 from store.db import Connection, StoreError
 from store.sla_clocks import note_change
@@ -156,6 +157,15 @@ def lock_customer(conn: Connection, customer_id: str) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('actions of ' || %s, 0))", (customer_id,))
 
 
+_PLACE = """
+    UPDATE conversation
+    SET queue = %(queue)s, priority = %(priority)s, routed_message_id = %(message)s, routed_sent_at = %(sent_at)s, version = version + 1
+"""
+_NEXT, _IS, _BY_ID = ", ", " = ", " WHERE id = %(id)s"
+_PLACE_WITH_WISH = _PLACE + _NEXT + WISH_COLUMNS + _IS + WISH_VALUES + _BY_ID
+_PLACE_ALONE = _PLACE + _BY_ID
+
+
 def place_conversation(
     conn: Connection,
     conversation_id: str,
@@ -164,17 +174,18 @@ def place_conversation(
     priority: str,
     message_id: str,
     sent_at: datetime,
+    wish: Wish | None = None,
 ) -> None:
-    """Put the conversation where the decision about one of its messages says."""
-    conn.execute(
-        """
-        UPDATE conversation
-        SET queue = %s, priority = %s, routed_message_id = %s, routed_sent_at = %s,
-            version = version + 1
-        WHERE id = %s
-        """,
-        (queue, priority, message_id, sent_at, conversation_id),
-    )
+    """Put the conversation where the decision about one of its messages says. wish: noted with it, as `want_agent` does."""
+    values = {
+        "id": conversation_id,
+        "queue": queue,
+        "priority": priority,
+        "message": message_id,
+        "sent_at": sent_at,
+        **(vars(wish) if wish else {}),
+    }
+    conn.execute(_PLACE_WITH_WISH if wish else _PLACE_ALONE, values)
 
 
 def reopen_for_message(conn: Connection, tenant_id: int, conversation_id: str, *, sent_at: datetime) -> None:

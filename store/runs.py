@@ -1,6 +1,6 @@
 """Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -68,6 +68,9 @@ _LOCKED_WITH_MESSAGE = """
     WHERE run.id = %s AND run.tenant_id = %s
     FOR UPDATE OF run FOR NO KEY UPDATE OF message
 """
+_LOCKED_WITH_CHANGES = """,
+    message.edits, message.joined_to::text, message.state, message.customer_id::text, message.conversation_id::text
+"""
 _RUN_WIDTH = len(fields(LockedRun))
 
 
@@ -90,6 +93,21 @@ def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, Stor
             raise LookupError(ref.message_id)
         return None
     return LockedRun(*row[:_RUN_WIDTH]), StoredMessage(*row[_RUN_WIDTH:])
+
+
+def lock_run_and_read(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[LockedRun, StoredMessage] | None:
+    """`lock_run_and_message` for a message as it was when its run was leased, where that lease still holds: what others may have changed
+    meanwhile is read anew. With other words, or none, the lease would be lost.
+    """
+    query = _RUN + _LOCKED_WITH_CHANGES + _LOCKED_WITH_MESSAGE
+    row = conn.execute(query, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
+    if row is None:
+        return None
+    edits, joined_to, state, customer_id, conversation_id = row[_RUN_WIDTH:]
+    as_it_is = replace(
+        message, edits=edits, joined_to=joined_to, state=state, customer_id=customer_id, conversation_id=conversation_id
+    )
+    return LockedRun(*row[:_RUN_WIDTH]), as_it_is
 
 
 _MOVE = """
@@ -361,18 +379,26 @@ def bury(conn: Connection, ref: RunRef, *, error_code: str) -> None:
         set_message_state(conn, ref.message_id, "dead")
 
 
+CLOSED = "WITH closed AS (DELETE FROM run WHERE id = %(run)s)"
+FINISHED_MESSAGE = """
+    UPDATE message SET state = %(ends_as)s WHERE id = %(message)s AND state <> 'erased' AND %(is_initial)s
+"""
+_FINISH = CLOSED + FINISHED_MESSAGE
+
+
+def finished(ref: RunRef, *, kind: str, outcome: Outcome | None) -> dict[str, object]:
+    """The values of CLOSED and FINISHED_MESSAGE."""
+    return {
+        "run": ref.run_id,
+        "message": ref.message_id,
+        "is_initial": kind == "initial",
+        "ends_as": "unanalyzed" if outcome == "unanalyzed" else "done",
+    }
+
+
 def finish(conn: Connection, ref: RunRef, *, kind: str, outcome: Outcome | None) -> None:
-    """Close a run: its row goes, its message is `done` (or `unanalyzed`)."""
-    if kind != "initial":
-        conn.execute("DELETE FROM run WHERE id = %s", (ref.run_id,))
-        return
-    conn.execute(
-        """
-        WITH closed AS (DELETE FROM run WHERE id = %s)
-        UPDATE message SET state = %s WHERE id = %s AND state <> 'erased'
-        """,
-        (ref.run_id, "unanalyzed" if outcome == "unanalyzed" else "done", ref.message_id),
-    )
+    """Close a run: its row goes; of the initial one, its message is `done` (or `unanalyzed`)."""
+    conn.execute(_FINISH, finished(ref, kind=kind, outcome=outcome))
 
 
 def count_try(conn: Connection, ref: RunRef) -> int:

@@ -13,7 +13,7 @@ from config.tenant import TenantConfig
 from routing.sla_clocks import Clock, Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
 from store.db import Connection
 
-# What is older stands as it is, unless a clock that is still running began there.
+# What is older stands as it is, unless a clock that is still running began there, and so is what is before so many messages and answers.
 LOOK_BACK = timedelta(days=90)
 MOST_MESSAGES = 2000
 
@@ -30,8 +30,11 @@ def recompute_clocks(
     if not is_locked:
         conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,))
     known = _read_rows(conn, conversation_id)
-    if known is None:
-        return  # merged into another one, whose clocks are stale
+    if known is None:  # merged into another one, whose clocks are stale
+        conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
+        return
+    if known.marked_at:
+        _unmark(conn, conversation_id, known.marked_at)
     if _note_rests(conn, tenant_id, conversation_id, known, tenant=tenant):
         known = _read_rows(conn, conversation_id)
         assert known is not None
@@ -93,7 +96,7 @@ class _Known:
     """Everything since then, as of now by the Postgres clock.
 
     open_rests: the kinds of rests that have not ended. clocks: (kind, started_at, is_running) of what stands. is_resolved, snoozed_until:
-    what the conversation's row says.
+    what the conversation's row says. marked_at: when the clocks were said to be stale.
     """
 
     now: datetime
@@ -102,6 +105,7 @@ class _Known:
     story: Story
     open_rests: frozenset[str]
     clocks: tuple[tuple[str, datetime, bool], ...]
+    marked_at: datetime | None
 
 
 # In one statement, as every message takes it: rows of a kind, two times, three words and a yes or no.
@@ -109,52 +113,46 @@ class _Known:
 # wrote: the customer's live messages with the decision that counts for their clocks. That is the first one made with the model's answer
 # (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label; what was decided by
 # corrections that are undone, counts no more. A message whose automation failed and fell to a person needs one.
-# With the same statement goes the mark that the clocks are stale, as it was when the statement began: one that is set meanwhile, for what
-# this statement does not see, stays for the next time.
-#
 # answered: when people answered. The conversation's own note of the newest is among them: an echo may not have its place yet.
 _ROWS = """
     WITH span AS (
         SELECT now() AS now, least(now() - %(back)s, (
             SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %(id)s AND ended_at IS NULL
         )) AS since
-    ), marked AS MATERIALIZED (
-        SELECT conversation_id, marked_at FROM stale_clock WHERE conversation_id = %(id)s
-    ), unmarked AS (
-        DELETE FROM stale_clock AS s USING marked AS m
-        WHERE s.conversation_id = m.conversation_id AND s.marked_at = m.marked_at
+    ), said AS MATERIALIZED (
+        SELECT id, sent_at, received_at, direction, edits, state
+        FROM message
+        WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span) AND id < uuid_floor(now() + interval '1 day')
+          AND (direction = 'inbound' OR author = 'human') AND NOT is_history
+        ORDER BY sent_at DESC, id DESC
+        LIMIT %(most)s
     )
     SELECT 'state' AS kind, span.now AS at, c.snoozed_until AS other, NULL AS one, NULL AS two, NULL AS three,
            c.state = 'resolved' AS holds
     FROM conversation AS c CROSS JOIN span
     WHERE c.id = %(id)s
-    UNION ALL (
-        SELECT 'wrote', least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
-               d.queue <> 'auto' OR EXISTS (
-                   SELECT FROM action AS a JOIN alert AS x
-                     ON x.tenant_id = a.tenant_id AND x.key = 'needs_person:' || a.id::text
-                   WHERE a.message_id = m.id
-               )
-        FROM message AS m CROSS JOIN LATERAL (
-            SELECT r.priority, r.queue
-            FROM routing_decision AS r
-            CROSS JOIN LATERAL (SELECT jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0) AS by (correction)
-            WHERE r.message_id = m.id
-              AND (NOT by.correction OR EXISTS (SELECT FROM correction AS c WHERE c.message_id = m.id AND c.undone_at IS NULL))
-            ORDER BY r.provisional, CASE WHEN m.edits > 0 OR by.correction THEN r.created_at END DESC NULLS LAST, r.id
-            LIMIT 1
-        ) AS d
-        WHERE m.conversation_id = %(id)s AND m.sent_at >= (SELECT since FROM span) AND m.direction = 'inbound'
-          AND NOT m.is_history
-          AND (m.state <> 'erased' OR EXISTS (SELECT FROM sla_clock AS c WHERE c.message_id = m.id AND c.ended_at IS NOT NULL))
-        ORDER BY m.sent_at DESC, m.id DESC
-        LIMIT %(most)s
-    )
+    UNION ALL
+    SELECT 'wrote', least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
+           d.queue <> 'auto' OR EXISTS (
+               SELECT FROM action AS a JOIN alert AS x
+                 ON x.tenant_id = a.tenant_id AND x.key = 'needs_person:' || a.id::text
+               WHERE a.message_id = m.id
+           )
+    FROM said AS m CROSS JOIN LATERAL (
+        SELECT r.priority, r.queue
+        FROM routing_decision AS r
+        CROSS JOIN LATERAL (SELECT jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0) AS by (correction)
+        WHERE r.message_id = m.id
+          AND (NOT by.correction OR EXISTS (SELECT FROM correction AS c WHERE c.message_id = m.id AND c.undone_at IS NULL))
+        ORDER BY r.provisional, CASE WHEN m.edits > 0 OR by.correction THEN r.created_at END DESC NULLS LAST, r.id
+        LIMIT 1
+    ) AS d
+    WHERE m.direction = 'inbound'
+      AND (m.state <> 'erased' OR EXISTS (SELECT FROM sla_clock AS c WHERE c.message_id = m.id AND c.ended_at IS NOT NULL))
     UNION ALL
     SELECT 'answered', least(sent_at, received_at), NULL, NULL, NULL, NULL, NULL
-    FROM message
-    WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span) AND direction = 'outbound' AND author = 'human'
-      AND NOT is_history
+    FROM said
+    WHERE direction = 'outbound'
     UNION ALL
     SELECT 'answered', last_human_answer_at, NULL, NULL, NULL, NULL, NULL
     FROM conversation
@@ -168,12 +166,16 @@ _ROWS = """
     SELECT 'clock', started_at, NULL, kind, NULL, NULL, ended_at IS NULL
     FROM sla_clock
     WHERE conversation_id = %(id)s AND started_at >= (SELECT since FROM span)
+    UNION ALL
+    SELECT 'marked', marked_at, NULL, NULL, NULL, NULL, NULL FROM stale_clock WHERE conversation_id = %(id)s
 """
 
 
 def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
     rows = conn.execute(_ROWS, {"id": conversation_id, "back": LOOK_BACK, "most": MOST_MESSAGES}).fetchall()
-    of: dict[str, list[tuple[Any, ...]]] = {"state": [], "wrote": [], "answered": [], "rest": [], "clock": []}
+    of: dict[str, list[tuple[Any, ...]]] = {
+        kind: [] for kind in ("state", "wrote", "answered", "rest", "clock", "marked")
+    }
     for kind, *values in rows:
         of[kind].append(tuple(values))
     if not of["state"]:
@@ -190,7 +192,13 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
         ),
         open_rests=frozenset(kind for _, _, kind, _, _, is_open in of["rest"] if is_open),
         clocks=tuple((kind, started_at, runs) for started_at, _, kind, _, _, runs in of["clock"]),
+        marked_at=of["marked"][0][0] if of["marked"] else None,
     )
+
+
+def _unmark(conn: Connection, conversation_id: str, marked_at: datetime) -> None:
+    """A mark that was set since, for what has not been read, stays for the next time."""
+    conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s AND marked_at = %s", (conversation_id, marked_at))
 
 
 def _note_rests(conn: Connection, tenant_id: int, conversation_id: str, known: _Known, *, tenant: TenantConfig) -> bool:

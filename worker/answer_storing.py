@@ -10,10 +10,11 @@ from analysis.schema import SCHEMA_VERSION
 from config.crash_points import crash_point
 from store.analyses import Provenance
 from store.db import Connection, StoreError
-from store.held_runs import HeldRun, let_go
-from store.runs import RunRef, lock_run_and_message, store_answer
+from store.held_runs import HeldRun, finish_and_settle, let_go
+from store.messages import StoredMessage
+from store.runs import RunRef, lock_run_and_read, store_answer
 from worker.deps import Deps
-from worker.model_call import Answer, ClaimedCall, settle_call
+from worker.model_call import Answer, ClaimedCall, call_end, settle_call
 from worker.stage import Next
 
 # A restarting Postgres is back within seconds, and the answer is paid.
@@ -57,15 +58,23 @@ def store(
     def store_once(*, is_again: bool, behind: Behind | None = None) -> bool:
         hands = deps.flood_hands.turn(is_flood=ref.is_flood)
         with hands, deps.database.joint_transaction(ref.tenant_id) as conn:
+            held: HeldRun | None = None
             if behind is None:
                 kept = store_answer(conn, ref, lease_token=claimed.lease_token, answer=record)
             else:
-                kept = _go_on(conn, ref, behind, lease_token=claimed.lease_token, answer=record)
-            # Last: all of a tenant's messages wait for each other where its spending is added up.
+                held = _go_on(conn, ref, behind, claimed.message, lease_token=claimed.lease_token, answer=record)
+                kept = held is not None
             # A try whose end nobody heard may have been kept and settled.
-            if not is_settled and escalated_from is None and (kept or not is_again):
-                outcome = "answered" if kept else "answered_too_late"
-                settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
+            is_open = not is_settled and escalated_from is None and (kept or not is_again)
+            # Last: all of a tenant's messages wait for each other where its spending is added up.
+            if is_open and held and held.is_over:
+                finish_and_settle(conn, ref, claimed.egress_id, call_end(answer, outcome="answered"), held=held)
+            else:
+                if held:
+                    let_go(conn, ref, held, lease_token=claimed.lease_token)
+                if is_open:
+                    outcome = "answered" if kept else "answered_too_late"
+                    settle_call(conn, ref, claimed.egress_id, answer, outcome=outcome)
             crash_point("analyze.answer_before_commit")
         crash_point("analyze.after_commit")
         return kept
@@ -84,16 +93,17 @@ def store(
     return Next.GO_ON if kept else Next.STOP
 
 
-def _go_on(conn: Connection, ref: RunRef, behind: Behind, *, lease_token: str, answer: dict[str, Any]) -> bool:
-    """Take the answered run as far as it comes in this transaction. False when the lease was lost."""
-    locked = lock_run_and_message(conn, ref)
+def _go_on(
+    conn: Connection, ref: RunRef, behind: Behind, message: StoredMessage, *, lease_token: str, answer: dict[str, Any]
+) -> HeldRun | None:
+    """Take the answered run as far as it comes in this transaction. None when the lease was lost."""
+    locked = lock_run_and_read(conn, ref, message)
     if locked is None or locked[0].state != "minimized" or not locked[0].is_leased_by(lease_token):
-        return False
+        return None
     run, message = locked
     held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer), message)
     behind.join(held)
-    let_go(conn, ref, held, lease_token=lease_token)
-    return True
+    return held
 
 
 class _Storing(Protocol):

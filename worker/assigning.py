@@ -12,12 +12,12 @@ from store.agents import list_candidates, lock_agents
 from store.api_writes import KEPT_FOR_H, forget_writes
 from store.assignments import (
     AUTO,
+    Wish,
     list_tenants_with_assignments,
     lock_assignments,
     lock_wanting,
     return_from_vanished,
     wake_due,
-    want_agent,
 )
 from store.db import Connection, StoreError
 from store.tenants import list_tenants
@@ -29,22 +29,15 @@ log = structlog.get_logger()
 ASSIGNED_PER_ROUND = 200
 
 
-def ask_for_agent(conn: Connection, conversation_id: str, decision: Decision, *, tenant: TenantConfig) -> None:
-    """Note what a decision that has just placed the conversation asks for; the next round gives it to somebody."""
+def wish_of(decision: Decision, *, tenant: TenantConfig) -> Wish:
+    """What a decision that places a conversation asks for; once noted, the next round gives it to somebody."""
     is_wished = any(action.kind == "assign" and action.state == "pending" for action in decision.actions)
     wanted = is_wished or decision.queue in tenant.assignment.auto_assign
     wish = tenant.actions.get("assign", ActionConfig()) if is_wished else ActionConfig()
     skill = skill_for(
         decision.skill, queue=decision.queue, priority=decision.priority, is_wished=is_wished, tenant=tenant
     )
-    want_agent(
-        conn,
-        conversation_id,
-        wanted=wanted,
-        keeps=decision.queue != "auto",
-        skill=skill,
-        assignee=wish.assignee,
-    )
+    return Wish(wanted, decision.queue != "auto", skill, wish.assignee)
 
 
 def skill_for(decided: str | None, *, queue: str, priority: str, is_wished: bool, tenant: TenantConfig) -> str | None:

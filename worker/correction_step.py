@@ -26,7 +26,7 @@ from store.effective_labels import EffectiveLabel, find_effective_label
 from store.messages import get_message, list_burst_parts, share_context
 from store.runs import RunRef
 from store.sla_clocks import recompute_clocks
-from worker.assigning import ask_for_agent
+from worker.assigning import wish_of
 from worker.churn_step import review_mood
 from worker.decision_facts import build_facts
 from worker.placing import is_newest, store_and_place
@@ -155,8 +155,7 @@ def _decide_anew(
         message=message,
         conversation=conversation,
         analysis_id=label.analysis.id,
+        wish=wish_of(decision, tenant=tenant),
     )
-    if moved:
-        ask_for_agent(conn, conversation.id, decision, tenant=tenant)
     recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
     return decision, moved

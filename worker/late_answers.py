@@ -3,7 +3,7 @@
 from config.actions import ActionConfig
 from config.tenant import TenantConfig
 from store.answered_places import leave_answered_place
-from store.assignments import want_agent
+from store.assignments import Wish, want_agent
 from store.db import Connection
 from worker.assigning import skill_for
 
@@ -21,6 +21,5 @@ def place_after_answer(conn: Connection, conversation_id: str, *, tenant: Tenant
         place.skill, queue=place.queue, priority=place.priority, is_wished=place.wants_assign, tenant=tenant
     )
     wish = tenant.actions.get("assign", ActionConfig()) if place.wants_assign else ActionConfig()
-    keeps = place.queue != "auto"
-    want_agent(conn, conversation_id, wanted=wanted, keeps=keeps, skill=skill, assignee=wish.assignee)
+    want_agent(conn, conversation_id, Wish(wanted, place.queue != "auto", skill, wish.assignee))
     return True

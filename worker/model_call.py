@@ -98,5 +98,9 @@ def _wake_all(deps: Deps) -> None:
 
 def settle_call(conn: Connection, ref: RunRef, egress_id: str, answer: Answer, *, outcome: str) -> None:
     """Write into the ledger what became of a call and what it cost. outcome: as for `settle_egress`."""
-    end = CallEnd(outcome, answer.usage, answer.request_id, answer.latency_ms)
-    settle_counted_call(conn, ref.tenant_id, egress_id, end)
+    settle_counted_call(conn, ref.tenant_id, egress_id, call_end(answer, outcome=outcome))
+
+
+def call_end(answer: Answer, *, outcome: str) -> CallEnd:
+    """What the ledger keeps of it."""
+    return CallEnd(outcome, answer.usage, answer.request_id, answer.latency_ms)

@@ -2,6 +2,7 @@
 
 from routing.facts import Decision, RoutingFacts, RoutingPolicy
 from routing.place import Claim, takes_place
+from store.assignments import Wish
 from store.customers import Conversation, place_conversation, reopen_for_message
 from store.db import Connection
 from store.decisions import add_decision
@@ -48,9 +49,10 @@ def store_and_place(
     analysis_id: str | None,
     may_place: bool = True,
     is_first: bool = False,
+    wish: Wish | None = None,
 ) -> bool:
     """Store the decision about the message with what it was made of, and put the conversation where it says when this message
-    speaks for it from now on. Returns whether it does. The conversation is locked. may_place: False only stores. is_first: the
+    speaks for it from now on, with whom that takes. Returns whether it does. The conversation is locked. may_place: False only stores. is_first: the
     message is decided for the first time; a conversation that an automation has ended meanwhile is open again when it needs a
     person.
     """
@@ -64,6 +66,7 @@ def store_and_place(
             priority=decision.priority,
             message_id=message.id,
             sent_at=message.sent_at,
+            wish=wish,
         )
         if is_first and conversation.closed_by_rule and decision.queue != "auto":
             reopen_for_message(conn, ref.tenant_id, conversation.id, sent_at=message.sent_at)

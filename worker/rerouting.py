@@ -19,7 +19,7 @@ from store.messages import share_contexts
 from store.open_places import OpenPlace, PlacingMessage, is_in_somebodys_hands, list_open_places, list_placing_messages
 from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
-from worker.assigning import ask_for_agent
+from worker.assigning import wish_of
 from worker.decision_facts import with_label
 
 BATCH = 50
@@ -114,8 +114,8 @@ def _reroute_one(
             priority=decision.priority,
             message_id=message.message_id,
             sent_at=message.sent_at,
+            wish=wish_of(replace(decision, queue=queue), tenant=tenant),
         )
-        ask_for_agent(conn, conversation.id, replace(decision, queue=queue), tenant=tenant)
 
 
 def _choose(

@@ -19,7 +19,7 @@ from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, RunRef
 from store.sla_clocks import recompute_clocks
 from store.surroundings import read_surroundings
-from worker.assigning import ask_for_agent
+from worker.assigning import wish_of
 from worker.churn_step import review_mood
 from worker.decision_facts import build_facts
 from worker.internal_actions import carry_out
@@ -112,9 +112,9 @@ def decide_and_store(
         analysis_id=analysis.id if analysis else None,
         may_place=not empty_handed,
         is_first=is_first,
+        wish=wish_of(decision, tenant=tenant),
     )
     if places:
-        ask_for_agent(conn, conversation.id, decision, tenant=tenant)
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
     elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
         close_conversation(conn, conversation.id)

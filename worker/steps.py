@@ -331,9 +331,10 @@ def crm_sync(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
             customer_id = find_customer_of(conn, ref.message_id)
             if customer_id:
                 mark_dirty(conn, ref.tenant_id, customer_id, because=CARD_CHANGES[run.kind])
-        finish(conn, ref, kind=run.kind, outcome=run.outcome)
         if held:
-            held.is_closed = True
+            held.is_over = True
+        else:
+            finish(conn, ref, kind=run.kind, outcome=run.outcome)
         crash_point("crm_sync.before_commit")
     crash_point("crm_sync.after_commit")
     return Next.GO_ON

@@ -9,7 +9,7 @@ import pytest
 from config.assignment import AssignmentConfig
 from config.tenant import TenantConfig
 from store.agents import lock_agent
-from store.assignments import list_tenants_with_assignments, want_agent
+from store.assignments import Wish, list_tenants_with_assignments, want_agent
 from store.conversation_events import Actor
 from store.customers import close_conversation, resolve_conversation
 from store.db import Database
@@ -189,7 +189,7 @@ def test_a_second_look_takes_no_wish_back_and_an_automation_does(database, owner
     one = wanting(owner, acme)
     for keeps in (True, False):
         with database.tenant_transaction(acme) as conn:
-            want_agent(conn, one, wanted=False, keeps=keeps, skill=None, assignee=None)
+            want_agent(conn, one, Wish(wanted=False, keeps=keeps, skill=None, assignee=None))
         assert field(owner, one, "wants_agent") is keeps
 
 
@@ -216,22 +216,22 @@ def test_a_name_counts_for_one_assignment_and_a_transfer_ends_it(database, owner
 def test_a_second_look_keeps_the_name_and_a_later_matter_forgets_it(database, owner, acme):
     one = wanting(owner, acme)
     with database.tenant_transaction(acme) as conn:
-        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee="named@example.com")
-        want_agent(conn, one, wanted=False, keeps=True, skill=None, assignee=None)
+        want_agent(conn, one, Wish(wanted=True, keeps=True, skill=None, assignee="named@example.com"))
+        want_agent(conn, one, Wish(wanted=False, keeps=True, skill=None, assignee=None))
     assert field(owner, one, "assignee_hint") == "named@example.com"
     owner.execute("UPDATE conversation SET wants_agent = false")
     with database.tenant_transaction(acme) as conn:
-        want_agent(conn, one, wanted=True, keeps=True, skill=None, assignee=None)
+        want_agent(conn, one, Wish(wanted=True, keeps=True, skill=None, assignee=None))
     assert field(owner, one, "assignee_hint") is None
 
 
 def test_a_second_look_keeps_the_skill_that_was_asked_for(database, owner, acme):
     one = wanting(owner, acme, skill_wanted="b2b")
     with database.tenant_transaction(acme) as conn:
-        want_agent(conn, one, wanted=False, keeps=True, skill="senior", assignee=None)
+        want_agent(conn, one, Wish(wanted=False, keeps=True, skill="senior", assignee=None))
     assert field(owner, one, "skill_wanted") == "b2b"
     with database.tenant_transaction(acme) as conn:
-        want_agent(conn, one, wanted=True, keeps=True, skill="senior", assignee=None)
+        want_agent(conn, one, Wish(wanted=True, keeps=True, skill="senior", assignee=None))
     assert field(owner, one, "skill_wanted") == "senior"
 
 
