@@ -20,7 +20,6 @@ from analysis.base import (
     CUT_OFF,
     NO_SUCH_BATCH,
     ODD_ANSWER,
-    REFUSED,
     Analysis,
     AnalysisError,
     AnalysisRequest,
@@ -30,7 +29,8 @@ from analysis.base import (
     PreparedCall,
     Usage,
 )
-from analysis.cost import in_batch, usage_with_cost
+from analysis.claude_messages import ClaudeMessage, read_message, text_of
+from analysis.cost import in_batch
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
 from analysis.schema import read_answer, wire_schema
@@ -46,7 +46,7 @@ SUMMARY_REGION = "US"
 # A thousand requests are some ten megabytes, and their answers come as one stream.
 BATCH_TIMEOUT_S = 120.0
 BATCHES_A_PAGE = 100
-BATCHES = "/v1/messages/batches"
+MESSAGES, BATCHES = "/v1/messages", "/v1/messages/batches"
 
 T = TypeVar("T")
 _END = object()
@@ -130,7 +130,7 @@ class Claude:
 
     def warm(self, call: PreparedCall) -> Usage:
         """One call without an answer, so that the next ones find the prefix in the provider's cache. Raises: AnalysisError."""
-        return self._counted(call, lambda: _usage(self._create(call)[0]), usage_of=lambda usage: usage)
+        return self._counted(call, lambda: self._create(call)[0].usage, usage_of=lambda usage: usage)
 
     def model_problem(self, model: str) -> str | None:
         """What is wrong with a model's id: that it does not exist, or that its days are counted; None when nothing is.
@@ -177,7 +177,6 @@ class Claude:
         analysis = self._read(
             message,
             roomy=call.max_tokens > _parameters(call.model)["max_tokens"],
-            usage=_usage(message),
             topics=topics,
             prompt_version=call.prompt_version,
             request_id=request_id,
@@ -187,19 +186,19 @@ class Claude:
 
     def _read(
         self,
-        message: Message,
+        message: ClaudeMessage,
         *,
         roomy: bool,
-        usage: Usage,
         topics: tuple[str, ...],
         prompt_version: str = "",
         request_id: str | None = None,
         latency_ms: int = 0,
     ) -> Analysis:
         """The validated answer in a message. roomy: it had all the room that we give. Raises: AnalysisError."""
+        usage = message.usage
         if message.stop_reason == "max_tokens":
             raise AnalysisError(CUT_OFF, permanent=roomy, usage=usage, request_id=request_id)
-        text = _text(message, usage=usage, request_id=request_id)
+        text = text_of(message, request_id=request_id)
         try:
             read = read_answer(text, topics=topics)
         except ValueError as error:
@@ -218,42 +217,41 @@ class Claude:
             )
         raise failure
 
-    def _create(self, call: PreparedCall) -> tuple[Message, str | None, int | None]:
+    def _create(self, call: PreparedCall) -> tuple[ClaudeMessage, str | None, int | None]:
         """(message, request id, requests allowed a minute)."""
         failure: AnalysisError
         try:
-            create: Any = self._client.messages.with_raw_response.create
-            raw = create(**self._request(call))
+            # `messages.create` copies the request part by part, makes JSON of a system text that is JSON, and objects of the answer: a
+            # third of a call's time.
+            raw = self._client.post(MESSAGES, cast_to=httpx2.Response, content=self._body(call))
             request_id = raw.headers.get("request-id")
             allowed = raw.headers.get("anthropic-ratelimit-requests-limit", "")
-            message: Any = raw.parse()
+            message = read_message(json.loads(raw.content))
         except anthropic.APIStatusError as error:
             failure = _from_status(error)
         except anthropic.APITimeoutError:
             failure = _no_answer("timeout")
         except anthropic.APIConnectionError:
             failure = _no_answer("no_connection")
-        except (anthropic.APIError, ValueError):
+        except (anthropic.APIError, ValueError, RecursionError):  # a proxy's page among them
             failure = _no_answer("odd_answer")
         else:
-            # A proxy's HTML page comes back as text, a foreign JSON as a Message of Nones: both without an exception.
-            if isinstance(message, Message) and message.stop_reason is not None:
+            if message is not None:
                 return message, request_id, int(allowed) if allowed.isdecimal() else None
             failure = _no_answer("odd_answer", request_id=request_id)
         # Outside the handler: an exception raised inside it would carry the SDK's, which holds the key and the text.
         raise failure
 
-    def _request(self, call: PreparedCall) -> dict[str, Any]:
-        """The body of a call, which is also that of a request in a batch."""
-        return {"system": json.loads(call.system_text), **self._request_but_system(call)}
-
-    def _request_but_system(self, call: PreparedCall) -> dict[str, Any]:
-        return {
+    def _body(self, call: PreparedCall) -> bytes:
+        """The body of a call, which is also that of a request in a batch. Nearly all of it is the system text, which is JSON already."""
+        others = {
             "model": call.model,
             "messages": [{"role": "user", "content": call.user_turn}],
             **call.parameters,
             "max_tokens": call.max_tokens,
         }
+        said = json.dumps(others, ensure_ascii=False, separators=(",", ":"))
+        return f'{{"system":{call.system_text},{said[1:]}'.encode()
 
     def submit_batch(self, calls: Mapping[str, PreparedCall]) -> str:
         """See BatchAnalyzer."""
@@ -266,9 +264,7 @@ class Claude:
         return _status_of(_translated(send)).provider_id
 
     def _in_batch(self, custom_id: str, call: PreparedCall) -> bytes:
-        """One request. Nearly all of it is the system text, which is JSON already."""
-        others = json.dumps(self._request_but_system(call), ensure_ascii=False, separators=(",", ":"))
-        return f'{{"custom_id":{json.dumps(custom_id)},"params":{{"system":{call.system_text},{others[1:]}}}'.encode()
+        return b'{"custom_id":%b,"params":%b}' % (json.dumps(custom_id).encode(), self._body(call))
 
     def list_batches(self, *, created_after: datetime) -> list[BatchStatus]:
         """See BatchAnalyzer."""
@@ -328,13 +324,14 @@ class Claude:
         if kind in {"canceled", "expired"}:
             error = AnalysisError(f"batch_{kind}", permanent=False)
             return BatchAnswer(custom_id, error=error, counts_as_try=kind == "expired")
-        message = getattr(result, "message", None)
-        if kind != "succeeded" or not isinstance(message, Message) or message.stop_reason is None:
+        told = getattr(result, "message", None)
+        message = read_message(told.to_dict()) if isinstance(told, Message) else None
+        if kind != "succeeded" or message is None:
             return BatchAnswer(custom_id, error=_batch_error(result))
-        usage = in_batch(_usage(message))
-        roomy = usage.output_tokens > _parameters(message.model)["max_tokens"]
+        message = replace(message, usage=in_batch(message.usage))
+        roomy = message.usage.output_tokens > _parameters(message.model)["max_tokens"]
         try:
-            return BatchAnswer(custom_id, self._read(message, roomy=roomy, usage=usage, topics=topics))
+            return BatchAnswer(custom_id, self._read(message, roomy=roomy, topics=topics))
         except AnalysisError as error:
             return BatchAnswer(custom_id, error=error)
 
@@ -420,26 +417,3 @@ def _retry_after_s(header: str | None) -> float | None:
         return min(max(float(header or ""), 0.0), MAX_RETRY_AFTER_S)
     except ValueError:
         return None
-
-
-def _usage(message: Message) -> Usage:
-    usage: Any = message.usage
-    return usage_with_cost(
-        message.model,
-        input_tokens=getattr(usage, "input_tokens", 0) or 0,
-        output_tokens=getattr(usage, "output_tokens", 0) or 0,
-        cached_tokens=getattr(usage, "cache_read_input_tokens", 0) or 0,
-        cache_write_tokens=getattr(usage, "cache_creation_input_tokens", 0) or 0,
-    )
-
-
-def _text(message: Message, *, usage: Usage, request_id: str | None) -> str:
-    """The answer's text; the first block may be thinking. Raises: AnalysisError for any ending but a good one."""
-    if message.stop_reason == "refusal":
-        raise AnalysisError(REFUSED, permanent=True, usage=usage, request_id=request_id)
-    if message.stop_reason != "end_turn":
-        raise AnalysisError(f"stopped_{message.stop_reason}", permanent=True, usage=usage, request_id=request_id)
-    for block in message.content or []:
-        if block.type == "text" and block.text:
-            return block.text
-    raise AnalysisError(f"{ODD_ANSWER}empty", permanent=False, usage=usage, request_id=request_id)
