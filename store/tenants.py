@@ -84,10 +84,27 @@ def find_tenant_id(conn: Connection, slug: str) -> int | None:
     return row[0] if row else None
 
 
+@dataclass(frozen=True)
+class ReadConfig:
+    """A tenant's configuration, and the version of its row that it was read from."""
+
+    config: TenantConfig
+    row_version: str
+
+
 def get_tenant_config(conn: Connection, tenant_id: int) -> TenantConfig:
     """What the tenant set, without channels and CRM. Raises: StoreError when there is no such tenant."""
-    row = conn.execute("SELECT config FROM tenant WHERE id = %s", (tenant_id,)).fetchone()
+    return read_tenant_config(conn, tenant_id).config
+
+
+def read_tenant_config(conn: Connection, tenant_id: int, *, known: ReadConfig | None = None) -> ReadConfig:
+    """The same. known: returned where the row has not been written since. Raises: StoreError when there is no such tenant."""
+    row = conn.execute(
+        "SELECT xmin::text, CASE WHEN xmin::text IS DISTINCT FROM %s THEN config END FROM tenant WHERE id = %s",
+        (known.row_version if known else None, tenant_id),
+    ).fetchone()
     if row is None:
         message = "no_such_tenant"
         raise StoreError(message, permanent=True)
-    return TenantConfig.model_validate(row[0])
+    row_version, config = row
+    return known if known and config is None else ReadConfig(TenantConfig.model_validate(config), row_version)

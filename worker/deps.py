@@ -18,7 +18,7 @@ from config.tenant import TenantConfig
 from store.db import Database
 from store.intake import get_dedupe_pepper
 from store.secrets import Keyring
-from store.tenants import get_tenant_config
+from store.tenants import ReadConfig, read_tenant_config
 from worker.call_figures import count_call
 from worker.circuit_breaker import CircuitBreaker
 from worker.lanes import FloodHands, Lanes
@@ -31,7 +31,7 @@ from worker.upkeep_pace import UpkeepPace
 
 # An applied tenant file is live within 5 s: it is read again after the first of these, by one thread at a time for each tenant; the
 # others go on with what they have until the second.
-TENANT_CACHE_S, TENANT_STALE_S = 2.0, 4.0
+TENANT_CACHE_S, TENANT_STALE_S = 4.0, 4.75
 # A hundred threads share eight connections; nobody waits for them in front of a page.
 DATABASE_WAIT_S = 8.0
 # What the first ticks of upkeep all at once have opened is 7 MB of Postgres's each.
@@ -42,14 +42,14 @@ DATABASE_IDLE_S = 15.0
 class _Cached:
     """A tenant's configuration. read_at: by this process's own clock; asked_at: when somebody last began to read it again."""
 
-    config: TenantConfig
+    read: ReadConfig
     read_at: float
     asked_at: float
 
 
 @dataclass
 class TenantConfigs:
-    """Tenant configurations, at most TENANT_STALE_S old."""
+    """Tenant configurations, at most TENANT_STALE_S old. What nobody has written since is not read whole again."""
 
     database: Database
     _cached: dict[int, _Cached] = field(default_factory=dict[int, _Cached])
@@ -63,11 +63,12 @@ class TenantConfigs:
         kept = self._find(tenant_id, now=time.monotonic())
         if kept is not None:
             return kept
+        known = self._cached.get(tenant_id)
         with self.database.stage_transaction(tenant_id) as conn:
-            config = get_tenant_config(conn, tenant_id)
+            read = read_tenant_config(conn, tenant_id, known=known.read if known else None)
         read_at = time.monotonic()
-        self._cached[tenant_id] = _Cached(config, read_at, asked_at=read_at)
-        return config
+        self._cached[tenant_id] = _Cached(read, read_at, asked_at=read_at)
+        return read.config
 
     def _find(self, tenant_id: int, *, now: float) -> TenantConfig | None:
         """None when it must be read. A hundred threads that find it old together must not all go to the database for the same row."""
@@ -78,7 +79,7 @@ class TenantConfigs:
             if now - cached.asked_at >= TENANT_CACHE_S:
                 cached.asked_at = now
                 return None
-            return cached.config
+            return cached.read.config
 
 
 @dataclass(frozen=True)

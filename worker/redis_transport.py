@@ -38,7 +38,7 @@ log = structlog.get_logger()
 NAME = f"{__name__}:Transport"
 SENTINEL_NAME = f"{__name__}:SentinelTransport"
 # What no next message takes along leaves after so long. Whoever dies before that gets a message again that is done: stages are fenced.
-TAKEN_OFF_WITHIN_S = 0.05
+TAKEN_OFF_WITHIN_S = 0.25
 # How soon the queue of a flood that has taken its share is looked at again.
 FLOOD_AGAIN_S = 0.03
 # So many come with one that was waited for: what a process takes, no other has.
