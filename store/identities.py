@@ -73,13 +73,14 @@ def resolve_customer(
     finding = trusted or [pair for pair in sender.identities if pair[0] == _HANDLE]
     known, is_held = find_and_hold(conn, tenant_id, finding, at=at)
     is_plain = is_held and _is_plain(known, finding)
+    kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
     if not is_plain:
         # One customer's first messages may be handled by two workers at once.
-        for kind, value in sorted(finding):
-            conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
+        _lock_identities(conn, tenant_id, finding)
         known = find_known(conn, tenant_id, finding, at=at)
+        if not known:
+            return _add_customer(conn, tenant_id, kept, account_id=account_id, display_name=sender.display_name)
     customer_id = _settle(conn, tenant_id, known, said=finding, account_id=account_id, order=_TRUSTED[channel])
-    kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
     _attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
     if sender.display_name and not (is_plain and known[0].display_name == sender.display_name):
         conn.execute(
@@ -127,8 +128,56 @@ def _settle(
     return customer_id or _add_customer(conn, tenant_id)
 
 
-def _add_customer(conn: Connection, tenant_id: int) -> str:
-    row = conn.execute("INSERT INTO customer (tenant_id) VALUES (%s) RETURNING id::text", (tenant_id,)).fetchone()
+def _lock_identities(conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]]) -> None:
+    """Nobody else says whose these are until the transaction ends."""
+    conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name",
+        ([f"{tenant_id}:{kind}:{value}" for kind, value in sorted(set(identities))],),
+    )
+
+
+# An identity that was somebody else's is theirs no longer.
+_ADD_IDENTITIES = """
+    INSERT INTO customer_identity AS i (tenant_id, kind, value, customer_id, account_id)
+    SELECT %(tenant)s, given.kind, given.value, customer.id, %(account)s
+    FROM customer, unnest(%(kinds)s::text[], %(values)s::text[]) AS given (kind, value)
+    ON CONFLICT (tenant_id, kind, value) DO UPDATE
+        SET customer_id = EXCLUDED.customer_id, account_id = EXCLUDED.account_id, retired_at = NULL, seen_at = now()
+        WHERE i.customer_id <> EXCLUDED.customer_id OR i.retired_at IS NOT NULL
+"""
+_ADD_CUSTOMER = """
+    WITH customer AS (
+        INSERT INTO customer (tenant_id, display_name) VALUES (%(tenant)s, %(display_name)s) RETURNING id
+    ), attached AS (
+"""
+_ADDED = ") SELECT id::text FROM customer"
+_OF_CUSTOMER = "WITH customer AS (SELECT %(customer)s::uuid AS id)"
+
+
+def _identity_values(
+    tenant_id: int, identities: Sequence[tuple[str, str]], *, account_id: str | None
+) -> dict[str, object]:
+    return {
+        "tenant": tenant_id,
+        "account": account_id,
+        "kinds": [kind for kind, _ in identities],
+        "values": [value for _, value in identities],
+    }
+
+
+def _add_customer(
+    conn: Connection,
+    tenant_id: int,
+    identities: Iterable[tuple[str, str]] = (),
+    *,
+    account_id: str | None = None,
+    display_name: str | None = None,
+) -> str:
+    """Somebody new, whom nobody else sees before the transaction ends."""
+    values = _identity_values(tenant_id, sorted(set(identities)), account_id=account_id)
+    row = conn.execute(
+        _ADD_CUSTOMER + _ADD_IDENTITIES + _ADDED, {**values, "display_name": display_name or None}
+    ).fetchone()
     assert row is not None
     return row[0]
 
@@ -142,21 +191,13 @@ def _attach(
     account_id: str,
     known: Sequence[Known] = (),
 ) -> None:
-    """Make the identities this customer's. One that was somebody else's is theirs no longer."""
+    """Make the identities this customer's."""
     have = {(one.kind, one.value) for one in known if one.customer_id == customer_id}
     missing = sorted(set(identities) - have)
     if not missing:
         return
-    conn.execute(
-        """
-        INSERT INTO customer_identity AS i (tenant_id, kind, value, customer_id, account_id)
-        SELECT %s, kind, value, %s, %s FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
-        ON CONFLICT (tenant_id, kind, value) DO UPDATE
-            SET customer_id = EXCLUDED.customer_id, account_id = EXCLUDED.account_id, retired_at = NULL, seen_at = now()
-            WHERE i.customer_id <> EXCLUDED.customer_id OR i.retired_at IS NOT NULL
-        """,
-        (tenant_id, customer_id, account_id, [kind for kind, _ in missing], [value for _, value in missing]),
-    )
+    values = _identity_values(tenant_id, missing, account_id=account_id)
+    conn.execute(_OF_CUSTOMER + _ADD_IDENTITIES, {**values, "customer": customer_id})
     look_again_if_unclear(conn, customer_id)
 
 
@@ -259,8 +300,7 @@ def _apply_change(conn: Connection, tenant_id: int, change: IdentityChange) -> N
     order = _TRUSTED[change.channel]
     before = [(one.kind, one.value) for one in change.before]
     after = [(one.kind, one.value) for one in change.after]
-    for kind, value in sorted({*before, *after}):
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{tenant_id}:{kind}:{value}",))
+    _lock_identities(conn, tenant_id, [*before, *after])
     old = find_known(conn, tenant_id, before, at=change.changed_at)
     if not old:
         return
