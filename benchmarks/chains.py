@@ -1,18 +1,20 @@
 """The whole pipe beside chains of five tasks that do nothing, on the same broker: `python -m benchmarks.chains [--quick]`.
 
-Celery as it comes, dramatiq's pipelines and taskiq, each two worker processes, by turns with the pipe. Five no-ops commit nothing and keep no
-record; the ratio says what our work costs on top of an engine, not which engine is better.
+Celery as it comes, dramatiq's pipelines and taskiq, each two worker processes, by turns with the pipe, which has two analyze workers, and once
+again with one. Five no-ops commit nothing and keep no record; the ratio says what our work costs on top of an engine, not which engine is better.
 """
 
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import psycopg
 
 from benchmarks.bare_chain import measure_bare_chain
 from benchmarks.figures import Row, print_rows, ratios, spread, times
@@ -20,8 +22,9 @@ from benchmarks.live_event import running_stack
 from benchmarks.many_tenants import Account, add_tenants
 from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
 from benchmarks.pipe import ONE_TENANT, run_pipe
+from benchmarks.scale_out import tell_second
 
-ROUNDS, MESSAGES, CHAINS, TENANTS = 3, 300, 1000, 24
+ROUNDS, MESSAGES, CHAINS, TENANTS, WORKERS = 3, 400, 1000, 24, 2
 
 
 def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[[], tuple[float, float]]], str]:
@@ -40,21 +43,51 @@ def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[
     return engines, ""
 
 
-def rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool = False) -> list[Row]:
-    """The pipe's part of the table, on a stack whose model answers at once and that has these accounts besides its own."""
+@dataclass(frozen=True)
+class _Load:
+    """What the pipe is measured with."""
+
+    senders: tuple[Account, ...]
+    workers: int
+
+    def __str__(self) -> str:
+        """As the table says it."""
+        tenants = "one tenant" if len(self.senders) == 1 else f"{len(self.senders)} tenants"
+        return f"{tenants}, {'an analyze worker' if self.workers == 1 else f'{self.workers} analyze workers'}"
+
+
+def rows(*, is_quick: bool = False) -> list[Row]:
+    """The pipe's part of the table, on a stack of its own whose model answers at once."""
+    with tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with running_stack(folder, workers=WORKERS) as stack:
+            httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": 0}).raise_for_status()
+            return _rows(stack, add_tenants(folder, stack, count=TENANTS), is_quick=is_quick)
+
+
+def _rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool) -> list[Row]:
     rounds, messages, chains = (1, 100, 300) if is_quick else (ROUNDS, MESSAGES, CHAINS)
     engines, missing = _engines(stack, chains=chains)
-    run_pipe(stack, messages=100, wave=10)  # workers load the model's SDK at their first call
-    ours: dict[str, list[float]] = defaultdict(list)
-    own_ms: dict[str, list[float]] = defaultdict(list)
+    run_pipe(stack, messages=200, wave=10)  # workers load the model's SDK at their first call
+    with psycopg.connect(stack["database_url"], autocommit=True) as conn:
+        conn.execute(
+            "ANALYZE"
+        )  # as Postgres itself does within a minute: plans made for empty tables are none of any later day
+    ours: dict[_Load, list[float]] = defaultdict(list)
+    own_ms: dict[_Load, list[float]] = defaultdict(list)
     others: dict[str, list[float]] = defaultdict(list)
     other_ms: dict[str, list[float]] = defaultdict(list)
-    loads = {"one tenant": ONE_TENANT, f"{TENANTS} tenants": accounts}
+    loads = [_Load(tuple(accounts), WORKERS), _Load(ONE_TENANT, WORKERS), _Load(tuple(accounts), 1)]
     for round_number in range(rounds):
-        for number, (name, senders) in enumerate(loads.items()):
-            figures = run_pipe(stack, messages=messages, wave=20 + 10 * number + round_number, accounts=senders)
-            ours[name].append(figures.per_s)
-            own_ms[name].append(figures.own_cpu_ms)
+        for number, load in enumerate(loads):
+            if load.workers < WORKERS:
+                tell_second(stack, "cancel_consumer")
+            figures = run_pipe(stack, messages=messages, wave=20 + 10 * number + round_number, accounts=load.senders)
+            if load.workers < WORKERS:
+                tell_second(stack, "add_consumer")
+            ours[load].append(figures.per_s)
+            own_ms[load].append(figures.own_cpu_ms)
         for name, measure in engines.items():
             per_s, cpu_ms = measure()
             others[name].append(per_s)
@@ -85,13 +118,7 @@ def rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool =
 
 def main() -> None:
     """Print the figures."""
-    with tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with running_stack(folder) as stack:
-            httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": 0}).raise_for_status()
-            accounts = add_tenants(folder, stack, count=TENANTS)
-            print_rows(rows(stack, accounts, is_quick="--quick" in sys.argv))
+    print_rows(rows(is_quick="--quick" in sys.argv))
 
 
 if __name__ == "__main__":

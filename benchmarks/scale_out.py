@@ -25,7 +25,7 @@ WAITING = 30
 LIMIT = 1.8
 
 
-def _tell(stack: dict[str, Any], order: str) -> None:
+def tell_second(stack: dict[str, Any], order: str) -> None:
     """Have the second analyze worker consume its queues, or consume them no more."""
     second = f"analyze-2@{socket.gethostname()}"
     with Celery(broker=stack["redis_url"], set_as_current=False) as app:
@@ -46,9 +46,9 @@ def rows(*, is_quick: bool = False) -> list[Row]:
             # Both have loaded the model's SDK then.
             run_pipe(stack, messages=40, wave=80, in_flight=40, accounts=accounts)
             httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": model_s}).raise_for_status()
-            _tell(stack, "cancel_consumer")
+            tell_second(stack, "cancel_consumer")
             one = run_pipe(stack, messages=rounds * threads, wave=81, in_flight=threads + WAITING, accounts=accounts)
-            _tell(stack, "add_consumer")
+            tell_second(stack, "add_consumer")
             two = run_pipe(
                 stack, messages=2 * rounds * threads, wave=82, in_flight=2 * threads + WAITING, accounts=accounts
             )

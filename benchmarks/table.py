@@ -106,6 +106,7 @@ def measure(run: Run) -> None:
                 _measure_on_stack(run, folder, stack)
     except Exception as error:  # noqa: BLE001 -- see Run.attempt
         run.sections.append(Section("A whole stack", [Row(f"not measured: {type(error).__name__}: {error}", "")], failed=True))  # fmt: skip
+    run.attempt("The whole pipe", 270, lambda: chains.rows(is_quick=quick))
     run.attempt("Live messages beside many that wait", 270, lambda: queue_delay.rows(is_quick=quick))
     run.attempt("Twice the workers", 170, lambda: scale_out.rows(is_quick=quick))
     run.attempt("Tokens and cost", 30, cost.rows)
@@ -119,7 +120,6 @@ def _measure_on_stack(run: Run, folder: Path, stack: dict[str, Any]) -> None:
     accounts = add_tenants(folder, stack, count=model_calls.TENANTS)
     # Before any other load: memory that a process took once is kept.
     run.attempt("A model that answers after 1.5 s", 150, lambda: model_calls.rows(stack, accounts, is_quick=quick))
-    run.attempt("The whole pipe", 240, lambda: chains.rows(stack, accounts, is_quick=quick))
     run.attempt("Half load", 150, lambda: stack_load.loaded_rows(folder, stack, accounts, is_quick=quick))
 
 
