@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 _TOPICS = re.compile(r"^\s*Topics:\s*(\{.*\})\s*$", re.MULTILINE)
@@ -73,20 +75,28 @@ def example_for(message: str, *, system: str, schema: dict[str, Any]) -> dict[st
     """
     properties: dict[str, Any] = schema.get("properties") or {}
     quoted: dict[str, Any] = {}
-    for text, label in _QUOTED_EXAMPLE.findall(system):
+    corrections, examples = _examples_in(system)
+    for text, label in examples:
         if label in (properties.get("sentiment") or {}).get("enum", ()) and _likeness(text, message) >= NEARLY_EQUAL:
             quoted = {"sentiment": label}
-    return quoted | _closest_correction(message, system)
+    return quoted | _closest_correction(message, corrections)
 
 
-def _closest_correction(message: str, system: str) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _examples_in(system: str) -> tuple[tuple[tuple[str, dict[str, Any]], ...], tuple[tuple[str, str], ...]]:
+    """Corrections as (text, the other fields), and (text, label) as rules quote them: thousands of calls have the same system prompt."""
+    decoded = [_object(line) for line in system.splitlines() if line.lstrip().startswith("{")]
+    corrections = tuple((str(one.pop("text", "")), one) for one in decoded)
+    return corrections, tuple(_QUOTED_EXAMPLE.findall(system))
+
+
+def _closest_correction(message: str, corrections: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     closest, best = {}, NEARLY_EQUAL
-    for line in system.splitlines():
-        example = _object(line) if line.lstrip().startswith("{") else {}
-        likeness = _likeness(str(example.pop("text", "")), message)
+    for text, example in corrections:
+        likeness = _likeness(text, message)
         if example and likeness >= best:  # of two that are as close, the later is the newer
             closest, best = example, likeness
-    return closest
+    return dict(closest)
 
 
 def _likeness(one: str, other: str) -> float:
@@ -94,9 +104,14 @@ def _likeness(one: str, other: str) -> float:
     folded = one.strip().casefold(), other.strip().casefold()
     if folded[0] == folded[1]:
         return 1.0 if folded[0] else 0.0
-    words = [set(re.findall(r"\w+", text)) for text in folded]
+    words = [_words_of(text) for text in folded]
     together = words[0] | words[1]
     return len(words[0] & words[1]) / len(together) if together else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _words_of(folded: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", folded))
 
 
 def _object(text: str) -> dict[str, Any]:
