@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
+from store.identities import resolve_customer
 from tests.integration.passes import now, run_all
 from tests.webhooks import instagram_comment, instagram_event, whatsapp_value
 from worker import reconcile, steps
@@ -292,3 +294,16 @@ def test_a_flood_of_notices_is_kept_and_applied_by_a_worker(deps, receive, custo
 def test_a_comment_opens_no_window_for_private_answers(customers, owner):
     customers(instagram_comment("nice"), kind="instagram")
     assert owner.execute("SELECT last_inbound_at, state FROM conversation").fetchall() == [(None, "open")]
+
+
+def test_whoever_is_found_is_held_and_who_is_new_is_seen_by_nobody(customers, database, owner, tenant_ids):
+    customers(wa("Hello", phone=PHONE))
+    sender = {"identities": [["phone", PHONE]], "display_name": None}
+    stranger = {"identities": [["phone", "905550000000"]], "display_name": "Nil"}
+    with database.tenant_transaction(tenant_ids["acme"]) as conn:
+        known = resolve_customer(conn, tenant_ids["acme"], sender, channel="whatsapp", account_id="1")
+        with pytest.raises(LockNotAvailable):
+            owner.execute("SELECT FROM customer WHERE id = %s FOR UPDATE NOWAIT", (known,))
+        new = resolve_customer(conn, tenant_ids["acme"], stranger, channel="whatsapp", account_id="1")
+        assert owner.execute("SELECT FROM customer WHERE id = %s", (new,)).fetchone() is None
+    assert owner.execute("SELECT display_name FROM customer WHERE id = %s", (new,)).fetchone() == ("Nil",)

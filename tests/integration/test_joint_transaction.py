@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from store.db import StoreError
+from store.merging import merge_customers
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, steps
 from worker.deps import build_deps
@@ -162,3 +163,32 @@ def test_what_waits_for_a_commit_that_never_comes_is_not_done(database, tenant_i
         raise RuntimeError
     database.once_committed(lambda: done.append("outside"))
     assert done == ["outside"]
+
+
+def test_customers_who_turn_out_to_be_one_while_the_model_thinks_are_decided_as_one(deps, owner, receive):
+    known = whatsapp_message("Hello", sender="905551112233", message_id="wamid.first")
+    (first,) = receive(whatsapp_body(known))
+    steps.minimize(deps, first)
+    (second,) = receive(whatsapp_body(whatsapp_message(REFUND, sender="905559998877", message_id="wamid.second")))
+    steps.minimize(deps, second)
+    (stays, moved) = (
+        owner.execute("SELECT customer_id::text FROM message WHERE id = %s", (ref.message_id,)).fetchone()[0]
+        for ref in (first, second)
+    )
+    taken = analyze_step.ask
+
+    def ask_and_merge(*args, **named):
+        answer = taken(*args, **named)
+        with deps.database.tenant_transaction(second.tenant_id) as conn:
+            merge_customers(conn, second.tenant_id, stays, moved)
+        return answer
+
+    behind = Behind(deps, second)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analyze_step, "ask", ask_and_merge)
+        assert analyze_step.analyze(deps, second, behind) is Next.GO_ON
+    assert states(owner, second) == (None, "done")
+    ((conversation_id, customer_id),) = owner.execute("SELECT id, customer_id::text FROM conversation").fetchall()
+    assert customer_id == stays
+    assert owner.execute("SELECT DISTINCT conversation_id FROM sla_clock").fetchall() == [(conversation_id,)]
+    assert owner.execute("SELECT DISTINCT customer_id::text FROM action").fetchall() == [(stays,)]

@@ -65,3 +65,13 @@ def test_nobody_goes_on_for_long_when_it_cannot_be_read(database, tenant_ids, cl
     clock.now += TENANT_STALE_S - TENANT_CACHE_S
     with pytest.raises(ConnectionError):
         configs.get(acme)
+
+
+def test_what_nobody_has_written_is_not_read_whole_again_and_what_somebody_has_is(database, owner, tenant_ids, clock):
+    acme, configs = tenant_ids["acme"], TenantConfigs(database)
+    first = configs.get(acme)
+    clock.now += TENANT_CACHE_S
+    assert configs.get(acme) is first
+    owner.execute('UPDATE tenant SET config = config || \'{"thresholds": {"escalate": 0.4}}\' WHERE id = %s', (acme,))
+    clock.now += TENANT_CACHE_S
+    assert configs.get(acme).thresholds.escalate == 0.4
