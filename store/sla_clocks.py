@@ -13,7 +13,7 @@ from config.tenant import TenantConfig
 from routing.sla_clocks import Clock, Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
 from store.db import Connection
 
-# What is older stands as it is, unless a clock that is still running began there, and so is what is before so many messages and answers.
+# What is older stands as it is, unless a clock that is still running began there; so does what came before so many messages and answers.
 LOOK_BACK = timedelta(days=90)
 MOST_MESSAGES = 2000
 
