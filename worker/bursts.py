@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from analysis.lexicon import floor_hits
 from config.tenant import TenantConfig
+from store.bursts import gather, join_burst, lock_gathering_runs, stop_gathering
 from store.db import Connection
 from store.messages import StoredMessage
-from store.runs import RunRef, gather, join_burst, lock_gathering_runs, stop_gathering
+from store.runs import RunRef
 from worker.stage import Next
 
 # Who never stops typing is read after this many windows all the same.

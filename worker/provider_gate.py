@@ -35,12 +35,16 @@ class ProviderGate:
 
         A wait of under a second for one's turn is slept through.
         """
+        away_s = self.breaker.wait_s(model)
+        if away_s > 0:
+            return away_s
         give_up_at = time.monotonic() + MAX_SLEEP_S
         while (turn_s := self.budget.take(self._buckets(model, bulk=bulk))) > 0:
             if time.monotonic() + turn_s > give_up_at:
+                self.give_back(model)
                 return turn_s
             time.sleep(turn_s)
-        return self.breaker.wait_s(model)
+        return 0.0
 
     def take_now(self, model: str) -> bool:
         """Whether the model may be called at once: a turn is taken then, and nothing otherwise. Never sleeps."""

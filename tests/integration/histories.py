@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from psycopg.types.json import Jsonb
 
 from store.analyses import NewAnalysis, add_analysis
+from store.bursts import join_burst
 from store.customers import close_conversation
-from store.runs import RunRef, advance, join_burst, lock_run
+from store.runs import RunRef, advance, lock_run
 from tests.webhooks import whatsapp_body, whatsapp_echo, whatsapp_message
 from worker import reconcile, steps
 from worker.correction_step import correct

@@ -41,3 +41,13 @@ def test_a_turn_and_a_probe_are_taken_together_or_not_at_all(open_for_s, turn_in
     breaker, budget = Breaker(open_for_s), Budget(turn_in_s)
     assert ProviderGate(breaker, budget).take_now("m") is may
     assert (budget.asked, breaker.given_back) == (asked, given_back)
+
+
+@pytest.mark.parametrize(
+    ("open_for_s", "turn_in_s", "wait_s", "asked", "given_back"),
+    [(0.0, 0.0, 0.0, 1, []), (5.0, 0.0, 5.0, 0, []), (0.0, 4.0, 4.0, 1, ["m"])],
+)
+def test_who_is_told_to_wait_has_taken_nothing(open_for_s, turn_in_s, wait_s, asked, given_back):
+    breaker, budget = Breaker(open_for_s), Budget(turn_in_s)
+    assert ProviderGate(breaker, budget).wait_s("m") == wait_s
+    assert (budget.asked, breaker.given_back) == (asked, given_back)
