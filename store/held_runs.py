@@ -12,8 +12,8 @@ from store.runs import CLOSED, FINISHED_MESSAGE, LockedRun, RunRef, RunState, ad
 class HeldRun:
     """The run and its message, both locked. Its row is written by `let_go` or `finish_and_settle`.
 
-    is_over: the last stage is done. analysis: what was appended for it in this transaction. has_crm: whether its tenant has a CRM connection, None until somebody
-    has looked.
+    is_over: the last stage is done. analysis: what was appended for it in this transaction. has_crm: whether its tenant has a CRM
+    connection, None until somebody has looked.
     """
 
     run: LockedRun

@@ -38,9 +38,10 @@ def build_request(
 
     examples: instead of those that the tenant has published. The transaction must act for `tenant_id`.
     """
+    assert message.conversation_id is not None
     turns = list_turns_around(
         conn,
-        conversation_id=_of(message)[1],
+        conversation_id=message.conversation_id,
         sent_at=message.sent_at,
         message_id=message.id,
         limit=tenant.context_turns,
@@ -70,12 +71,6 @@ def build_request_of(
     return BuiltRequest(request, tuple(context))
 
 
-def _of(message: StoredMessage) -> tuple[str, str]:
-    """Its customer and conversation."""
-    assert message.customer_id is not None and message.conversation_id is not None
-    return message.customer_id, message.conversation_id
-
-
 def request_for_words(words: MinimizedText, tenant: TenantConfig, examples: PublishedExamples) -> AnalysisRequest:
     """The request for stripped words that stand alone and belong to no message."""
     industry = load_industry(tenant.industry)
@@ -94,6 +89,7 @@ def _context(
     conn: Connection, message: StoredMessage, tenant: TenantConfig, turns: Iterable[EarlierTurn]
 ) -> dict[str, ContextTurn]:
     """These turns, stripped, by message id."""
+    assert message.customer_id is not None
     names: tuple[str, ...] | None = None
     context: dict[str, ContextTurn] = {}
     for turn in turns:
@@ -101,7 +97,7 @@ def _context(
         if turn.minimized_text is not None:
             context[turn.message_id] = ContextTurn(speaker, MinimizedText(turn.minimized_text))
             continue
-        names = list_known_names(conn, _of(message)[0]) if names is None else names
+        names = list_known_names(conn, message.customer_id) if names is None else names
         stripped = strip_personal_data(turn.text or "", region=tenant.default_region, known_names=names)
         context[turn.message_id] = ContextTurn(speaker, stripped.text)
     return context
