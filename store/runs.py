@@ -116,10 +116,16 @@ _MOVE = """
             answer = NULL, rings = 0, next_at = now() + interval '5 seconds', stage_since = now(),
 """
 _UNLEASED = "lease_token = NULL, lease_until = NULL, crashes = 0"
-# As `take_lease` does.
 _LEASED = """
-    lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), crashes = 1, gathers_until = NULL
+    lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), crashes = crashes + 1,
+    gathers_until = NULL
 """
+
+
+def _lease() -> dict[str, object]:
+    return {"lease_s": LEASE_S}
+
+
 _MOVE_END = """
         WHERE id = %(run)s
         RETURNING kind, lease_token
@@ -208,7 +214,7 @@ PLACED_AND_LEASED = _MOVE + _LEASED + _MOVE_END + ", placed AS (" + _MESSAGE_PLA
 
 def placed_and_leased(ref: RunRef, place: Place, *, words: MinimizedWords) -> dict[str, object]:
     """The values of PLACED_AND_LEASED, which does what `advance_placed` and `take_lease` do: the run's row is written once."""
-    return {**_placed(ref, place, to="minimized", words=words, outcome=None), "lease_s": LEASE_S}
+    return {**_placed(ref, place, to="minimized", words=words, outcome=None), **_lease()}
 
 
 def set_message_state(conn: Connection, message_id: str, state: str) -> None:
@@ -216,18 +222,13 @@ def set_message_state(conn: Connection, message_id: str, state: str) -> None:
     conn.execute("UPDATE message SET state = %s WHERE id = %s AND state <> 'erased'", (state, message_id))
 
 
+_UPDATE_RUN, _RETURNING_TOKEN = "UPDATE run SET", "WHERE id = %(run)s RETURNING lease_token"
+_TAKE_LEASE = _UPDATE_RUN + _LEASED + _RETURNING_TOKEN
+
+
 def take_lease(conn: Connection, ref: RunRef) -> str:
     """Lease a locked run for work outside the database. Returns the token that proves it. Counts as a crash until released."""
-    row = conn.execute(
-        """
-        UPDATE run
-        SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => %s), crashes = crashes + 1,
-            gathers_until = NULL
-        WHERE id = %s
-        RETURNING lease_token
-        """,
-        (LEASE_S, ref.run_id),
-    ).fetchone()
+    row = conn.execute(_TAKE_LEASE, {"run": ref.run_id, **_lease()}).fetchone()
     assert row is not None
     return str(row[0])
 

@@ -18,11 +18,12 @@ _RECEIVER, _PIPELINE = "tests/integration/test_receiver.py", "tests/integration/
 _PROMISES, _SUSPECTS = "tests/integration/test_promises.py", "tests/integration/test_suspects.py"
 _DATABASE, _REPLIES = "tests/integration/test_database.py", "tests/integration/test_console_reply.py"
 _LEASE = """lease_until = {until}, crashes = crashes + 1,
-            gathers_until = NULL
-        WHERE id = %s
-        RETURNING lease_token
-        \"\"\",
-        ({given}, ref.run_id),"""
+    gathers_until = NULL
+\"\"\"
+
+
+def _lease() -> dict[str, object]:
+    return {"lease_s": {given}}"""
 
 MUTANTS = (
     Mutant(
@@ -110,8 +111,8 @@ MUTANTS = (
     Mutant(
         "leases by the worker's own clock",
         "store/runs.py",
-        _LEASE.replace("{until}", "clock_timestamp() + make_interval(secs => %s)").replace("{given}", "LEASE_S"),
-        _LEASE.replace("{until}", "to_timestamp(%s)").replace("{given}", '__import__("time").time() + LEASE_S'),
+        _LEASE.replace("{until}", "clock_timestamp() + make_interval(secs => %(lease_s)s)").replace("{given}", "LEASE_S"),
+        _LEASE.replace("{until}", "to_timestamp(%(lease_s)s)").replace("{given}", '__import__("time").time() + LEASE_S'),
         (f"{_PROMISES}::test_a_lease_ends_by_postgres_clock_however_wrong_ours_is",),
     ),
     Mutant(
