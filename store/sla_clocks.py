@@ -6,7 +6,7 @@ locked; who has no tenant settings at hand calls `mark_clocks_stale`, and the ne
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,7 +41,8 @@ def recompute_clocks(
         assert known is not None
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
     carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
-    _upsert(conn, tenant_id, conversation_id, clocks)
+    stand = set(known.clocks)
+    _upsert(conn, tenant_id, conversation_id, [clock for clock in clocks if clock not in stand])
     _carry_over(conn, conversation_id, carried)
 
 
@@ -96,8 +97,8 @@ def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
 class _Known:
     """Everything since then, as of now by the Postgres clock.
 
-    open_rests: the kinds of rests that have not ended. clocks: (kind, started_at, is_running) of what stands. is_resolved, snoozed_until:
-    what the conversation's row says. marked_at: when the clocks were said to be stale.
+    open_rests: the kinds of rests that have not ended. clocks: what stands. is_resolved, snoozed_until: what the conversation's row says.
+    marked_at: when the clocks were said to be stale.
     """
 
     now: datetime
@@ -105,8 +106,12 @@ class _Known:
     snoozed_until: datetime | None
     story: Story
     open_rests: frozenset[str]
-    clocks: tuple[tuple[str, datetime, bool], ...]
+    clocks: tuple[Clock, ...]
     marked_at: datetime | None
+
+
+_CLOCK_COLUMNS = tuple(one.name for one in fields(Clock))
+_CLOCK_TIMES = ("episode_at", "started_at", "due_at", "warn_at", "met_at", "ended_at")
 
 
 # In one statement, as every message takes it: rows of a kind, two times, three words and a yes or no.
@@ -164,8 +169,8 @@ _ROWS = """
     FROM conversation_rest
     WHERE conversation_id = %(id)s AND (began_at >= (SELECT since FROM span) OR ended_at IS NULL)
     UNION ALL
-    SELECT 'clock', started_at, NULL, kind, NULL, NULL, ended_at IS NULL
-    FROM sla_clock
+    SELECT 'clock', NULL, NULL, to_jsonb(s)::text, NULL, NULL, NULL
+    FROM sla_clock AS s
     WHERE conversation_id = %(id)s AND started_at >= (SELECT since FROM span)
     UNION ALL
     SELECT 'marked', marked_at, NULL, NULL, NULL, NULL, NULL FROM stale_clock WHERE conversation_id = %(id)s
@@ -192,9 +197,17 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
             rests=tuple(Rest(kind, began_at, ended_at) for began_at, ended_at, kind, *_ in of["rest"]),
         ),
         open_rests=frozenset(kind for _, _, kind, _, _, is_open in of["rest"] if is_open),
-        clocks=tuple((kind, started_at, runs) for started_at, _, kind, _, _, runs in of["clock"]),
+        clocks=tuple(_read_clock(row) for _, _, row, *_ in of["clock"]),
         marked_at=of["marked"][0][0] if of["marked"] else None,
     )
+
+
+def _read_clock(row: str) -> Clock:
+    said: dict[str, Any] = json.loads(row)
+    for name in _CLOCK_TIMES:
+        if said[name] is not None:
+            said[name] = datetime.fromisoformat(said[name])
+    return Clock(**{name: said[name] for name in _CLOCK_COLUMNS})
 
 
 def _unmark(conn: Connection, conversation_id: str, marked_at: datetime) -> None:
@@ -270,7 +283,9 @@ def _drop_wrong(
     starts = starts_of(known.story, sla=tenant.sla)
     stand = {(clock.kind, clock.started_at) for clock in clocks}
     wrong = [
-        (kind, at) for kind, at, runs in known.clocks if (kind, at) not in starts or (runs and (kind, at) not in stand)
+        key
+        for clock in known.clocks
+        if (key := (clock.kind, clock.started_at)) not in starts or (clock.ended_at is None and key not in stand)
     ]
     if not wrong:
         return []
@@ -304,7 +319,7 @@ def _carry_over(conn: Connection, conversation_id: str, said: list[_Said]) -> No
         )
 
 
-def _upsert(conn: Connection, tenant_id: int, conversation_id: str, clocks: tuple[Clock, ...]) -> None:
+def _upsert(conn: Connection, tenant_id: int, conversation_id: str, clocks: list[Clock]) -> None:
     if not clocks:
         return
     conn.execute(
