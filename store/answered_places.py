@@ -1,7 +1,7 @@
 """Where a conversation stands once a person has answered the message that placed it."""
 
 from routing.place import Claim, highest
-from store.customers import lock_conversation, place_conversation
+from store.customers import Placing, lock_conversation, place_conversation
 from store.db import Connection
 from store.open_places import DecidedPlace, list_decided_places
 
@@ -21,12 +21,12 @@ def leave_answered_place(conn: Connection, conversation_id: str) -> DecidedPlace
     if chosen is None or chosen.message_id == conversation.routed_message_id:
         return None
     place = places[chosen.message_id]
-    place_conversation(
-        conn,
+    placing = Placing(
         conversation_id,
         queue=place.queue,
         priority=place.priority,
         message_id=place.message_id,
         sent_at=place.sent_at,
     )
+    place_conversation(conn, placing)
     return place

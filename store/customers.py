@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import LiteralString
 
 from store.assignments import WISH_COLUMNS, WISH_VALUES, Wish
 from store.customer_returns import CUSTOMER_WROTE, note_reopened, note_woken
@@ -122,18 +123,23 @@ def find_or_add_conversation(
     return str(row[0])
 
 
-_LOCKED = """
-    SELECT c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
-           c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
-           c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
-           CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
+# Of `conversation AS c` and `customer AS u`.
+CONVERSATION = """c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
+    c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
+    c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
+    CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
+"""
+_SELECT, _LOCKED = (
+    "SELECT ",
+    """
     FROM conversation AS c JOIN customer AS u ON u.id = c.customer_id
     WHERE c.id = %s
     FOR UPDATE OF c
-"""
+""",
+)
 # A row is locked before what is selected from it is worked out.
-_LOCKED_FIRST = "WITH locked AS MATERIALIZED ("
-_THEN_CUSTOMER = ") SELECT *, pg_advisory_xact_lock(hashtextextended('actions of ' || customer_id, 0)) FROM locked"
+LOCKED_FIRST = "WITH locked AS MATERIALIZED ("
+THEN_CUSTOMER = ") SELECT *, pg_advisory_xact_lock(hashtextextended('actions of ' || customer_id, 0)) FROM locked"
 
 
 def lock_conversation(conn: Connection, conversation_id: str, *, with_customer: bool = False) -> Conversation:
@@ -142,7 +148,9 @@ def lock_conversation(conn: Connection, conversation_id: str, *, with_customer: 
     with_customer: then the customer too, as `lock_customer` does. Raises: StoreError to be tried again when it was merged into
     another one a moment ago.
     """
-    query = _LOCKED_FIRST + _LOCKED + _THEN_CUSTOMER if with_customer else _LOCKED
+    query = _SELECT + CONVERSATION + _LOCKED
+    if with_customer:
+        query = LOCKED_FIRST + query + THEN_CUSTOMER
     row = conn.execute(query, (conversation_id,)).fetchone()
     if row is None:
         message = "conversation_merged"
@@ -159,33 +167,45 @@ def lock_customer(conn: Connection, customer_id: str) -> None:
 
 _PLACE = """
     UPDATE conversation
-    SET queue = %(queue)s, priority = %(priority)s, routed_message_id = %(message)s, routed_sent_at = %(sent_at)s, version = version + 1
+    SET queue = %(to_queue)s, priority = %(to_priority)s, routed_message_id = %(by_message)s, routed_sent_at = %(by_sent_at)s,
+        version = version + 1
 """
-_NEXT, _IS, _BY_ID = ", ", " = ", " WHERE id = %(id)s"
+_NEXT, _IS, _BY_ID = ", ", " = ", " WHERE id = %(conversation)s"
 _PLACE_WITH_WISH = _PLACE + _NEXT + WISH_COLUMNS + _IS + WISH_VALUES + _BY_ID
 _PLACE_ALONE = _PLACE + _BY_ID
 
 
-def place_conversation(
-    conn: Connection,
-    conversation_id: str,
-    *,
-    queue: str,
-    priority: str,
-    message_id: str,
-    sent_at: datetime,
-    wish: Wish | None = None,
-) -> None:
-    """Put the conversation where the decision about one of its messages says. wish: noted with it, as `want_agent` does."""
-    values = {
-        "id": conversation_id,
-        "queue": queue,
-        "priority": priority,
-        "message": message_id,
-        "sent_at": sent_at,
-        **(vars(wish) if wish else {}),
-    }
-    conn.execute(_PLACE_WITH_WISH if wish else _PLACE_ALONE, values)
+@dataclass(frozen=True)
+class Placing:
+    """A conversation is put where the decision about one of its messages says. wish: noted with it, as `want_agent` does."""
+
+    conversation_id: str
+    queue: str
+    priority: str
+    message_id: str
+    sent_at: datetime
+    wish: Wish | None = None
+
+    @property
+    def statement(self) -> LiteralString:
+        """What does it, for the values of `as_values`."""
+        return _PLACE_WITH_WISH if self.wish else _PLACE_ALONE
+
+    def as_values(self) -> dict[str, object]:
+        """By the names that the statement has for them."""
+        return {
+            "conversation": self.conversation_id,
+            "to_queue": self.queue,
+            "to_priority": self.priority,
+            "by_message": self.message_id,
+            "by_sent_at": self.sent_at,
+            **(vars(self.wish) if self.wish else {}),
+        }
+
+
+def place_conversation(conn: Connection, placing: Placing) -> None:
+    """Put the conversation where it belongs."""
+    conn.execute(placing.statement, placing.as_values())
 
 
 def reopen_for_message(conn: Connection, tenant_id: int, conversation_id: str, *, sent_at: datetime) -> None:

@@ -9,9 +9,27 @@ from psycopg.types.json import Jsonb
 
 from routing.facts import Decision, PlannedAction, RoutingFacts, RoutingPolicy, Trial
 from routing.stored_facts import facts_to_json
+from store.customers import Placing
 from store.db import Connection
 from store.policies import remember_policy, snapshot_of
 from store.runs import RunRef
+
+_ADD = """
+    INSERT INTO routing_decision (
+        tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional,
+        policy_hash, actions, skill, tags, trials
+    )
+    VALUES (
+        %(tenant)s, %(message)s, %(run)s, %(analysis)s, %(priority)s, %(queue)s, %(rule)s, %(reasons)s, %(inputs)s, %(applied)s,
+        %(provisional)s, %(policy_hash)s, %(actions)s, %(decided_skill)s, %(tags)s, %(trials)s
+    )
+    ON CONFLICT DO NOTHING
+    RETURNING EXISTS (
+        SELECT FROM routing_policy AS p
+        WHERE p.tenant_id = routing_decision.tenant_id AND p.policy_hash = routing_decision.policy_hash
+    )
+"""
+_PLACED, _AND = "WITH placed AS (", ")"
 
 
 def add_decision(
@@ -23,44 +41,34 @@ def add_decision(
     policy: RoutingPolicy,
     analysis_id: str | None,
     applied: bool,
+    placing: Placing | None = None,
 ) -> bool:
     """Append one decision, unique per message and run, with the policy it was made under. applied: it placed the conversation.
+    placing: which is done in the same statement, also where the decision stands already.
 
     False when there already is one.
     """
     snapshot = snapshot_of(ref.tenant_id, policy)
-    row = conn.execute(
-        """
-        INSERT INTO routing_decision (
-            tenant_id, message_id, run_id, analysis_id, priority, queue, rule, reasons, inputs, applied, provisional,
-            policy_hash, actions, skill, tags, trials
-        )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT DO NOTHING
-        RETURNING EXISTS (
-            SELECT FROM routing_policy AS p
-            WHERE p.tenant_id = routing_decision.tenant_id AND p.policy_hash = routing_decision.policy_hash
-        )
-        """,
-        (
-            ref.tenant_id,
-            ref.message_id,
-            ref.run_id,
-            analysis_id,
-            decision.priority,
-            decision.queue,
-            decision.rule,
-            list(decision.reasons),
-            Jsonb(facts_to_json(facts)),
-            applied,
-            facts.provisional,
-            snapshot.policy_hash,
-            Jsonb([asdict(action) for action in decision.actions]),
-            decision.skill,
-            list(decision.tags),
-            Jsonb([asdict(trial) for trial in decision.trials]),
-        ),
-    ).fetchone()
+    values: dict[str, object] = {
+        "tenant": ref.tenant_id,
+        "message": ref.message_id,
+        "run": ref.run_id,
+        "analysis": analysis_id,
+        "priority": decision.priority,
+        "queue": decision.queue,
+        "rule": decision.rule,
+        "reasons": list(decision.reasons),
+        "inputs": Jsonb(facts_to_json(facts)),
+        "applied": applied,
+        "provisional": facts.provisional,
+        "policy_hash": snapshot.policy_hash,
+        "actions": Jsonb([asdict(action) for action in decision.actions]),
+        "decided_skill": decision.skill,
+        "tags": list(decision.tags),
+        "trials": Jsonb([asdict(trial) for trial in decision.trials]),
+    }
+    query = _PLACED + placing.statement + _AND + _ADD if placing else _ADD
+    row = conn.execute(query, values | (placing.as_values() if placing else {})).fetchone()
     if row and not row[0]:
         remember_policy(conn, ref.tenant_id, snapshot)
     return row is not None

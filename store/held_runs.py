@@ -3,21 +3,36 @@
 from dataclasses import dataclass, replace
 
 from store.analyses import AND_COUNT, SETTLE, CallEnd, StoredAnalysis
+from store.customers import CONVERSATION, LOCKED_FIRST, THEN_CUSTOMER, Conversation
 from store.db import Connection
 from store.messages import StoredMessage
-from store.runs import CLOSED, FINISHED_MESSAGE, LockedRun, RunRef, RunState, advance, finish, finished, store_answer
+from store.runs import (
+    CLOSED,
+    FINISHED_MESSAGE,
+    RUN,
+    RUN_WIDTH,
+    LockedRun,
+    RunRef,
+    RunState,
+    advance,
+    finish,
+    finished,
+    lock_run_and_message,
+    store_answer,
+)
 
 
 @dataclass
 class HeldRun:
     """The run and its message, both locked. Its row is written by `let_go` or `finish_and_settle`.
 
-    is_over: the last stage is done. analysis: what was appended for it in this transaction. has_crm: whether its tenant has a CRM
-    connection, None until somebody has looked.
+    conversation: the message's, locked with its customer; None when it must be locked still. is_over: the last stage is done. analysis: what
+    was appended for it in this transaction. has_crm: whether its tenant has a CRM connection, None until somebody has looked.
     """
 
     run: LockedRun
     message: StoredMessage
+    conversation: Conversation | None = None
     is_over: bool = False
     analysis: StoredAnalysis | None = None
     has_crm: bool | None = None
@@ -25,6 +40,37 @@ class HeldRun:
     def advance(self, *, to: RunState) -> None:
         """Where it stands as far as this transaction has come."""
         self.run = replace(self.run, state=to)
+
+
+_CHANGES = """,
+    message.edits, message.joined_to::text, message.state, message.customer_id::text AS sender_id, message.conversation_id::text,
+"""
+_CHANGES_WIDTH = 5
+_HOLD = """
+    FROM run JOIN message ON message.id = %s
+    JOIN conversation AS c ON c.id = message.conversation_id
+    JOIN customer AS u ON u.id = c.customer_id
+    WHERE run.id = %s AND run.tenant_id = %s
+    FOR UPDATE OF run FOR NO KEY UPDATE OF message FOR UPDATE OF c
+"""
+_HELD = LOCKED_FIRST + RUN + _CHANGES + CONVERSATION + _HOLD + THEN_CUSTOMER
+
+
+def hold_run(conn: Connection, ref: RunRef, message: StoredMessage) -> HeldRun | None:
+    """Lock the run, then its message, its conversation and its customer, for a message as it was when its run was leased, where that lease
+    still holds: what others may have changed meanwhile is read anew. With other words, or none, the lease would be lost. None when the run is
+    finished.
+    """
+    row = conn.execute(_HELD, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
+    if row is None:  # the run is gone, or the conversation was merged into another one a moment ago
+        locked = lock_run_and_message(conn, ref)
+        return HeldRun(*locked) if locked else None
+    edits, joined_to, state, customer_id, conversation_id = row[RUN_WIDTH : RUN_WIDTH + _CHANGES_WIDTH]
+    as_it_is = replace(
+        message, edits=edits, joined_to=joined_to, state=state, customer_id=customer_id, conversation_id=conversation_id
+    )
+    conversation = Conversation(*row[RUN_WIDTH + _CHANGES_WIDTH : -1])
+    return HeldRun(LockedRun(*row[:RUN_WIDTH]), as_it_is, conversation)
 
 
 def let_go(conn: Connection, ref: RunRef, held: HeldRun, *, lease_token: str) -> None:

@@ -1,6 +1,6 @@
 """Open work: one row per pass of a message through the pipeline, locked, leased and advanced here and nowhere else."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
@@ -55,7 +55,7 @@ class LockedRun:
         return self.lease_token == token
 
 
-_RUN = """
+RUN = """
     SELECT run.kind, run.state, run.outcome, run.answer, run.error_code, run.provisional_at IS NOT NULL, run.crashes,
     coalesce(run.lease_until > clock_timestamp(), false), coalesce(run.gathers_until > clock_timestamp(), false),
     run.until_now, run.lease_token::text
@@ -67,15 +67,12 @@ _LOCKED_WITH_MESSAGE = """
     WHERE run.id = %s AND run.tenant_id = %s
     FOR UPDATE OF run FOR NO KEY UPDATE OF message
 """
-_LOCKED_WITH_CHANGES = """,
-    message.edits, message.joined_to::text, message.state, message.customer_id::text, message.conversation_id::text
-"""
-_RUN_WIDTH = len(fields(LockedRun))
+RUN_WIDTH = len(fields(LockedRun))
 
 
 def lock_run(conn: Connection, ref: RunRef) -> LockedRun | None:
     """Lock the run until the transaction ends; None when it is finished, or was never there."""
-    row = conn.execute(_RUN + _LOCKED, (ref.run_id, ref.tenant_id)).fetchone()
+    row = conn.execute(RUN + _LOCKED, (ref.run_id, ref.tenant_id)).fetchone()
     return LockedRun(*row) if row else None
 
 
@@ -85,28 +82,13 @@ def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, Stor
     Both locked: where one of them was waited for, the other is read as it is then and not as it was before.
     Raises: LookupError when there is a run and no message.
     """
-    query = _RUN + _AND_MESSAGE + MESSAGE_COLUMNS + _LOCKED_WITH_MESSAGE
+    query = RUN + _AND_MESSAGE + MESSAGE_COLUMNS + _LOCKED_WITH_MESSAGE
     row = conn.execute(query, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
     if row is None:
         if lock_run(conn, ref):
             raise LookupError(ref.message_id)
         return None
-    return LockedRun(*row[:_RUN_WIDTH]), StoredMessage(*row[_RUN_WIDTH:])
-
-
-def lock_run_and_read(conn: Connection, ref: RunRef, message: StoredMessage) -> tuple[LockedRun, StoredMessage] | None:
-    """`lock_run_and_message` for a message as it was when its run was leased, where that lease still holds: what others may have changed
-    meanwhile is read anew. With other words, or none, the lease would be lost.
-    """
-    query = _RUN + _LOCKED_WITH_CHANGES + _LOCKED_WITH_MESSAGE
-    row = conn.execute(query, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
-    if row is None:
-        return None
-    edits, joined_to, state, customer_id, conversation_id = row[_RUN_WIDTH:]
-    as_it_is = replace(
-        message, edits=edits, joined_to=joined_to, state=state, customer_id=customer_id, conversation_id=conversation_id
-    )
-    return LockedRun(*row[:_RUN_WIDTH]), as_it_is
+    return LockedRun(*row[:RUN_WIDTH]), StoredMessage(*row[RUN_WIDTH:])
 
 
 _MOVE = """

@@ -10,9 +10,9 @@ from analysis.schema import SCHEMA_VERSION
 from config.crash_points import crash_point
 from store.analyses import Provenance
 from store.db import Connection, StoreError
-from store.held_runs import HeldRun, finish_and_settle, let_go
+from store.held_runs import HeldRun, finish_and_settle, hold_run, let_go
 from store.messages import StoredMessage
-from store.runs import RunRef, lock_run_and_read, store_answer
+from store.runs import RunRef, store_answer
 from worker.deps import Deps
 from worker.model_call import Answer, ClaimedCall, call_end, settle_call
 from worker.stage import Next
@@ -97,11 +97,10 @@ def _go_on(
     conn: Connection, ref: RunRef, behind: Behind, message: StoredMessage, *, lease_token: str, answer: dict[str, Any]
 ) -> HeldRun | None:
     """Take the answered run as far as it comes in this transaction. None when the lease was lost."""
-    locked = lock_run_and_read(conn, ref, message)
-    if locked is None or locked[0].state != "minimized" or not locked[0].is_leased_by(lease_token):
+    held = hold_run(conn, ref, message)
+    if held is None or held.run.state != "minimized" or not held.run.is_leased_by(lease_token):
         return None
-    run, message = locked
-    held = HeldRun(replace(run, state="analyzed", outcome="analyzed", answer=answer), message)
+    held.run = replace(held.run, state="analyzed", outcome="analyzed", answer=answer)
     behind.join(held)
     return held
 

@@ -22,18 +22,20 @@ def review_mood(
     now: datetime,
     may_raise: bool,
     may_reopen: bool = False,
+    has_alerts: bool = True,
 ) -> list[str]:
     """Bring the customer's churn alerts in line with the labels that count; returns ids of new ones.
 
     may_raise: False after a correction or a second look, which never raise one. may_reopen: True after a correction, which may
-    undo an earlier one that had taken an alert back. The caller has locked the conversation and the customer.
+    undo an earlier one that had taken an alert back. has_alerts: False when the customer has none. The caller has
+    locked the conversation and the customer.
     """
     if not tenant.churn.enabled:
         return []
     within = timedelta(days=tenant.churn.within_days)
     # An episode that began before what is looked at is known by the messages that are still in sight.
     since = now - 2 * within - FRESH
-    alerts = list_churn_alerts(conn, customer_id, since=since)
+    alerts = list_churn_alerts(conn, customer_id, since=since) if has_alerts else []
     if not alerts and not may_raise:
         return []
     labelled = list_labelled(conn, customer_id, since=since)

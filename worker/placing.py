@@ -3,7 +3,7 @@
 from routing.facts import Decision, RoutingFacts, RoutingPolicy
 from routing.place import Claim, takes_place
 from store.assignments import Wish
-from store.customers import Conversation, place_conversation, reopen_for_message
+from store.customers import Conversation, Placing, reopen_for_message
 from store.db import Connection
 from store.decisions import add_decision
 from store.messages import StoredMessage
@@ -57,17 +57,24 @@ def store_and_place(
     person.
     """
     places = may_place and takes_over(conversation, decision, message, is_first=is_first)
-    add_decision(conn, ref, decision, facts=facts, policy=policy, analysis_id=analysis_id, applied=places)
-    if places:
-        place_conversation(
-            conn,
-            conversation.id,
-            queue=decision.queue,
-            priority=decision.priority,
-            message_id=message.id,
-            sent_at=message.sent_at,
-            wish=wish,
-        )
-        if is_first and conversation.closed_by_rule and decision.queue != "auto":
-            reopen_for_message(conn, ref.tenant_id, conversation.id, sent_at=message.sent_at)
+    placing = Placing(
+        conversation.id,
+        queue=decision.queue,
+        priority=decision.priority,
+        message_id=message.id,
+        sent_at=message.sent_at,
+        wish=wish,
+    )
+    add_decision(
+        conn,
+        ref,
+        decision,
+        facts=facts,
+        policy=policy,
+        analysis_id=analysis_id,
+        applied=places,
+        placing=placing if places else None,
+    )
+    if places and is_first and conversation.closed_by_rule and decision.queue != "auto":
+        reopen_for_message(conn, ref.tenant_id, conversation.id, sent_at=message.sent_at)
     return places

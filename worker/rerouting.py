@@ -11,7 +11,7 @@ from routing.place import Claim, takes_place
 from routing.playbooks import policy_for
 from routing.rules import decide
 from routing.stored_facts import StoredInputsError, facts_from_json
-from store.customers import Conversation, lock_conversation, place_conversation
+from store.customers import Conversation, Placing, lock_conversation, place_conversation
 from store.db import Connection, Database, StoreError
 from store.decisions import add_decision
 from store.effective_labels import find_effective_label
@@ -107,8 +107,7 @@ def _reroute_one(
             analysis_id=message.analysis_id,
             applied=queue == decision.queue,
         )
-        place_conversation(
-            conn,
+        placing = Placing(
             conversation.id,
             queue=queue,
             priority=decision.priority,
@@ -116,6 +115,7 @@ def _reroute_one(
             sent_at=message.sent_at,
             wish=wish_of(replace(decision, queue=queue), tenant=tenant),
         )
+        place_conversation(conn, placing)
 
 
 def _choose(

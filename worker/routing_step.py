@@ -62,7 +62,8 @@ def decide_and_store(
     held: what the stages before in this transaction know already.
     """
     assert message.conversation_id is not None and message.customer_id is not None
-    conversation = lock_conversation(conn, message.conversation_id, with_customer=True)
+    conversation = held.conversation if held else None
+    conversation = conversation or lock_conversation(conn, message.conversation_id, with_customer=True)
     # Only now: what those have written who held the locks before.
     around = read_surroundings(
         conn, ref, customer_id=message.customer_id, conversation_id=conversation.id, sent_at=message.sent_at
@@ -121,7 +122,13 @@ def decide_and_store(
     is_bad_news = facts.allow_actions and analysis is not None and analysis.sentiment == "negative"
     if analysis and (is_bad_news or around.had_churn_alert):
         review_mood(
-            conn, ref.tenant_id, tenant=tenant, customer_id=conversation.customer_id, now=now, may_raise=is_bad_news
+            conn,
+            ref.tenant_id,
+            tenant=tenant,
+            customer_id=conversation.customer_id,
+            now=now,
+            may_raise=is_bad_news,
+            has_alerts=around.had_churn_alert,
         )
     if decision.tags and facts.allow_actions:
         add_tags(conn, ref, conversation.id, decision.tags)
