@@ -36,7 +36,9 @@ _MARK = RunRef(8_070_450_532_247_928_832, str(uuid4()), str(uuid4()))
 _TENANT, _BODY = str(_MARK.tenant_id), f"body-{uuid4()}"
 _REDIS_KINDS = ("redis", "sentinel")
 _TAKE_AND_PUSH_SHA = sha1(TAKE_AND_PUSH.encode(), usedforsecurity=False).hexdigest()
-Links = Callable[[RunRef], Sequence[Any]]
+# A flood of no more than so many waiting messages begins where the model is asked, as others do: the workers keep up with it.
+SHORT_FLOOD = 50
+Links = Callable[[RunRef, bool], Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def _pieces(text: str, marks: Sequence[str]) -> tuple[str, ...]:
 class ChainMessages:
     """Forms by the way a chain begins, and the channel they are sent through. Threads may share it.
 
-    links: the signatures of a run's chain, first one first, which depend on nothing but its flags and ids.
+    links: the signatures of a run's chain, first one first, which depend on nothing but its flags and ids; the second argument says of a flood's
+    that it begins where the model is asked.
     """
 
     def __init__(self, links: Links) -> None:
@@ -86,7 +89,9 @@ class ChainMessages:
         self._channel: Any = None
         self._client: Any = None
         self._sole: Any = None
-        self._forms: dict[tuple[bool, bool], _Form] = {}
+        self._forms: dict[tuple[bool, bool, bool], _Form] = {}
+        # How many of floods waited for the model when last heard, and nothing is known before.
+        self._flood_waits = SHORT_FLOOD
 
     def publish(self, refs: Sequence[RunRef]) -> bool:
         """Send the chains of these runs, in order. False, and nothing is sent, when the broker is none of Redis's protocol.
@@ -111,7 +116,8 @@ class ChainMessages:
 
     def publish_counted(self, shares: Sequence[tuple[Bucket, Sequence[RunRef]]]) -> list[int]:
         """Take from each bucket one for each of its runs, as far as it has them, and send what fits: of floods the chains of the runs that
-        are left, of others those of the runs that got one. Returns how many that were. Runs for one bucket are all of one kind.
+        are left, of others those of the runs that got one. Returns how many that were. Runs for one bucket are all of one kind. A flood begins
+        in its own queue for minimizing, or, as long as few of floods wait there, where the model is asked.
 
         Only where the broker keeps the buckets. Raises: as `publish` does.
         """
@@ -120,15 +126,19 @@ class ChainMessages:
         with self._sending():
             commands: list[tuple[Any, ...]] = []
             for bucket, refs in shares:
-                form, which = self._form_of(refs[0]), "beyond" if refs[0].is_flood else "within"
+                is_short = refs[0].is_flood and self._flood_waits + len(refs) <= SHORT_FLOOD
+                form, which = self._form_of(refs[0], is_short=is_short), "beyond" if refs[0].is_flood else "within"
+                lane = self._form_of(replace(refs[0], is_flood=True), is_short=True).key
                 messages = [form.fill(ref) for ref in refs]
                 commands.append(
-                    ("EVALSHA", _TAKE_AND_PUSH_SHA, 2, bucket.key, form.key, *bucket.limits, which, *messages)
+                    ("EVALSHA", _TAKE_AND_PUSH_SHA, 3, bucket.key, form.key, lane, *bucket.limits, which, *messages)
                 )
             try:
-                return self._send(commands)
+                answers = self._send(commands)
             except NoScriptError:  # a server that has just started
-                return self._send([("SCRIPT LOAD", TAKE_AND_PUSH), *commands])[1:]
+                answers = self._send([("SCRIPT LOAD", TAKE_AND_PUSH), *commands])[1:]
+            self._flood_waits = answers[-1][1]
+        return [given for given, _ in answers]
 
     @contextmanager
     def _sending(self) -> Generator[None]:
@@ -160,15 +170,16 @@ class ChainMessages:
                     pipe.execute_command(*command)
                 return pipe.execute()
 
-    def _form_of(self, ref: RunRef) -> _Form:
-        flags = (ref.is_flood, ref.is_canary)
+    def _form_of(self, ref: RunRef, *, is_short: bool = False) -> _Form:
+        flags = (ref.is_flood, ref.is_canary, is_short)
         if flags not in self._forms:
-            self._forms[flags] = self._make_form(replace(_MARK, is_flood=ref.is_flood, is_canary=ref.is_canary))
+            mark = replace(_MARK, is_flood=ref.is_flood, is_canary=ref.is_canary)
+            self._forms[flags] = self._make_form(mark, is_short=is_short)
         return self._forms[flags]
 
-    def _make_form(self, mark: RunRef) -> _Form:
+    def _make_form(self, mark: RunRef, *, is_short: bool) -> _Form:
         """What Celery would send, taken where it would be sent."""
-        first, *others = self._links(mark)
+        first, *others = self._links(mark, is_short)
         frozen = [one.freeze().id for one in others]
         with self._channel.catching() as caught, app.amqp.Producer(self._channel) as producer:
             first.apply_async(chain=others[::-1] or None, producer=producer)

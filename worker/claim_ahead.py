@@ -18,7 +18,8 @@ def minimize_and_claim(deps: Deps, ref: RunRef) -> tuple[Next, ClaimedCall | Non
     """
     ahead = _Ahead(deps, ref, deps.tenants.get(ref.tenant_id))
     try:
-        verdict = steps.minimize(deps, ref, claim=ahead)
+        with deps.flood_hands.turn(is_flood=ref.is_flood):
+            verdict = steps.minimize(deps, ref, claim=ahead)
     except BaseException:
         if ahead.turn_taken_at:
             deps.provider_gate.give_back(ahead.turn_taken_at)
@@ -44,7 +45,7 @@ class _Ahead:
         if not drafted.shares_context:
             return False
         model = analyze_step.choose_model(self._deps, analyzer, self._tenant)
-        if not self._deps.provider_gate.take_now(model):
+        if not self._deps.provider_gate.take_now(model, bulk=self._ref.is_flood):
             return False
         self.turn_taken_at = model
         message, material = drafted.message, drafted.material

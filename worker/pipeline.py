@@ -68,9 +68,11 @@ def _links(ref: RunRef, *, state: RunState = "received", queue_as: str | None = 
     ]
 
 
-def _new_links(ref: RunRef) -> list[Any]:
-    """Of a new message. One that is no flood begins where the model is asked: its whole way is one trip through the broker."""
-    return _links(ref, queue_as="analyze" if is_fused() and not ref.is_flood else None)
+def _new_links(ref: RunRef, is_short: bool = False) -> list[Any]:  # noqa: FBT001, FBT002 -- as ChainMessages calls it
+    """Of a new message. One that is no flood, or of one that the workers keep up with (is_short), begins where the model is asked: its
+    whole way is one trip through the broker.
+    """
+    return _links(ref, queue_as="analyze" if is_fused() and (is_short or not ref.is_flood) else None)
 
 
 _messages = ChainMessages(_new_links)
@@ -78,8 +80,8 @@ _messages = ChainMessages(_new_links)
 
 def start_all(runs: Iterable[StartedRun], *, lanes: Lanes, traces: Mapping[str, str | None] | None = None) -> None:
     """Start new messages, in order: where the model is asked, so that the whole way is one trip through the broker. One that waits
-    there too long, behind a slow provider, the reconciler starts in its own queue. A flood begins in a queue of its own, before which
-    few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
+    there too long, behind a slow provider, the reconciler starts in its own queue. A flood of which many wait begins in a queue of its own, before
+    which few hands stand: a hundred of its messages at once would take the processor from everybody else's. traces: by run, what it belongs to.
 
     Raises: kombu.exceptions.OperationalError when the broker can't be reached or takes nothing.
     """

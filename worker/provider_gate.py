@@ -46,11 +46,11 @@ class ProviderGate:
             time.sleep(turn_s)
         return 0.0
 
-    def take_now(self, model: str) -> bool:
+    def take_now(self, model: str, *, bulk: bool = False) -> bool:
         """Whether the model may be called at once: a turn is taken then, and nothing otherwise. Never sleeps."""
         if self.breaker.wait_s(model) > 0:
             return False
-        if self.budget.take(self._buckets(model, bulk=False)) > 0:
+        if self.budget.take(self._buckets(model, bulk=bulk)) > 0:
             self.give_back(model)
             return False
         return True

@@ -112,8 +112,7 @@ def _ring(ref: RunRef, action_ids: tuple[str, ...]) -> None:
 
 
 def _minimize_and_claim(ref: RunRef, following: fusion.Following) -> Next:
-    # A flood's messages wait their turn for the database at each step.
-    if ref.is_flood or not following.leads_at_once_to("earshot.analyze"):
+    if not following.leads_at_once_to("earshot.analyze"):
         return steps.minimize(deps(), ref)
     verdict, following.claimed = minimize_and_claim(deps(), ref)
     return verdict

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from store.intake import StartedRun
 from store.runs import RunRef
 from worker.app import app
-from worker.chain_messages import ChainMessages
+from worker.chain_messages import SHORT_FLOOD, ChainMessages
 from worker.lanes import SHARE_AT_ONCE, Lanes, share_of
 from worker.pipeline import STAGES, _new_links, start_all
 from worker.rate_budget import RateBudget
@@ -132,6 +132,22 @@ def test_of_a_flood_what_its_share_does_not_give_is_sent(valkey, deps):
     assert sent(valkey, "minimize_flood") == [ref.run_id for ref in refs[2:]] and valkey.llen("analyze") == 0
 
 
+def test_a_flood_that_the_workers_keep_up_with_takes_one_trip_and_another_begins_in_its_own_queue(valkey, deps):
+    deps.lanes.within_share(1, SHARE_AT_ONCE)
+    messages = ChainMessages(_new_links)
+    messages.publish_counted([share(1, 2, is_flood=True)])
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (2, 0)  # nobody knows yet
+    for _ in range(6):
+        messages.publish_counted([share(1, 10, is_flood=True)])
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (12, SHORT_FLOOD)
+    (first, *_) = (read(message) for message in valkey.lrange("analyze_flood", 0, -1))
+    assert first["headers"]["task"] == "earshot.minimize" and first["body"][1]["is_flood"]
+    valkey.ltrim("analyze_flood", 0, 4)
+    messages.publish_counted([share(2, 1)])  # whoever sends anything learns of it
+    messages.publish_counted([share(1, SHORT_FLOOD - 5, is_flood=True)])
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (12, SHORT_FLOOD)
+
+
 def test_a_broker_that_has_just_started_learns_the_script_again(valkey):
     messages = ChainMessages(_new_links)
     for number in range(1, 3):
@@ -161,7 +177,8 @@ def test_a_tenant_is_a_flood_for_what_its_share_has_not_and_no_longer(valkey, de
     start_all(runs[SHARE_AT_ONCE + 11 :], lanes=deps.lanes)
     ids = [run.run_id for run in runs]
     assert sent(valkey, "analyze") == [*ids[:SHARE_AT_ONCE], *ids[SHARE_AT_ONCE + 10 :]]
-    assert sent(valkey, "minimize_flood") == ids[SHARE_AT_ONCE : SHARE_AT_ONCE + 10]
+    flood = [*sent(valkey, "minimize_flood"), *sent(valkey, "analyze_flood")]
+    assert flood == ids[SHARE_AT_ONCE : SHARE_AT_ONCE + 10]
 
 
 def test_nothing_to_start_asks_nobody(deps, monkeypatch):

@@ -1,9 +1,11 @@
 """From a planned action to what the customer gets: form, window, budget, echoes, doubts, and what people are shown."""
 
 from contextlib import nullcontext
+from itertools import count
 
 import httpx2
 import pytest
+import redis
 
 from tests.integration.passes import now, run_all
 from tests.webhooks import (
@@ -344,6 +346,36 @@ class TestRateBudget:
         budget.take([empty])
         assert budget.take([full, empty]) > 0
         assert budget.take([full]) == 0
+
+    def test_a_busy_process_takes_turns_by_the_handful_and_never_more_than_there_are(self, broker, monkeypatch):
+        clock = count(step=0.002)
+        monkeypatch.setattr("worker.rate_budget.time.monotonic", lambda: next(clock))
+        bucket, processes = Bucket("test:busy", per_s=0.001, burst=200), [RateBudget(broker), RateBudget(broker)]
+
+        def trips() -> int:
+            return redis.Redis.from_url(broker).info("commandstats")["cmdstat_evalsha"]["calls"]
+
+        processes[0].take([bucket])
+        before, taken = trips(), 1
+        while processes[taken % 2].take([bucket]) == 0:
+            taken += 1
+        assert taken <= 200
+        assert trips() - before < taken / 2
+        # What a process takes after that is what it has left of a handful.
+        assert taken + sum(processes[0].take([bucket]) == 0 for _ in range(20)) <= 200
+
+    def test_turns_of_a_handful_that_nobody_needs_lapse(self, broker, monkeypatch):
+        now = [0.0]
+        monkeypatch.setattr("worker.rate_budget.time.monotonic", lambda: now[0])
+        budget, bucket = RateBudget(broker), Bucket("test:lapse", per_s=0.001, burst=60)
+        for at in (0.0, 0.05, 0.09, 0.12):
+            now[0] = at
+            assert budget.take([bucket]) == 0
+        now[0] = 1.0
+        taken = 0
+        while budget.take([bucket]) == 0:
+            taken += 1
+        assert taken == 60 - 3 - 3  # the last of the four was the first of a handful of three
 
     def test_without_a_server_everything_may_leave(self):
         budget = RateBudget("redis://127.0.0.1:9/0")
