@@ -69,7 +69,8 @@ def console_process(servers: Servers, *, port: int | None = None) -> Generator[C
         "LOG_LEVEL": "ERROR",
     }
     argv = [
-        sys.executable, "-m", "gunicorn", "console.app:create_app()", "--worker-class", "gevent", "--workers", "1",
+        sys.executable, "-m", "gunicorn", "console.app:create_app()", "--config", "python:console.stopping",
+        "--worker-class", "gevent", "--workers", "1",
         "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "error",
     ]  # fmt: skip
     server = subprocess.Popen(argv, env=environ)

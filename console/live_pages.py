@@ -24,13 +24,15 @@ MOST_CHANGES = 500
 MOST_WAITING = 32
 # What a page is told instead of changes: look at everything anew.
 RELOAD = "reload"
+# And what its stream ends with, without a word: the process is about to stop.
+END = "end"
 # A kind of change that no table tells of: somebody has opened the conversation.
 VIEWING = "viewing"
 
 
 @dataclass(frozen=True, eq=False)
 class OpenPage:
-    """A page that somebody looks at. waiting: JSON lists of [conversation's id, kinds], or RELOAD; oldest first."""
+    """A page that somebody looks at. waiting: JSON lists of [conversation's id, kinds], RELOAD or END; oldest first."""
 
     tenant_id: int
     waiting: queue.Queue[str] = field(default_factory=lambda: queue.Queue(MOST_WAITING))
@@ -55,6 +57,11 @@ class LivePages:
         self._pages: set[OpenPage] = set()
         self._position: str | None = None
         self._reads = False
+        self._goes_on: Callable[[], bool] = lambda: True
+
+    def last_while(self, goes_on: Callable[[], bool]) -> None:
+        """End all streams as soon as this says no."""
+        self._goes_on = goes_on
 
     @contextmanager
     def open_page(self, tenant_id: int) -> Generator[OpenPage]:
@@ -74,10 +81,9 @@ class LivePages:
 
     def tell(self, tenant_id: int, conversation_id: str, kind: str) -> None:
         """What only the pages of this process hear of."""
-        with self._lock:
-            pages = [one for one in self._pages if one.tenant_id == tenant_id]
-        for page in pages:
-            page.tell(json.dumps([[conversation_id, [kind]]]))
+        for page in self._open():
+            if page.tenant_id == tenant_id:
+                page.tell(json.dumps([[conversation_id, [kind]]]))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -103,6 +109,9 @@ class LivePages:
                 if not self._pages:
                     self._reads, self._database = False, None
                     break
+            if not self._goes_on():
+                self._tell_all(END)
+                continue
             try:
                 self._look(database)
             except StoreError as error:
@@ -120,14 +129,21 @@ class LivePages:
                 self._position, changes = look.position, look.changes
         if changes == ():
             return
-        news = _by_tenant(changes) if changes is not None else None
-        with self._lock:
-            pages = list(self._pages)
-        for page in pages:
-            if news is None:
-                page.tell(RELOAD)
-            elif page.tenant_id in news:
+        if changes is None:
+            self._tell_all(RELOAD)
+            return
+        news = _by_tenant(changes)
+        for page in self._open():
+            if page.tenant_id in news:
                 page.tell(news[page.tenant_id])
+
+    def _tell_all(self, news: str) -> None:
+        for page in self._open():
+            page.tell(news)
+
+    def _open(self) -> list[OpenPage]:
+        with self._lock:
+            return list(self._pages)
 
 
 def _by_tenant(changes: tuple[LiveChange, ...]) -> dict[int, str]:

@@ -82,9 +82,9 @@ def service_children(plan: ServicePlan) -> list[ChildSpec]:
     return [replace(child, niceness=0) for child in children] if plan.shares_equally else children
 
 
-def _gunicorn(application: str, *, port: int, workers: int) -> tuple[str, ...]:
+def _gunicorn(application: str, *, config: str, port: int, workers: int) -> tuple[str, ...]:
     return (
-        *GUNICORN, application,
+        *GUNICORN, application, "--config", f"python:{config}",
         "--worker-class", "gevent", "--workers", str(workers), "--worker-connections", "1000",
         "--bind", f"127.0.0.1:{port}", "--no-control-socket",
         "--graceful-timeout", "10", "--timeout", "30", "--access-logfile", "/dev/null",
@@ -95,10 +95,11 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="receiver",
         group="receiver",
-        argv=(
-            *_gunicorn("webhook_receiver.app:create_app()", port=plan.receiver_port, workers=2),
-            "--config",
-            "python:webhook_receiver.preloading",
+        argv=_gunicorn(
+            "webhook_receiver.app:create_app()",
+            config="webhook_receiver.preloading",
+            port=plan.receiver_port,
+            workers=2,
         ),
         environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / RECEIVER_METRICS)},
         ready=lambda: http_answers(f"{plan.receiver_url}/readyz"),
@@ -113,7 +114,7 @@ def _console(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="console",
         group="console",
-        argv=_gunicorn("console.app:create_app()", port=plan.console_port, workers=1),
+        argv=_gunicorn("console.app:create_app()", config="console.stopping", port=plan.console_port, workers=1),
         environ=plan.console_environ,
         ready=lambda: http_answers(f"{plan.console_url}/healthz"),
         stop_phase=STOP_ENTRANCES,

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -86,6 +87,7 @@ TEST_KEY = "k1:" + "QUFB" * 10 + "QUE="
 ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)
 ROOM_IN_MEMORY = 4 * 2**30
+TEMPLATE = "template_earshot"
 
 ACME = """
 slug = "acme"
@@ -262,28 +264,44 @@ def _maintenance(servers):
 @pytest.fixture(scope="session")
 def template(servers, keyring, _maintenance):
     """Name of a migrated database with two tenants."""
-    _maintenance.execute("CREATE DATABASE template_earshot")
-    migrate(_named(servers[0], "template_earshot"), app_password=PASSWORD, keyring=keyring)
-    database = Database(_named(servers[0], "template_earshot"), pool_size=1)
+    _maintenance.execute(f"CREATE DATABASE {TEMPLATE}")
+    migrate(_named(servers[0], TEMPLATE), app_password=PASSWORD, keyring=keyring)
+    database = Database(_named(servers[0], TEMPLATE), pool_size=1)
     with database.system_transaction() as conn:
         for text in (ACME, OTHER):
             apply_tenant(conn, parse_tenant_file(text, source="test", environ={}), keyring=keyring)
     database.close()
-    return "template_earshot"
+    return TEMPLATE
 
 
 @pytest.fixture(scope="session")
 def clone(servers, _maintenance):
-    """A context with a clone of a database to which nobody is connected: clone(name); its URL as its owner."""
+    """A context with a clone of a database to which nobody is connected: clone(name); its URL as its owner.
 
-    @contextmanager
-    def made(of):
+    The next clone of the template is made, and the last one dropped, while a test runs.
+    """
+    ahead, behind = [], []
+
+    def make(of):
         name = f"test_{next(_numbers)}"
         _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY FILE_COPY")
-        yield _named(servers[0], name)
-        _maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        return name
 
-    return made
+    with ThreadPoolExecutor(1) as aside:
+
+        @contextmanager
+        def made(of):
+            name = (ahead.pop() if ahead and of == TEMPLATE else aside.submit(make, of)).result()
+            if of == TEMPLATE:
+                ahead.append(aside.submit(make, of))
+            yield _named(servers[0], name)
+            behind.append(aside.submit(_maintenance.execute, f"DROP DATABASE {name} WITH (FORCE)"))
+            if len(behind) > 1:  # has been dropped while this test ran
+                behind.pop(0).result()
+
+        yield made
+    for dropped in behind:
+        dropped.result()
 
 
 @pytest.fixture

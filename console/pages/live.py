@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Blueprint, Response, abort, current_app, g, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from console.live_pages import RELOAD, LivePages
+from console.live_pages import END, RELOAD, LivePages
 from console.pages import conversation, inbox
 from console.script_gate import ScriptGate
 from console.visitors import SESSION_KEY, database, let_in, visitor
@@ -91,6 +91,8 @@ def _stream(pages: LivePages, store: Database, *, tenant_id: int, token: str) ->
             except Empty:
                 yield ": ping\n\n"
             else:
+                if news == END:
+                    return
                 yield f"event: {RELOAD}\ndata: {{}}\n\n" if news == RELOAD else f"event: changed\ndata: {news}\n\n"
             if time.monotonic() - checked > CHECK_S:
                 checked = time.monotonic()

@@ -98,6 +98,7 @@ def test_a_worker_that_dies_between_the_call_and_the_note_leaves_it_to_be_told_a
     wait_until(is_noted, timeout_s=10)
 
 
+@pytest.mark.slow
 def test_of_many_events_none_is_lost_while_workers_are_killed(deps, owner, tenant_ids, run, endpoint):
     acme, lot = tenant_ids["acme"], random.Random(11)
     taken = Counter()

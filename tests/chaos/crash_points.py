@@ -34,13 +34,11 @@ LANES: dict[str, tuple[str, ...]] = {
         "crm_cards.before_write", "crm_cards.after_write", "crm_cards.settle_before_commit",
     ),
 }  # fmt: skip
-# Where a death would cost most if it cost anything.
+# Where a death would cost most if it cost anything: a message that was acknowledged, an answer that is paid, one that was sent.
 DEAREST: dict[str, tuple[str, ...]] = {
     "intake": ("intake.after_commit",),
     "model": ("analyze.after_call",),
-    "stages": ("route.before_commit",),
     "delivery": ("delivery.after_send",),
-    "CRM": ("crm_cards.after_write",),
 }
 PACKAGES = ("analysis", "channels", "config", "console", "crm_sync", "routing", "store", "webhook_receiver", "worker")
 _POINT = re.compile(r'crash_point\("([a-z_.]+)"\)')
