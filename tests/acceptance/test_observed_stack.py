@@ -27,7 +27,7 @@ def observer():
 def observed(tmp_path_factory, observer):
     stack = start_stack(
         tmp_path_factory.mktemp("observed") / "data", LOG_LEVEL="INFO", OTEL_EXPORTER_OTLP_ENDPOINT=observer.endpoint,
-        OTEL_BSP_SCHEDULE_DELAY="100", OTEL_EXPORTER_OTLP_TIMEOUT="2", SENTRY_DSN=observer.dsn, CANARY_EVERY_S="0",
+        OTEL_BSP_SCHEDULE_DELAY="100", SENTRY_DSN=observer.dsn, CANARY_EVERY_S="0",
     )  # fmt: skip
     path = tmp_path_factory.mktemp("tenants") / "acme.toml"
     path.write_text(ACME)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from celery.events.state import State
 from kombu.asynchronous import Hub
 
 from worker import event_gathering
@@ -38,7 +39,45 @@ def test_events_wait_for_the_next_turn_and_go_out_together_in_their_order(consum
     assert consumer.woken == 0 and consumer.published == []
     (scheduled,) = consumer.hub.timer.queue
     scheduled.entry()
-    assert consumer.published == [["task-received", "task-started", "task-succeeded"]]
+    assert consumer.published == [["task-succeeded"]]
+
+
+def test_the_end_of_a_task_tells_its_beginning_and_what_goes_on_is_told_as_it_comes():
+    def event(kind, task, at, **said):
+        return {"type": f"task-{kind}", "uuid": task, "timestamp": at, **said}
+
+    told = event_gathering.fold(
+        [
+            event("received", "a", 1, name="earshot.minimize"),
+            event("received", "b", 2, name="earshot.route"),
+            event("started", "a", 3),
+            event("retried", "a", 4),
+            event("received", "a", 5, name="earshot.minimize"),
+            event("started", "a", 6),
+            event("succeeded", "a", 7, result="None"),
+            event("started", "b", 8),
+        ]
+    )
+    assert told == [
+        event("received", "b", 2, name="earshot.route"),
+        event("retried", "a", 4, name="earshot.minimize", received=1, started=3),
+        event("succeeded", "a", 7, name="earshot.minimize", received=5, started=6, result="None"),
+        event("started", "b", 8),
+    ]
+
+
+def test_celerys_own_state_reads_the_same_from_one_event(consumer):
+    def state_of(kinds, **said):
+        state = State()
+        for at, kind in enumerate(kinds):
+            fields = {"uuid": "u", "name": "earshot.route", "timestamp": at, "local_received": at, "hostname": "w@h"}
+            state.event({"type": f"task-{kind}", "clock": at, "pid": 1, **fields, **said.get(kind, {})})
+        task = state.tasks["u"]
+        return task.state, task.name, task.received, task.started, task.succeeded, task.worker.hostname
+
+    kinds = ("received", "started", "succeeded")
+    assert state_of(kinds) == ("SUCCESS", "earshot.route", 0, 1, 2, "w@h")
+    assert state_of(kinds[2:], succeeded={"received": 0, "started": 1, "timestamp": 2}) == state_of(kinds)
 
 
 def test_after_a_lost_connection_they_are_gathered_again(consumer):
