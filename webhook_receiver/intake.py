@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,18 +10,7 @@ from itertools import islice
 import gevent
 import structlog
 
-from channels.base import (
-    ChannelError,
-    ChannelKind,
-    DeliveryStatus,
-    IdentityChange,
-    InboundMessage,
-    MarketingChoice,
-    MessageEdit,
-    MessageErasure,
-    ParsedWebhook,
-    Reaction,
-)
+from channels.base import ChannelError, ChannelKind, ParsedWebhook
 from channels.body import decode_body
 from channels.canary import canary_id_of
 from channels.clock import without_future
@@ -40,7 +28,6 @@ from store.intake import (
     add_live_messages,
     add_messages,
     fill_placeholders,
-    is_live,
     keep_unparsed_body,
     message_key,
     revive_history,
@@ -51,6 +38,7 @@ from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity
 from webhook_receiver.metrics import DROPPED, DUPLICATES, RECEIVED
 from webhook_receiver.shared_commits import SharedCommits
+from webhook_receiver.shares import Accepted, share_out
 from webhook_receiver.sightings import Sightings
 
 log = structlog.get_logger()
@@ -59,8 +47,6 @@ log = structlog.get_logger()
 LARGE_BODY_BYTES = 64 * 1024
 MAX_SECRETS_FOR_LARGE_BODY = 32
 MESSAGES_AT_ONCE = 1000
-# Bodies with more than this are stored for themselves.
-GATHERED_MESSAGES = 20
 STORE_TRIES = 3
 TRY_AGAIN_FOR_S = 2.0
 # What people may be told of an account's id that is none of ours; anything else could be a customer's word.
@@ -69,55 +55,6 @@ _SAYABLE_ID = re.compile(r"[0-9]{1,32}")
 
 class NotSigned(Exception):
     """No known secret made this signature."""
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """One tenant's share of a body."""
-
-    messages: list[InboundMessage] = field(default_factory=list[InboundMessage])
-    statuses: list[DeliveryStatus] = field(default_factory=list[DeliveryStatus])
-    edits: list[MessageEdit] = field(default_factory=list[MessageEdit])
-    erasures: list[MessageErasure] = field(default_factory=list[MessageErasure])
-    reactions: list[Reaction] = field(default_factory=list[Reaction])
-    identity_changes: list[IdentityChange] = field(default_factory=list[IdentityChange])
-    marketing_choices: list[MarketingChoice] = field(default_factory=list[MarketingChoice])
-
-    @property
-    def is_plain(self) -> bool:
-        """A few messages and nothing said about others: what comes by far the most, and what locks nobody's rows."""
-        return len(self.messages) <= GATHERED_MESSAGES and self.is_silent
-
-    @property
-    def is_silent(self) -> bool:
-        """Nothing is said about messages or people that are here already."""
-        said = (
-            self.statuses,
-            self.edits,
-            self.erasures,
-            self.reactions,
-            self.identity_changes,
-            self.marketing_choices,
-        )
-        return not any(said)
-
-    @property
-    def is_live(self) -> bool:
-        """Customers' messages of now, and nothing else."""
-        return self.is_silent and all(map(is_live, self.messages))
-
-    @classmethod
-    def of(cls, parsed: ParsedWebhook) -> "Accepted":
-        """All of a body, for one tenant."""
-        return cls(
-            messages=list(parsed.messages),
-            statuses=list(parsed.statuses),
-            edits=list(parsed.edits),
-            erasures=list(parsed.erasures),
-            reactions=list(parsed.reactions),
-            identity_changes=list(parsed.identity_changes),
-            marketing_choices=list(parsed.marketing_choices),
-        )
 
 
 @dataclass(eq=False)
@@ -160,10 +97,11 @@ class Intake:
             return self._take_canary(canary)
         for reason, count in parsed.dropped.items():
             DROPPED.labels(kind, reason).inc(count)
-        shares, named, unknown = _share_out(parsed, kind, secret=secret, directory=directory)
-        self._activity.note((kind, account_id) for account_id in named)
-        if unknown:
-            self._note_unknown(kind, unknown, secret=secret, directory=directory)
+        shared = share_out(parsed, kind, secret=secret, directory=directory)
+        shares = shared.by_tenant
+        self._activity.note((kind, account_id) for account_id in shared.accounts)
+        if shared.unknown_accounts:
+            self._note_unknown(kind, shared.unknown_accounts, secret=secret, directory=directory)
         if shares and all(share.is_plain for share in shares.values()):
             storing = _Storing(shares, directory.pepper)
             self._commits[kind].put(storing)
@@ -359,29 +297,3 @@ def store_share(conn: Connection, tenant_id: int, share: Accepted, *, pepper: by
     rejudged = erase_messages(conn, tenant_id, share.erasures, pepper=pepper)
     edited = apply_edits(conn, tenant_id, share.edits, pepper=pepper)
     return Stored([*added.runs, *revived, *edited, *rejudged], len(added.runs))
-
-
-# What is of an account each, by its name in a parsed webhook and in a share.
-_SHARED = ("messages", "statuses", "edits", "erasures", "reactions", "identity_changes", "marketing_choices")
-
-
-def _share_out(
-    parsed: ParsedWebhook, kind: ChannelKind, *, secret: str, directory: Directory
-) -> tuple[dict[int, Accepted], set[str], set[str]]:
-    """(items by tenant, accounts they came to, accounts that nobody has here). An account that is unknown, or whose own secret did not verify this body, gets nothing stored:
-    else one tenant could forge another's customers.
-    """
-    shares: dict[int, Accepted] = defaultdict(Accepted)
-    named: set[str] = set()
-    unknown: set[str] = set()
-    for name in _SHARED:
-        for item in getattr(parsed, name):
-            account = directory.find(kind, item.account_id)
-            if account is None or secret not in account.app_secrets:
-                DROPPED.labels(kind, "unknown_account" if account is None else "foreign_account").inc()
-                if account is None:
-                    unknown.add(item.account_id)
-            else:
-                named.add(account.account_id)
-                getattr(shares[account.tenant_id], name).append(item)
-    return dict(shares), named, unknown

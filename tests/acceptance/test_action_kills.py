@@ -23,7 +23,8 @@ from store.tenants import apply_tenant
 from tests.conftest import ACME, TEST_KEY
 from tests.http_receiver import HttpReceiver
 from tests.webhooks import whatsapp_body, whatsapp_message
-from webhook_receiver.intake import Accepted, store_share
+from webhook_receiver.intake import store_share
+from webhook_receiver.shares import Accepted
 from worker.pipeline import start
 from worker.roles import ROLES, worker_arguments
 

@@ -19,7 +19,8 @@ from tests.crm_portals import PORTALS
 from tests.integration import workplace
 from tests.integration.crm_desk import CrmDesk
 from webhook_receiver.app import create_app
-from webhook_receiver.intake import Accepted, store_share
+from webhook_receiver.intake import store_share
+from webhook_receiver.shares import Accepted
 from worker.deps import TenantConfigs, build_deps
 from worker.roles import ROLES
 

@@ -75,7 +75,7 @@ MUTANTS = (
     ),
     Mutant(
         "any tenant's secret opens every account",
-        "webhook_receiver/intake.py",
+        "webhook_receiver/shares.py",
         "if account is None or secret not in account.app_secrets:\n                DROPPED",
         "if account is None:\n                DROPPED",
         (f"{_RECEIVER}::test_a_tenant_cannot_forge_messages_of_another_with_its_own_secret",),
