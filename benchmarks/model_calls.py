@@ -21,11 +21,14 @@ import psycopg
 from benchmarks.figures import Row, at_least, at_most, print_rows, ratios, spread, times
 from benchmarks.live_event import running_stack
 from benchmarks.many_tenants import Account, add_tenants
-from benchmarks.pipe import run_pipe
+from benchmarks.pipe import PipeFigures, run_pipe
 from benchmarks.processor_time import groups_of, memory_mb
+from worker.roles import ROLES
 
 MODEL_S, TENANTS = 1.5, 24
-MESSAGES, IN_FLIGHT = 600, 400
+MESSAGES = 600
+# Unfinished messages for each thread: with many more the reconciler reads them provisionally, and that would be measured.
+IN_FLIGHT_A_THREAD = 1.5
 ROUNDS, THREADS, SECONDS = 2, 300, 6.0
 LIMIT_PER_S, LIMIT_MB = 120.0, 0.5
 LOOK_EVERY_S = 0.5
@@ -75,23 +78,37 @@ def _pipe_rows(stack: dict[str, Any], accounts: Sequence[Account], *, messages: 
     run_pipe(stack, messages=10, wave=70, in_flight=10)  # workers load the model's SDK at their first call
     at_rest_mb = memory_mb(groups_of(stack["pids"])[ANALYZE])
     with CallWatch(stack) as watch:
-        figures = run_pipe(stack, messages=messages, wave=71, in_flight=IN_FLIGHT, accounts=accounts)
+        figures = _run(stack, accounts, messages=messages, processes=len(watch.pids))
     processes, fullest = len(watch.pids), watch.fullest
     assert fullest.calls, "no call was seen under way"
     mb = (fullest.mb - at_rest_mb) / fullest.calls
-    speed, is_quick_enough = at_least(figures.per_s, LIMIT_PER_S, "/s")
     room, is_small = at_most(mb, LIMIT_MB, "MB")
     return [
-        Row(
-            f"messages a second through the whole pipe, {processes} analyze process of 100 threads (at most 67/s)",
-            spread([figures.per_s]),
-            limit=speed,
-            met=is_quick_enough,
-        ),
+        _speed(figures, processes=processes),
         Row("most calls in flight in an analyze process, in the pipe", f"{fullest.calls / processes:.0f}"),
         Row("memory a call in flight in the pipe (PSS)", spread([mb], "MB"), limit=room, met=is_small),
         Row("processor time of the analyze worker a message, the call included", spread([figures.cpu_ms[ANALYZE]], "ms")),
     ]  # fmt: skip
+
+
+def _run(stack: dict[str, Any], accounts: Sequence[Account], *, messages: int, processes: int) -> PipeFigures:
+    unfinished = round(processes * ROLES["analyze"].concurrency * IN_FLIGHT_A_THREAD)
+    return run_pipe(stack, messages=messages, wave=71, in_flight=unfinished, accounts=accounts)
+
+
+def _speed(figures: PipeFigures, *, processes: int) -> Row:
+    threads = processes * ROLES["analyze"].concurrency
+    limit, met = at_least(figures.per_s, LIMIT_PER_S, "/s")
+    named = "an analyze process" if processes == 1 else f"{processes} analyze processes"
+    what = f"messages a second through the whole pipe, the model takes {MODEL_S:g} s, {named} of 100 threads (at most {threads / MODEL_S:.0f}/s)"
+    return Row(what, spread([figures.per_s]), limit=limit, met=met)
+
+
+def speed_row(stack: dict[str, Any], accounts: Sequence[Account], *, processes: int, is_quick: bool) -> Row:
+    """Of a stack with so many analyze workers. Its model takes MODEL_S afterwards."""
+    httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": MODEL_S}).raise_for_status()
+    figures = _run(stack, accounts, messages=100 if is_quick else 2 * MESSAGES, processes=processes)
+    return _speed(figures, processes=processes)
 
 
 def _call(kind: str, url: str, *, threads: int, seconds: float) -> dict[str, float]:

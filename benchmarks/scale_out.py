@@ -16,6 +16,7 @@ from celery import Celery
 from benchmarks.figures import Row, at_least, number, print_rows
 from benchmarks.live_event import running_stack
 from benchmarks.many_tenants import add_tenants
+from benchmarks.model_calls import speed_row
 from benchmarks.pipe import run_pipe
 from worker.roles import ROLES
 
@@ -35,7 +36,7 @@ def tell_second(stack: dict[str, Any], order: str) -> None:
 
 
 def rows(*, is_quick: bool = False) -> list[Row]:
-    """Messages a second with one and with two."""
+    """Messages a second with one and with two, and with two and a model as slow as the real one."""
     threads = ROLES["analyze"].concurrency
     rounds, model_s = (1, 1.0) if is_quick else (ROUNDS_OF_CALLS, MODEL_S)
     with tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as name:
@@ -52,9 +53,13 @@ def rows(*, is_quick: bool = False) -> list[Row]:
             two = run_pipe(
                 stack, messages=2 * rounds * threads, wave=82, in_flight=2 * threads + WAITING, accounts=accounts
             )
+            slow = speed_row(stack, accounts, processes=2, is_quick=is_quick)
     limit, met = at_least(two.per_s / one.per_s, LIMIT, "x")
     what = f"messages a second with two analyze workers, the model takes {model_s:g} s (at most {2 * threads / model_s:.0f}/s), beside: with one"
-    return [Row(what, number(two.per_s), number(one.per_s), f"{two.per_s / one.per_s:.2f}x", limit, met)]
+    return [
+        Row(what, number(two.per_s), number(one.per_s), f"{two.per_s / one.per_s:.2f}x", limit, met),
+        slow,
+    ]
 
 
 def main() -> None:
