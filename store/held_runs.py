@@ -57,9 +57,9 @@ _HELD = LOCKED_FIRST + RUN + _CHANGES + CONVERSATION + _HOLD + THEN_CUSTOMER
 
 
 def hold_run(conn: Connection, ref: RunRef, message: StoredMessage) -> HeldRun | None:
-    """Lock the run, then its message, its conversation and its customer, for a message as it was when its run was leased, where that lease
-    still holds: what others may have changed meanwhile is read anew. With other words, or none, the lease would be lost. None when the run is
-    finished.
+    """Lock the run, its conversation, its message (rows of partitions are locked last) and its customer, for a message as it was when its run
+    was leased, where that lease still holds: what others may have changed meanwhile is read anew. With other words, or none, the lease would
+    be lost. None when the run is finished.
     """
     row = conn.execute(_HELD, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
     if row is None:  # the run is gone, or the conversation was merged into another one a moment ago

@@ -41,8 +41,7 @@ def recompute_clocks(
         assert known is not None
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
     carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
-    stand = set(known.clocks)
-    _upsert(conn, tenant_id, conversation_id, [clock for clock in clocks if clock not in stand])
+    _upsert(conn, tenant_id, conversation_id, [clock for clock in clocks if clock not in known.right])
     _carry_over(conn, conversation_id, carried)
 
 
@@ -97,8 +96,8 @@ def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
 class _Known:
     """Everything since then, as of now by the Postgres clock.
 
-    open_rests: the kinds of rests that have not ended. clocks: what stands. is_resolved, snoozed_until: what the conversation's row says.
-    marked_at: when the clocks were said to be stale.
+    open_rests: the kinds of rests that have not ended. clocks: what stands. right: of these, the ones that need no word about a breach taken
+    back. is_resolved, snoozed_until: what the conversation's row says. marked_at: when the clocks were said to be stale.
     """
 
     now: datetime
@@ -107,6 +106,7 @@ class _Known:
     story: Story
     open_rests: frozenset[str]
     clocks: tuple[Clock, ...]
+    right: frozenset[Clock]
     marked_at: datetime | None
 
 
@@ -169,7 +169,7 @@ _ROWS = """
     FROM conversation_rest
     WHERE conversation_id = %(id)s AND (began_at >= (SELECT since FROM span) OR ended_at IS NULL)
     UNION ALL
-    SELECT 'clock', NULL, NULL, to_jsonb(s)::text, NULL, NULL, NULL
+    SELECT 'clock', NULL, NULL, to_jsonb(s)::text, NULL, NULL, breached_at IS NOT NULL
     FROM sla_clock AS s
     WHERE conversation_id = %(id)s AND started_at >= (SELECT since FROM span)
     UNION ALL
@@ -187,6 +187,7 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
     if not of["state"]:
         return None
     ((now, snoozed_until, *_, is_resolved),) = of["state"]
+    clocks = [(_read_clock(row), is_told) for _, _, row, *_, is_told in of["clock"]]
     return _Known(
         now=now,
         is_resolved=is_resolved,
@@ -197,7 +198,8 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
             rests=tuple(Rest(kind, began_at, ended_at) for began_at, ended_at, kind, *_ in of["rest"]),
         ),
         open_rests=frozenset(kind for _, _, kind, _, _, is_open in of["rest"] if is_open),
-        clocks=tuple(_read_clock(row) for _, _, row, *_ in of["clock"]),
+        clocks=tuple(clock for clock, _ in clocks),
+        right=frozenset(clock for clock, is_told in clocks if clock.state == "breached" or not is_told),
         marked_at=of["marked"][0][0] if of["marked"] else None,
     )
 
@@ -311,8 +313,9 @@ def _carry_over(conn: Connection, conversation_id: str, said: list[_Said]) -> No
             UPDATE sla_clock
             SET warned_at = coalesce(warned_at, %(warned_at)s),
                 warning_alert_id = coalesce(warning_alert_id, %(warning_alert_id)s),
-                breached_at = coalesce(breached_at, %(breached_at)s),
-                breach_alert_id = coalesce(breach_alert_id, %(breach_alert_id)s)
+                -- Of one that runs again the breach is over: the next one is told anew.
+                breached_at = coalesce(breached_at, CASE WHEN state = 'breached' THEN %(breached_at)s::timestamptz END),
+                breach_alert_id = coalesce(breach_alert_id, CASE WHEN state = 'breached' THEN %(breach_alert_id)s::uuid END)
             WHERE conversation_id = %(conversation_id)s AND kind = %(kind)s AND ended_at IS NULL
             """,
             {"conversation_id": conversation_id, **vars(one)},

@@ -36,7 +36,7 @@ _MARK = RunRef(8_070_450_532_247_928_832, str(uuid4()), str(uuid4()))
 _TENANT, _BODY = str(_MARK.tenant_id), f"body-{uuid4()}"
 _REDIS_KINDS = ("redis", "sentinel")
 _TAKE_AND_PUSH_SHA = sha1(TAKE_AND_PUSH.encode(), usedforsecurity=False).hexdigest()
-# A flood of no more than so many waiting messages begins where the model is asked, as others do: the workers keep up with it.
+# Where no more than so many messages of floods wait, a flood begins where the model is asked, as others do: the workers keep up with it.
 SHORT_FLOOD = 50
 Links = Callable[[RunRef, bool], Sequence[Any]]
 
@@ -90,7 +90,7 @@ class ChainMessages:
         self._client: Any = None
         self._sole: Any = None
         self._forms: dict[tuple[bool, bool, bool], _Form] = {}
-        # How many of floods waited for the model when last heard, and nothing is known before.
+        # How many of floods waited when last heard, and what was sent to wait for the model since. Nothing is known before.
         self._flood_waits = SHORT_FLOOD
 
     def publish(self, refs: Sequence[RunRef]) -> bool:
@@ -104,7 +104,7 @@ class ChainMessages:
             with self._sending():
                 messages: defaultdict[str, list[str]] = defaultdict(list)
                 for ref in refs:
-                    form = self._form_of(ref)
+                    form = self._form_of_all([ref])
                     messages[form.key].append(form.fill(ref))
                 self._send([("LPUSH", key, *waiting) for key, waiting in messages.items()])
         return True
@@ -117,7 +117,7 @@ class ChainMessages:
     def publish_counted(self, shares: Sequence[tuple[Bucket, Sequence[RunRef]]]) -> list[int]:
         """Take from each bucket one for each of its runs, as far as it has them, and send what fits: of floods the chains of the runs that
         are left, of others those of the runs that got one. Returns how many that were. Runs for one bucket are all of one kind. A flood begins
-        in its own queue for minimizing, or, as long as few of floods wait there, where the model is asked.
+        in its own queue for minimizing, or, as long as few of floods wait, where the model is asked.
 
         Only where the broker keeps the buckets. Raises: as `publish` does.
         """
@@ -126,12 +126,13 @@ class ChainMessages:
         with self._sending():
             commands: list[tuple[Any, ...]] = []
             for bucket, refs in shares:
-                is_short = refs[0].is_flood and self._flood_waits + len(refs) <= SHORT_FLOOD
-                form, which = self._form_of(refs[0], is_short=is_short), "beyond" if refs[0].is_flood else "within"
-                lane = self._form_of(replace(refs[0], is_flood=True), is_short=True).key
+                form, which = self._form_of_all(refs), "beyond" if refs[0].is_flood else "within"
+                lanes = [
+                    self._form_of(replace(refs[0], is_flood=True), is_short=is_short).key for is_short in (True, False)
+                ]
                 messages = [form.fill(ref) for ref in refs]
                 commands.append(
-                    ("EVALSHA", _TAKE_AND_PUSH_SHA, 3, bucket.key, form.key, lane, *bucket.limits, which, *messages)
+                    ("EVALSHA", _TAKE_AND_PUSH_SHA, 4, bucket.key, form.key, *lanes, *bucket.limits, which, *messages)
                 )
             try:
                 answers = self._send(commands)
@@ -169,6 +170,13 @@ class ChainMessages:
                 for command in commands:
                     pipe.execute_command(*command)
                 return pipe.execute()
+
+    def _form_of_all(self, refs: Sequence[RunRef]) -> _Form:
+        """Of runs of one kind. Those of a short flood are counted with what waits."""
+        is_short = refs[0].is_flood and self._flood_waits + len(refs) <= SHORT_FLOOD
+        if is_short:
+            self._flood_waits += len(refs)
+        return self._form_of(refs[0], is_short=is_short)
 
     def _form_of(self, ref: RunRef, *, is_short: bool = False) -> _Form:
         flags = (ref.is_flood, ref.is_canary, is_short)

@@ -46,9 +46,10 @@ def flush(consumer: Any) -> None:
     if dispatcher is None or not dispatcher.enabled:
         return
     dispatcher.on_send_buffered, dispatcher.buffer_limit = None, AT_MOST
-    events = dispatcher._group_buffer["task"]  # noqa: SLF001 -- nothing public shows them
-    gathered = len(events)  # threads add more behind these meanwhile
-    events[:gathered] = fold(events[:gathered])
+    with dispatcher.mutex:  # a thread whose event is the last that there is room for flushes too
+        events = dispatcher._group_buffer["task"]  # noqa: SLF001 -- nothing public shows them
+        gathered = len(events)  # threads add more behind these meanwhile
+        events[:gathered] = fold(events[:gathered])
     dispatcher.flush()
 
 
@@ -59,8 +60,9 @@ def fold(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for event in events:
         task = event["uuid"]
-        if task in ended and event["type"] in _BEGINNINGS:
+        # A start whose receipt was told before is told: Flower counts down by it what it has counted up.
+        if task in ended and (event["type"] == "task-received" or (event["type"] == "task-started" and task in began)):
             began[task] = {**began.get(task, {}), **event, _BEGINNINGS[event["type"]]: event["timestamp"]}
         else:
             told.append({**began.pop(task, {}), **event})
-    return told
+    return [*told, *began.values()]

@@ -47,7 +47,7 @@ local function take(keys, limits, wanted)
 end
 """
 _TAKE = _TAKING + "return {take(KEYS, ARGV, tonumber(ARGV[#ARGV]))}"
-# KEYS: a bucket, a list, and a list whose length is told; ARGV: the bucket's interval and burst, 'within' or 'beyond', and messages. As many are taken from the bucket as
+# KEYS: a bucket, a list, and two lists of which is told how long they are together; ARGV: the bucket's interval and burst, 'within' or 'beyond', and messages. As many are taken from the bucket as
 # it has, at most one for each message. The list gets the messages that are within these, or those beyond.
 TAKE_AND_PUSH = (
     _TAKING
@@ -56,7 +56,7 @@ local given = take({KEYS[1]}, ARGV, #ARGV - 3)
 local first, last = 4, given + 3
 if ARGV[3] == 'beyond' then first, last = given + 4, #ARGV end
 for i = first, last do redis.call('LPUSH', KEYS[2], ARGV[i]) end
-return {given, redis.call('LLEN', KEYS[3])}
+return {given, redis.call('LLEN', KEYS[3]) + redis.call('LLEN', KEYS[4])}
 """
 )
 

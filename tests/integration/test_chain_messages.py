@@ -139,13 +139,22 @@ def test_a_flood_that_the_workers_keep_up_with_takes_one_trip_and_another_begins
     assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (2, 0)  # nobody knows yet
     for _ in range(6):
         messages.publish_counted([share(1, 10, is_flood=True)])
-    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (12, SHORT_FLOOD)
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (22, 40)
     (first, *_) = (read(message) for message in valkey.lrange("analyze_flood", 0, -1))
     assert first["headers"]["task"] == "earshot.minimize" and first["body"][1]["is_flood"]
     valkey.ltrim("analyze_flood", 0, 4)
     messages.publish_counted([share(2, 1)])  # whoever sends anything learns of it
-    messages.publish_counted([share(1, SHORT_FLOOD - 5, is_flood=True)])
-    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (12, SHORT_FLOOD)
+    messages.publish_counted([share(1, SHORT_FLOOD - 22 - 5, is_flood=True)])
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (22, SHORT_FLOOD - 22)
+
+
+def test_many_short_floods_at_once_are_together_no_longer_than_one(valkey, deps):
+    messages = ChainMessages(_new_links)
+    for tenant_id in range(10):
+        deps.lanes.within_share(tenant_id, SHARE_AT_ONCE)
+    messages.publish_counted([share(11, 1)])
+    messages.publish_counted([share(tenant_id, 20, is_flood=True) for tenant_id in range(10)])
+    assert (valkey.llen("minimize_flood"), valkey.llen("analyze_flood")) == (160, 40)
 
 
 def test_a_broker_that_has_just_started_learns_the_script_again(valkey):

@@ -56,6 +56,9 @@ def test_the_end_of_a_task_tells_its_beginning_and_what_goes_on_is_told_as_it_co
             event("started", "a", 6),
             event("succeeded", "a", 7, result="None"),
             event("started", "b", 8),
+            event("started", "c", 9),
+            event("succeeded", "c", 10),
+            event("received", "c", 11),
         ]
     )
     assert told == [
@@ -63,6 +66,9 @@ def test_the_end_of_a_task_tells_its_beginning_and_what_goes_on_is_told_as_it_co
         event("retried", "a", 4, name="earshot.minimize", received=1, started=3),
         event("succeeded", "a", 7, name="earshot.minimize", received=5, started=6, result="None"),
         event("started", "b", 8),
+        event("started", "c", 9),  # its receipt was told before
+        event("succeeded", "c", 10),
+        event("received", "c", 11, received=11),  # once more, and not over
     ]
 
 

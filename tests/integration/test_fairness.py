@@ -12,6 +12,7 @@ from store.intake import StartedRun
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, broker_queues, lanes, reconcile, steps
 from worker.app import app
+from worker.chain_messages import SHORT_FLOOD
 from worker.lanes import FLOODS_IN_WORK, LANED, SHARE_AT_ONCE, FloodHands, InWork, Lanes, in_work, queue_of
 from worker.pipeline import start_all
 from worker.rate_budget import RateBudget
@@ -48,9 +49,10 @@ def add_runs(owner, tenant_ids):
 
 
 def test_what_a_tenant_brings_beyond_its_share_waits_in_a_lane_of_its_own(deps, valkey):
-    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 30)], lanes=deps.lanes)
+    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + SHORT_FLOOD + 30)], lanes=deps.lanes)
     start_all([StartedRun(2, "m", "r")], lanes=deps.lanes)
-    assert (valkey.llen("analyze"), valkey.llen("minimize_flood")) == (SHARE_AT_ONCE + 1, 30)
+    waiting = [valkey.llen(queue) for queue in ("analyze", "analyze_flood", "minimize_flood")]
+    assert waiting == [SHARE_AT_ONCE + 1, SHORT_FLOOD, 30]
 
 
 def test_where_every_stage_takes_its_own_trip_it_waits_before_the_first(deps, valkey, monkeypatch):
@@ -78,7 +80,7 @@ def test_a_worker_takes_one_from_each_lane_in_turn(valkey, deps, monkeypatch):
 
 
 def test_the_lane_travels_with_the_message_to_the_model(deps, valkey):
-    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + 20)], lanes=deps.lanes)
+    start_all([StartedRun(1, f"m{n}", f"r{n}") for n in range(SHARE_AT_ONCE + SHORT_FLOOD + 20)], lanes=deps.lanes)
     task = valkey.lindex("minimize_flood", 0).decode()
 
     _, kwargs, embedded = json.loads(base64.b64decode(json.loads(task)["body"]))

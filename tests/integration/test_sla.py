@@ -148,6 +148,29 @@ def test_what_was_taken_back_waits_for_no_answer(deps, receive, owner):
     assert clocks(owner) == []
 
 
+def test_a_breach_that_was_told_and_is_none_any_more_is_taken_back_and_the_next_one_is_told(deps, receive, owner):
+    def told():
+        return owner.execute(
+            "SELECT state, breached_at IS NOT NULL FROM sla_clock WHERE kind = 'first_answer'"
+        ).fetchall(), alerts(owner)
+
+    write(deps, receive, URGENT, 20, message_id="wamid.first")
+    write(deps, receive, URGENT, 10)
+    watch_clocks(deps)
+    assert told() == ([("breached", True)], [("sla_breach", False)])
+    receive(whatsapp_body(whatsapp_revocation("wamid.first", timestamp=ago(8))))
+    watch_clocks(deps)
+    assert told() == ([("running", False)], [("sla_breach", True)])
+    # One that an earlier release has left told though it runs, is put right by the next message.
+    owner.execute("UPDATE sla_clock SET breached_at = now() WHERE kind = 'first_answer'")
+    write(deps, receive, URGENT, 5)
+    assert told()[0] == [("running", False)]
+    owner.execute("UPDATE message SET sent_at = sent_at - interval '10 minutes'")
+    mark_clocks_stale(owner, [str(one) for (one,) in owner.execute("SELECT id FROM conversation").fetchall()])
+    watch_clocks(deps)
+    assert told() == ([("breached", True)], [("sla_breach", True), ("sla_breach", False)])
+
+
 def test_a_mark_that_is_set_while_clocks_are_computed_stays_for_the_next_time(deps, receive, owner, tenant_ids):
     write(deps, receive, URGENT, 5)
     (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
