@@ -49,10 +49,27 @@ def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]
         ) AS m ON true
         LEFT JOIN LATERAL effective_label(m.id) AS e ON true
         LEFT JOIN LATERAL (
-            SELECT kind, state, due_at, warn_at
-            FROM sla_clock
-            WHERE conversation_id = c.id AND state <> 'cancelled'
-            ORDER BY ended_at IS NOT NULL, CASE WHEN ended_at IS NULL THEN due_at END, started_at DESC
+            -- What is due first, or else what began last: of a long conversation each is the first of an index.
+            (
+                SELECT kind, state, due_at, warn_at
+                FROM sla_clock
+                WHERE conversation_id = c.id AND state <> 'cancelled' AND ended_at IS NULL
+                ORDER BY due_at, started_at DESC
+                LIMIT 1
+            )
+            UNION ALL
+            (
+                SELECT last.kind, last.state, last.due_at, last.warn_at
+                FROM unnest(ARRAY['first_answer', 'next_answer', 'resolution']) AS of (kind) CROSS JOIN LATERAL (
+                    SELECT kind, state, due_at, warn_at, started_at
+                    FROM sla_clock
+                    WHERE conversation_id = c.id AND kind = of.kind AND state <> 'cancelled' AND ended_at IS NOT NULL
+                    ORDER BY started_at DESC
+                    LIMIT 1
+                ) AS last
+                ORDER BY last.started_at DESC
+                LIMIT 1
+            )
             LIMIT 1
         ) AS k ON true
         WHERE c.tenant_id = %(tenant)s AND c.id = ANY(%(ids)s::uuid[])

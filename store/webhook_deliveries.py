@@ -63,7 +63,7 @@ def list_deliveries(
         """  # noqa: S608 -- words of ours only, see above
         + _ONLY[state]
         + """
-        ORDER BY id DESC
+        ORDER BY webhook_delivery.id DESC
         LIMIT %s
         """,
         (tenant_id, subscription_id, before_id, before_id, limit),
