@@ -47,8 +47,9 @@ local function take(keys, limits, wanted)
 end
 """
 _TAKE = _TAKING + "return {take(KEYS, ARGV, tonumber(ARGV[#ARGV]))}"
-# KEYS: a bucket, a list, and two lists of which is told how long they are together; ARGV: the bucket's interval and burst, 'within' or 'beyond', and messages. As many are taken from the bucket as
-# it has, at most one for each message. The list gets the messages that are within these, or those beyond.
+# KEYS: a bucket, a list, and two lists of which is told how long they are together; ARGV: the bucket's interval and burst, 'within' or
+# 'beyond', and messages. As many are taken from the bucket as it has, at most one for each message. The list gets the messages that are within
+# these, or those beyond.
 TAKE_AND_PUSH = (
     _TAKING
     + """
