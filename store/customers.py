@@ -1,6 +1,6 @@
 """Customers and their conversations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import LiteralString
 
@@ -155,7 +155,7 @@ def lock_conversation(conn: Connection, conversation_id: str, *, with_customer: 
     if row is None:
         message = "conversation_merged"
         raise StoreError(message, permanent=False, retry_after_s=0.5)
-    return Conversation(*row[:15])
+    return Conversation(*row[: len(fields(Conversation))])
 
 
 def lock_customer(conn: Connection, customer_id: str) -> None:

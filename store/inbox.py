@@ -51,7 +51,7 @@ def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]
         LEFT JOIN LATERAL (
             -- What is due first, or else what began last: of a long conversation each is the first of an index.
             (
-                SELECT kind, state, due_at, warn_at
+                SELECT kind, state, due_at, warn_at, false AS has_ended
                 FROM sla_clock
                 WHERE conversation_id = c.id AND state <> 'cancelled' AND ended_at IS NULL
                 ORDER BY due_at, started_at DESC
@@ -59,7 +59,7 @@ def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]
             )
             UNION ALL
             (
-                SELECT last.kind, last.state, last.due_at, last.warn_at
+                SELECT last.kind, last.state, last.due_at, last.warn_at, true
                 FROM unnest(ARRAY['first_answer', 'next_answer', 'resolution']) AS of (kind) CROSS JOIN LATERAL (
                     SELECT kind, state, due_at, warn_at, started_at
                     FROM sla_clock
@@ -70,6 +70,7 @@ def read_lines(conn: Connection, tenant_id: int, conversation_ids: Sequence[str]
                 ORDER BY last.started_at DESC
                 LIMIT 1
             )
+            ORDER BY has_ended
             LIMIT 1
         ) AS k ON true
         WHERE c.tenant_id = %(tenant)s AND c.id = ANY(%(ids)s::uuid[])

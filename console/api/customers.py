@@ -20,8 +20,9 @@ blueprint = new_blueprint("customers", __name__, under="/customers/<customer_id>
 
 
 class CustomerAnswer(BaseModel):
-    """A customer. name: as the channel tells it. tier, value, high_value: what the CRM says. negative_30d: their negative messages of the
-    last 30 days. messages: 1000 stands for any number above 999. churn_since: since when an alert stands that they may leave, None: none does. crm_outcome: of looking for their record.
+    """A customer. name: as the channel tells it. tier, value, high_value: what the CRM says. negative_30d: the negative
+    ones among their newest 100 messages of the last 30 days. messages: 1000 stands for any number above 999. churn_since: since when an alert
+    stands that they may leave, None: none does. crm_outcome: of looking for their record.
     """
 
     customer_id: str

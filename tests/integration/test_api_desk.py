@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from store import customer_card
 from store.alerts import NewAlert, raise_alert
 from tests.integration.test_api import acme, ann, app, boss, call, new_key  # noqa: F401 -- fixtures
 from tests.integration.test_console_admin import SECRETS, add_egress, park
@@ -74,7 +75,7 @@ def test_a_program_that_acts_as_itself_claims_nothing(call, boss, owner, acme): 
     assert call(boss, "POST", "/conversations/bulk", body).json["code"] == "no_person"
 
 
-def test_a_customers_card_and_all_their_conversations(get, owner, acme):  # noqa: F811
+def test_a_customers_card_and_all_their_conversations(get, owner, acme, monkeypatch):  # noqa: F811
     ids = fill(owner, acme, "acme")
     owner.execute(
         "UPDATE customer SET tier = 'gold', crm_value = 12.5, high_value = true WHERE id = %s", (ids["customer"],)
@@ -86,6 +87,9 @@ def test_a_customers_card_and_all_their_conversations(get, owner, acme):  # noqa
     card = get(f"/customers/{ids['customer']}")
     assert (card["name"], card["tier"], card["value"], card["high_value"]) == ("Name-of-acme", "gold", "12.5", True)
     assert (card["negative_30d"], card["messages"], card["conversations"]) == (1, 1, 5) and card["churn_since"]
+    # Of whoever writes more than are read for it, the newest count.
+    monkeypatch.setattr(customer_card, "MOST_READ", 0)
+    assert get(f"/customers/{ids['customer']}")["negative_30d"] == 0
     found = [one["id"] for one in pages(get, f"/customers/{ids['customer']}/conversations", "conversations")]
     assert found == [*reversed(more), ids["conversation"]]
 
