@@ -120,7 +120,7 @@ def reading(chromium, stack, *, state=None, language="en", theme="light", width=
     try:
         reader = Reader(context.new_page(), base)
         yield reader
-        assert reader.errors == []
+        assert not reader.errors, reader.errors
     finally:
         context.close()
 

@@ -29,6 +29,12 @@ def only_lost(errors):
     errors.clear()
 
 
+def only_refused(errors):
+    """Takes away what the browser says of what the page asked for itself, after its session had ended."""
+    assert all("401" in one for one in errors), errors
+    errors.clear()
+
+
 def test_what_is_new_in_the_list_waits_to_be_shown_and_moves_nothing(as_admin, stack):
     with as_admin(height=500) as reader:
         page = reader.page
@@ -111,6 +117,7 @@ def test_a_session_that_ends_in_mid_answer_loses_no_word(chromium, stack, newcom
             owner.execute("DELETE FROM web_session WHERE user_id = %s", (user_id,))
         page.get_by_role("button", name="Send", exact=True).click()
         page.wait_for_url("**/sign-in?next=**")
+        only_refused(reader.errors)
         page.fill("#email", email)
         page.fill("#password", PASSWORD)
         page.click("main button")
