@@ -1,10 +1,11 @@
 """Requests that come in at the same time are stored by one transaction: one statement a tenant and one commit, instead of one each.
 
-A request that comes alone is stored at once and alone. While a commit is under way, those that come meanwhile gather, and the next one
-takes all of them. Nobody is answered before their own rows are committed.
+A request that comes alone is stored at once and alone; those that are being read in the same moment go with it. While a commit is under way,
+those that come meanwhile gather, and the next one takes all of them. Nobody is answered before their own rows are committed.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -49,11 +50,21 @@ class SharedCommits(Generic[T]):
             if not mine.leads:
                 mine.woken.wait()
             if not mine.is_settled:
+                self._gather()
                 self._commit_next()
         finally:
             self._leave(mine)
         if mine.error is not None:
             raise mine.error
+
+    def _gather(self) -> None:
+        """Let those in who are here already and have not got as far. Else the first of those whose answers have just left would commit
+        for itself alone, and all others wait for it.
+        """
+        seen = 0
+        while seen < len(self._waiting) < MOST:
+            seen = len(self._waiting)
+            time.sleep(0)
 
     def _commit_next(self) -> None:
         with self._lock:

@@ -113,11 +113,11 @@ commits = SharedCommits(lambda shares: (gevent.sleep(0.002), batches.append(len(
 for number in range(1, 60):
     puts = [gevent.spawn(commits.put, n) for n in range(number)]
     gevent.joinall(puts, raise_error=True)
-assert sum(batches) == sum(range(1, 60)) and max(batches) > 20, batches
+assert batches == list(range(1, 60)), batches
 """
 
 
-def test_any_number_of_greenlets_at_once_comes_through():
+def test_any_number_of_greenlets_at_once_comes_through_in_one_commit():
     done = subprocess.run([sys.executable, "-c", GREENLETS], timeout=60, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
