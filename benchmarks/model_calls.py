@@ -97,10 +97,10 @@ def _run(stack: dict[str, Any], accounts: Sequence[Account], *, messages: int, p
 
 
 def _speed(figures: PipeFigures, *, processes: int) -> Row:
-    threads = processes * ROLES["analyze"].concurrency
+    threads = ROLES["analyze"].concurrency
     limit, met = at_least(figures.per_s, LIMIT_PER_S, "/s")
     named = "an analyze process" if processes == 1 else f"{processes} analyze processes"
-    what = f"messages a second through the whole pipe, the model takes {MODEL_S:g} s, {named} of 100 threads (at most {threads / MODEL_S:.0f}/s)"
+    what = f"messages a second through the whole pipe, the model takes {MODEL_S:g} s, {named} of {threads} threads (at most {processes * threads / MODEL_S:.0f}/s)"
     return Row(what, spread([figures.per_s]), limit=limit, met=met)
 
 

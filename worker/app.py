@@ -34,7 +34,7 @@ REDIS_TRANSPORT = {
     "visibility_timeout": VISIBILITY_TIMEOUT_S,
     "unacked_restore_interval": 10,
     "unacked_restore_limit": 1000,
-    # One connection per thread at most; the default of 10 starves a pool of 100.
+    # One connection per thread at most; the default of 10 starves a pool of 128.
     "max_connections": 256,
     # A frozen server must not freeze us.
     "socket_timeout": 10,

@@ -15,7 +15,7 @@ class RoleSpec:
 # hold up neither a reply nor another tenant's CRM.
 ROLES = {
     "stages": RoleSpec(queues=("minimize", "minimize_flood", "persist", "route", "crm_sync"), concurrency=6),
-    "analyze": RoleSpec(queues=("analyze", "analyze_flood", "sweep"), concurrency=100),
+    "analyze": RoleSpec(queues=("analyze", "analyze_flood", "sweep"), concurrency=128),
     "delivery": RoleSpec(queues=("actions", "webhooks", "maintenance"), concurrency=24),
     "crm": RoleSpec(queues=("crm_flush",), concurrency=32),
 }
