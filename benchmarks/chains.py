@@ -24,7 +24,7 @@ from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, versio
 from benchmarks.pipe import ONE_TENANT, run_pipe
 from benchmarks.scale_out import tell_second
 
-ROUNDS, MESSAGES, CHAINS, TENANTS, WORKERS = 3, 400, 1000, 24, 2
+ROUNDS, MESSAGES, CHAINS, TENANTS, WORKERS = 3, 1000, 1000, 24, 2
 
 
 def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[[], tuple[float, float]]], str]:
