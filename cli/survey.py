@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from cli.tenant_scope import tenant_transaction
 from cli.workbench import add_tenant_argument
 from config.surveys import SurveyKind
 from config.tenant import TenantConfig
-from routing.survey_figures import Asked, Change, NetScore, SurveyFigures, compare, measure, split_by
+from routing.survey_figures import Asked, Change, NetScore, SurveyFigures, compare, measure, split_by, tally_of
 from store.survey_report import list_asked
 from store.tenants import get_tenant_config
 
@@ -92,7 +92,8 @@ def _midnight(day: date | None, *, zone: ZoneInfo) -> datetime | None:
 
 
 def _figures(survey: SurveyKind, asked: Sequence[Asked], *, tenant: TenantConfig) -> SurveyFigures:
-    return measure(survey, asked, now=datetime.now(UTC), answer_within_h=tenant.surveys.of(survey).answer_within_h)
+    open_since = datetime.now(UTC) - timedelta(hours=tenant.surveys.of(survey).answer_within_h)
+    return measure(survey, tally_of(asked, open_since=open_since))
 
 
 def _rows(survey: SurveyKind, asked: list[Asked], *, tenant: TenantConfig, by: Any) -> list[tuple[str, SurveyFigures]]:

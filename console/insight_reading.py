@@ -10,7 +10,7 @@ from analysis.accuracy import Accuracy, Rate, measure, rate
 from config.surveys import SurveyKind
 from console.insight_query import InsightQuery
 from console.periods import midnight, read_day
-from routing.survey_figures import SurveyFigures, split_by
+from routing.survey_figures import SurveyFigures
 from routing.survey_figures import measure as measure_survey
 from store.alerts import Alert
 from store.audits import CorrectedShare, list_audited
@@ -18,7 +18,7 @@ from store.conversation_lists import QueueCount
 from store.db import Connection
 from store.insight_messages import LabelledMessage, read_labelled
 from store.label_days import CountedMessage, list_counted_messages
-from store.survey_report import list_asked
+from store.survey_report import ALL, tally_by_channel
 from store.tenants import get_tenant_config
 
 # A comparison with what was longer ago says nothing about today.
@@ -130,21 +130,19 @@ def survey_lines(
     tenant, period = get_tenant_config(conn, tenant_id), query.period
     found: list[SurveyLine] = []
     for survey in SURVEYS:
-        invited = list_asked(
+        tallies = tally_by_channel(
             conn,
             tenant_id,
             survey,
             since=period.begin(zone),
             until=period.end(zone),
-            time_zone=tenant.hours.time_zone,
-            with_topics=False,
+            open_since=now - timedelta(hours=tenant.surveys.of(survey).answer_within_h),
         )
-        channels = split_by(invited, "channel")
-        parts = {"all": invited, **(channels if len(channels) > 1 else {})}
-        within_h = tenant.surveys.of(survey).answer_within_h
+        channels = len(tallies) - 1
         found += [
-            SurveyLine(part, measure_survey(survey, members, now=now, answer_within_h=within_h))
-            for part, members in parts.items()
+            SurveyLine(part, measure_survey(survey, tally))
+            for part, tally in tallies.items()
+            if part == ALL or channels > 1
         ]
     return found
 

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 from typing import Literal
 
@@ -65,28 +65,56 @@ class SurveyFigures:
     median_hours: float | None
 
 
-def measure(survey: SurveyKind, asked: Sequence[Asked], *, now: datetime, answer_within_h: int) -> SurveyFigures:
-    """The figures of these invitations of one survey."""
+@dataclass(frozen=True)
+class Tally:
+    """What some invitations of one survey came to, counted. See SurveyFigures. scores: score to how many; median_hours: None without any."""
+
+    invited: int
+    failed: int
+    delivered: int
+    commented: int
+    still_open: int
+    scores: Mapping[int, int]
+    median_hours: float | None
+
+
+def tally_of(asked: Sequence[Asked], *, open_since: datetime) -> Tally:
+    """Count them. open_since: whoever was asked after it has time left to answer."""
     left = [one for one in asked if not one.has_failed or one.score is not None]
-    scores = [one.score for one in left if one.score is not None]
     hours = [(one.answered_at - one.asked_at).total_seconds() / 3600 for one in left if one.answered_at]
-    low, high = SCALES[survey]
-    counts = Counter(scores)
-    groups = Counter(group_of(survey, score) for score in scores)
-    open_since = now - timedelta(hours=answer_within_h)
-    return SurveyFigures(
-        survey=survey,
+    return Tally(
         invited=len(left),
         failed=len(asked) - len(left),
         delivered=sum(one.is_delivered or one.score is not None for one in left),
-        answered=len(scores),
         commented=sum(one.has_comment for one in left),
         still_open=sum(one.score is None and one.asked_at > open_since for one in left),
-        response=rate(len(scores), len(left)),
-        nps=net_score(groups["promoter"], groups["detractor"], n=len(scores)) if survey == "nps" else None,
-        csat=rate(groups["promoter"], len(scores)) if survey == "csat" else None,
-        distribution={score: counts[score] for score in range(low, high + 1)},
-        median_hours=round(max(median(hours), 0.0), 2) if len(hours) >= MIN_SHOWN else None,
+        scores=Counter(one.score for one in left if one.score is not None),
+        median_hours=median(hours) if hours else None,
+    )
+
+
+def measure(survey: SurveyKind, tally: Tally) -> SurveyFigures:
+    """The figures of what was counted of one survey's invitations."""
+    low, high = SCALES[survey]
+    answered = sum(tally.scores.values())
+    groups = Counter[str]()
+    for score, count in tally.scores.items():
+        groups[group_of(survey, score)] += count
+    return SurveyFigures(
+        survey=survey,
+        invited=tally.invited,
+        failed=tally.failed,
+        delivered=tally.delivered,
+        answered=answered,
+        commented=tally.commented,
+        still_open=tally.still_open,
+        response=rate(answered, tally.invited),
+        nps=net_score(groups["promoter"], groups["detractor"], n=answered) if survey == "nps" else None,
+        csat=rate(groups["promoter"], answered) if survey == "csat" else None,
+        distribution={score: tally.scores.get(score, 0) for score in range(low, high + 1)},
+        median_hours=(
+            round(max(tally.median_hours, 0.0), 2) if tally.median_hours is not None and answered >= MIN_SHOWN else None
+        ),
     )
 
 

@@ -1,9 +1,12 @@
 """`earshot survey report` over stored invitations and answers."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from routing.survey_figures import split_by, tally_of
+from store.survey_report import list_asked, tally_by_channel
 from tests.integration.surveying import PRAISE, Shop
 from tests.integration.test_label_commands import earshot  # noqa: F401 -- a fixture
 
@@ -104,3 +107,31 @@ def test_contradictory_options_are_refused(earshot):  # noqa: F811
 def test_another_tenants_answers_are_not_among_them(asked, earshot):  # noqa: F811
     code, out, _ = earshot("survey", "report", "--tenant", "other", "--json")
     assert code == 0 and all(json.loads(line)["invited"] == 0 for line in out.splitlines())
+
+
+def test_what_is_counted_by_the_database_is_what_is_counted_one_by_one(asked, owner, deps, tenant_ids):
+    owner.execute(
+        """
+        UPDATE action SET state = CASE WHEN number % 7 = 0 THEN 'failed' WHEN number % 11 = 0 THEN 'uncertain' ELSE state END,
+                          delivered_at = CASE WHEN number % 3 > 0 THEN delivered_at END
+        FROM (SELECT id, row_number() OVER (ORDER BY idempotency_key) AS number FROM action WHERE kind = 'send_nps_invite') AS one
+        WHERE one.id = action.id
+        """
+    )
+    owner.execute(
+        """
+        UPDATE survey_answer SET has_comment = number % 5 = 0 OR number % 4 = 0, score = CASE WHEN number % 4 > 0 THEN score END,
+                                 sent_at = sent_at + number * interval '7 minutes'
+        FROM (SELECT message_id, row_number() OVER (ORDER BY score, sent_at) AS number FROM survey_answer) AS one
+        WHERE one.message_id = survey_answer.message_id
+        """
+    )
+    period = {"since": datetime(2026, 9, 1, tzinfo=UTC), "until": datetime(2026, 10, 11, tzinfo=UTC)}
+    open_since = datetime(2026, 9, 30, tzinfo=UTC)
+    for survey in ("nps", "csat"):
+        with deps.database.system_transaction() as conn:
+            one_by_one = list_asked(conn, tenant_ids["acme"], survey, time_zone="UTC", **period)
+            tallies = tally_by_channel(conn, tenant_ids["acme"], survey, open_since=open_since, **period)
+        parts = {"all": one_by_one, **split_by(one_by_one, "channel")}
+        assert tallies == {part: tally_of(members, open_since=open_since) for part, members in parts.items()}
+        assert list(tallies) == (["all", "instagram", "whatsapp"] if survey == "nps" else ["all"])

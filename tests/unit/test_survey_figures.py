@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from routing.survey_figures import Asked, compare, measure, net_score, split_by
+from routing.survey_figures import Asked, compare, measure, net_score, split_by, tally_of
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def asked(score=None, *, days=10, hours=2.0, **more):
 
 
 def figures(invitations, survey="nps"):
-    return measure(survey, invitations, now=NOW, answer_within_h=72)
+    return measure(survey, tally_of(invitations, open_since=NOW - timedelta(hours=72)))
 
 
 def test_nps_is_promoters_minus_detractors_of_all_answers():
