@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.rabbitmq import RabbitMq
 from tests.webhooks import signature
 
+BACK_WITHIN_S = 20
 READY_WITHIN_S = 150
 
 
@@ -72,10 +73,19 @@ class RunningStack:
         raise AssertionError(f"{query}: {found} instead of {expected} after {timeout_s} s")
 
     def kill(self, group: str) -> list[int]:
-        pids = self.info["pids"][group]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        return pids
+        """Those that run now: what was killed a moment ago, and is not back, is waited for."""
+        deadline = time.monotonic() + BACK_WITHIN_S
+        while True:
+            pids = self.info["pids"][group]
+            try:
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return pids
 
     def received(self, provider: str) -> str:
         return self.client.get(f"{self.info['standins'][provider]}/_received").text
