@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}-port", type=int, default=0, metavar="PORT", help="0 (the default) picks a free one"
         )
     parser.add_argument(
-        "--workers", type=_positive, default=1, metavar="N", help="worker processes per role (default 1)"
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="worker processes per role, and processes of the receiver (default 1)",
     )
     parser.add_argument("--live", action="store_true", help="use the real providers: no stand-ins")
     add_data_argument(parser)

@@ -3,15 +3,11 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
-
-import psycopg
-from psycopg import sql
 
 from devstack.child import ChildSpec
 from devstack.data_dir import DataDir
@@ -147,18 +143,7 @@ def owner_url(*, port: int, password: str) -> str:
     return f"postgresql://{OWNER}:{quote(password, safe='')}@127.0.0.1:{port}/{DATABASE}"
 
 
-def _postgres_ready(url: str, *, password_file: str) -> Callable[[], bool]:
-    def ready() -> bool:
-        try:
-            return postgres_answers(url)
-        except psycopg.errors.InvalidPassword:
-            message = f"the embedded Postgres refuses the password in {password_file}; was that file replaced?"
-            raise StackError(message) from None
-
-    return ready
-
-
-def embedded_postgres(data: DataDir, *, port: int, password: str, password_file: str, stop_phase: int) -> ChildSpec:
+def embedded_postgres(data: DataDir, *, port: int, password: str, stop_phase: int) -> ChildSpec:
     """The database server; its cluster is created on the first start. Raises: StackError, OSError."""
     place = _find_place(data)
     if not place.cluster.exists():
@@ -169,7 +154,7 @@ def embedded_postgres(data: DataDir, *, port: int, password: str, password_file:
         group="postgres",
         argv=(str(place.programs / "postgres"), "-D", str(place.cluster), f"--port={port}", *settings),
         environ=_server_environment(),
-        ready=_postgres_ready(_maintenance_url(port=port, password=password), password_file=password_file),
+        ready=lambda: postgres_answers(port),
         stop_phase=stop_phase,
         stop_signal=signal.SIGINT,  # "fast": ends connections, writes a checkpoint
         stop_grace_s=20.0,
@@ -178,17 +163,6 @@ def embedded_postgres(data: DataDir, *, port: int, password: str, password_file:
         before_start=lambda: _clear_stale_pid_file(place.cluster),
         start_attempts=POSTGRES_START_ATTEMPTS,
     )
-
-
-def _maintenance_url(*, port: int, password: str) -> str:
-    return owner_url(port=port, password=password).rpartition("/")[0] + "/postgres"
-
-
-def ensure_database(*, port: int, password: str) -> None:
-    """Create the database in a new cluster."""
-    with psycopg.connect(_maintenance_url(port=port, password=password), autocommit=True, connect_timeout=5) as conn:
-        if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
-            conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
 def embedded_valkey(data: DataDir, *, port: int, password: str, stop_phase: int) -> ChildSpec:

@@ -13,7 +13,7 @@ from devstack.fork_server import ForkServer
 from devstack.ports import Ports
 from devstack.providers import Providers, choose_providers, standins_child
 from devstack.secrets import Secret, Secrets
-from devstack.servers import Server, choose_postgres, choose_redis
+from devstack.servers import DatabaseServer, Server, choose_postgres, choose_redis
 from devstack.services import FORKED_FROM, PYTHON, STOP_STANDINS, ServicePlan, worker_names
 from devstack.stack_file import GROUPS, Admin, StackInfo
 
@@ -34,7 +34,7 @@ class ServicePorts:
 class StackPlan:
     """foundation: starts first. owner_environ: for the commands that prepare the database. fork_server: None where each child is to start on its own."""
 
-    postgres: Server
+    postgres: DatabaseServer
     redis: Server
     broker_url: str
     foundation: list[ChildSpec]
@@ -119,6 +119,7 @@ def make_plan(
         worker_ports={name: ports.free() for name in worker_names(per_role=workers_per_role)},
         run=data.run,
         beat=data.beat,
+        per_role=workers_per_role,
         shares_equally=environ.get("EARSHOT_EQUAL_SHARES") == "1",
     )
     return StackPlan(

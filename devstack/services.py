@@ -21,11 +21,12 @@ WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
 RECEIVER_METRICS = "receiver-metrics"
 # What workers, beat and Flower have in common, 70 MB. Not the receiver and the console, whose code must find gevent's patches: each of them
-# has two processes or three that share it already.
+# has two processes at least, and the receiver's share it already.
 FORKED_FROM = (
-    "celery.bin.celery", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log", "celery.apps.beat", "celery.apps.worker",
-    "celery.concurrency.thread", "celery.worker.components", "celery.worker.consumer", "celery.worker.loops", "celery.worker.strategy",
-    "flower.command", "worker.start_checks", "worker.tasks", "worker.upkeep_tasks",
+    "billiard.dummy", "billiard.pool", "celery.bin.celery", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
+    "celery.apps.beat", "celery.apps.worker", "celery.concurrency.thread", "celery.worker.autoscale", "celery.worker.components",
+    "celery.worker.consumer", "celery.worker.consumer.delayed_delivery", "celery.worker.loops", "celery.worker.strategy",
+    "flower.command", "worker.start_checks", "worker.tasks", "worker.upkeep_tasks", "worker.bound_tasks",
 )  # fmt: skip
 # Stopped in this order: no new work, then work at hand, then what it talks to, then what holds the truth.
 STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
@@ -33,8 +34,8 @@ STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What the processes need to know. environ: what all share; worker_ports: metrics port by worker's name; shares_equally: none of them goes
-    before another, for a machine where other work would leave the workers too little.
+    """What the processes need to know. environ: what all share; worker_ports: metrics port by worker's name; per_role: processes of each role and
+    of the receiver; shares_equally: none of them goes before another, for a machine where other work would leave the workers too little.
     """
 
     environ: Mapping[str, str]
@@ -46,6 +47,7 @@ class ServicePlan:
     worker_ports: Mapping[str, int]
     run: Path
     beat: Path
+    per_role: int = 1
     shares_equally: bool = False
 
     @property
@@ -99,7 +101,7 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
             "webhook_receiver.app:create_app()",
             config="webhook_receiver.preloading",
             port=plan.receiver_port,
-            workers=2,
+            workers=plan.per_role,
         ),
         environ={**plan.environ, "PROMETHEUS_MULTIPROC_DIR": str(plan.run / RECEIVER_METRICS)},
         ready=lambda: http_answers(f"{plan.receiver_url}/readyz"),

@@ -116,8 +116,7 @@ class Stack:
     def _start_all(self, plan: StackPlan, supervisor: Supervisor, data: DataDir) -> None:
         self._say(f"Starting Earshot in {data.root}")
         supervisor.start(plan.foundation)
-        for server in (plan.postgres, plan.redis):
-            server.prepare()
+        run_once("first-connection", plan.postgres.first_connection, environ=plan.owner_environ, data=data)
         run_once("migrate", plan.migrate, environ=plan.owner_environ, data=data)
         with running_once("admin", plan.add_admin, environ=plan.owner_environ, data=data):
             supervisor.start(service_children(plan.services))

@@ -11,7 +11,8 @@ import psycopg
 from psycopg.sql import SQL
 
 from devstack.data_dir import open_data_dir
-from devstack.embedded import POSTGRES_SETTINGS, embedded_postgres, embedded_valkey, ensure_database, owner_url
+from devstack.embedded import POSTGRES_SETTINGS, embedded_postgres, embedded_valkey, owner_url
+from devstack.first_connection import create_missing
 from devstack.ports import Ports
 from devstack.supervisor import Supervisor
 
@@ -28,15 +29,16 @@ def main() -> None:
         POSTGRES_SETTINGS["scram_iterations"] = "1"
     supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=lambda: None)
     postgres_port, valkey_port = ports.free(), ports.free()
-    postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, password_file="none", stop_phase=1)
+    postgres = embedded_postgres(data, port=postgres_port, password=PASSWORD, stop_phase=1)
     valkey = embedded_valkey(data, port=valkey_port, password=PASSWORD, stop_phase=1)
     try:
         supervisor.start([postgres, valkey])
-        ensure_database(port=postgres_port, password=PASSWORD)
-        with psycopg.connect(owner_url(port=postgres_port, password=PASSWORD)) as conn:
+        url = owner_url(port=postgres_port, password=PASSWORD)
+        create_missing(url)
+        with psycopg.connect(url) as conn:
             # initdb stored it before it was told so.
             conn.execute(SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(PASSWORD))
-        urls = [owner_url(port=postgres_port, password=PASSWORD), f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"]
+        urls = [url, f"redis://:{PASSWORD}@127.0.0.1:{valkey_port}/0"]
         print(json.dumps(urls), flush=True)
         sys.stdin.read()
     finally:

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from devstack.health import http_answers, postgres_answers, valkey_answers
+from devstack.first_connection import lets_in
+from devstack.health import http_answers, valkey_answers
 from devstack.process_mark import start_mark
 from devstack.stack_file import GROUPS, find_stack
 from worker.roles import ROLES
@@ -187,7 +188,7 @@ def healthy(group, info, data):
         "console": lambda: http_answers(info["console_url"] + "/healthz"),
         "flower": lambda: http_answers(info["flower_url"] + "/healthcheck"),
         "standins": lambda: http_answers(info["standins"]["graph"] + "/_received"),
-        "postgres": lambda: postgres_answers(info["database_url"]),
+        "postgres": lambda: lets_in(info["database_url"]),
         "redis": lambda: valkey_answers(redis.port, password=redis.password),
         "worker": lambda: all((data / "run" / f"worker-{role}-1.ready").exists() for role in ROLES),
     }
@@ -227,7 +228,7 @@ def test_postgres_comes_back_while_a_query_is_running(stack):
     os.kill(stack.info["pids"]["postgres"][0], signal.SIGKILL)
 
     busy.join(5)
-    wait_for(lambda: postgres_answers(url), within_s=BACK_WITHIN_S + 3)
+    wait_for(lambda: lets_in(url), within_s=BACK_WITHIN_S + 3)
 
 
 def test_two_stacks_run_side_by_side_and_a_killed_one_leaves_nothing(stack, place):
