@@ -4,6 +4,7 @@ Celery as it comes, dramatiq's pipelines and taskiq, each two worker processes, 
 again with one. Five no-ops commit nothing and keep no record; the ratio says what our work costs on top of an engine, not which engine is better.
 """
 
+import statistics
 import sys
 import tempfile
 from collections import defaultdict
@@ -17,7 +18,7 @@ import httpx2
 import psycopg
 
 from benchmarks.bare_chain import measure_bare_chain
-from benchmarks.figures import Row, print_rows, ratios, spread, times
+from benchmarks.figures import Row, at_least, at_most, print_rows, ratios, spread, times
 from benchmarks.live_event import running_stack
 from benchmarks.many_tenants import Account, add_tenants
 from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
@@ -25,6 +26,7 @@ from benchmarks.pipe import ONE_TENANT, run_pipe
 from benchmarks.scale_out import tell_second
 
 ROUNDS, MESSAGES, CHAINS, TENANTS, WORKERS = 3, 1000, 1000, 24, 2
+LIMIT_OF_CELERY, LIMIT_OWN_MS = 1.0, 8.0
 
 
 def _engines(stack: dict[str, Any], *, chains: int) -> tuple[dict[str, Callable[[], tuple[float, float]]], str]:
@@ -93,26 +95,28 @@ def _rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool)
             other_ms[name].append(cpu_ms)
     found: list[Row] = []
     for load in loads:
-        found += [
-            Row(
-                f"messages a second through the whole pipe, {load}, beside: {name}, five no-ops",
-                spread(ours[load]),
-                spread(others[name]),
-                times(ratios(ours[load], others[name])),
-            )
-            for name in engines
-        ]
+        found += [_speed_row(f"{load}, beside: {name}", ours[load], others[name], name=name) for name in engines]
+        limit, met = at_most(statistics.median(own_ms[load]), LIMIT_OWN_MS, "ms")
         found.append(
             Row(
                 f"processor time of our own processes a message, {load}, beside: Celery's workers a chain",
                 spread(own_ms[load], "ms"),
                 spread(other_ms["Celery"], "ms"),
                 times(ratios(own_ms[load], other_ms["Celery"])),
+                limit,
+                met,
             )
         )
     if missing:
         found.append(Row("dramatiq, taskiq", missing))
     return found
+
+
+def _speed_row(beside: str, ours: Sequence[float], other: Sequence[float], *, name: str) -> Row:
+    found = ratios(ours, other)
+    limit, met = at_least(statistics.median(found), LIMIT_OF_CELERY, "x") if name == "Celery" else ("", None)
+    what = f"messages a second through the whole pipe, {beside}, five no-ops"
+    return Row(what, spread(ours), spread(other), times(found), limit, met)
 
 
 def main() -> None:

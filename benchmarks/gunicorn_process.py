@@ -16,21 +16,26 @@ PROCFILE = Path(__file__).parent.parent / "Procfile"
 START_S = 60.0
 
 
-def receiver_command(application: str, *, port: int) -> list[str]:
-    """The receiver's line of the Procfile, for this application and port, without its log."""
+def receiver_command(application: str, *, port: int, processes: int | None = None) -> list[str]:
+    """The receiver's line of the Procfile, for this application and port, without its log. processes: other than there."""
     line = next(line for line in PROCFILE.read_text(encoding="utf-8").splitlines() if line.startswith("receiver:"))
     words = shlex.split(line.partition(":")[2])
     words[0] = sys.executable
     words[words.index("gunicorn") + 1] = application
     words[words.index("--bind") + 1] = f"127.0.0.1:{port}"
+    if processes is not None:
+        words[words.index("--workers") + 1] = str(processes)
     return [*words, "--log-level", "critical"]
 
 
 @contextmanager
-def gunicorn_process(application: str, environ: Mapping[str, str], *, ready: str) -> Generator[tuple[int, int]]:
+def gunicorn_process(
+    application: str, environ: Mapping[str, str], *, ready: str, processes: int | None = None
+) -> Generator[tuple[int, int]]:
     """(its port, its process id) until the block ends. ready: the path that answers 200 when it is up."""
     port = Ports().free()
-    server = subprocess.Popen(receiver_command(application, port=port), env={**os.environ, **environ})
+    command = receiver_command(application, port=port, processes=processes)
+    server = subprocess.Popen(command, env={**os.environ, **environ})
     try:
         give_up_at = time.monotonic() + START_S
         while not http_answers(f"http://127.0.0.1:{port}{ready}"):

@@ -27,6 +27,8 @@ from worker.roles import ROLES
 
 MODEL_S, TENANTS = 1.5, 24
 MESSAGES = 600
+# Long against the model's time: what is in flight at the end is no part of a rate.
+LONG_RUN = 4 * MESSAGES
 # Unfinished messages for each thread: with many more the reconciler reads them provisionally, and that would be measured.
 IN_FLIGHT_A_THREAD = 1.5
 ROUNDS, THREADS, SECONDS = 2, 300, 6.0
@@ -98,7 +100,8 @@ def _run(stack: dict[str, Any], accounts: Sequence[Account], *, messages: int, p
 
 def _speed(figures: PipeFigures, *, processes: int) -> Row:
     threads = ROLES["analyze"].concurrency
-    limit, met = at_least(figures.per_s, LIMIT_PER_S, "/s")
+    # One process has no threads for it; the limit is the machine's.
+    limit, met = at_least(figures.per_s, LIMIT_PER_S, "/s") if processes > 1 else ("", None)
     named = "an analyze process" if processes == 1 else f"{processes} analyze processes"
     what = f"messages a second through the whole pipe, the model takes {MODEL_S:g} s, {named} of {threads} threads (at most {processes * threads / MODEL_S:.0f}/s)"
     return Row(what, spread([figures.per_s]), limit=limit, met=met)
@@ -107,7 +110,7 @@ def _speed(figures: PipeFigures, *, processes: int) -> Row:
 def speed_row(stack: dict[str, Any], accounts: Sequence[Account], *, processes: int, is_quick: bool) -> Row:
     """Of a stack with so many analyze workers. Its model takes MODEL_S afterwards."""
     httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": MODEL_S}).raise_for_status()
-    figures = _run(stack, accounts, messages=100 if is_quick else 2 * MESSAGES, processes=processes)
+    figures = _run(stack, accounts, messages=100 if is_quick else LONG_RUN, processes=processes)
     return _speed(figures, processes=processes)
 
 

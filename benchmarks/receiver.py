@@ -1,7 +1,7 @@
 """Acknowledgements a second and how long each takes, beside a bare Flask route: `python -m benchmarks.receiver [--quick]`.
 
 Three servers of the Procfile's own command on the same cores, loaded by turns: the receiver (its rings go to a broker, nobody works them off),
-a route that checks the signature, and one that also commits a row a request. The load is a closed loop from a process of its own, which takes
+a route that checks the signature, and one that also commits a row a request. Then the first two with one process each, as `earshot up` has it. The load is a closed loop from a process of its own, which takes
 part of the same cores. Postgres waits for its disk, as in the stack.
 """
 
@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import http.client
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ import psycopg
 import redis
 
 from benchmarks.console_database import KEY, PASSWORD, Servers, own_servers
-from benchmarks.figures import Row, at_most, print_rows, ratios, spread, times
+from benchmarks.figures import Row, at_least, at_most, print_rows, ratios, spread, times
 from benchmarks.gunicorn_process import gunicorn_process
 from benchmarks.processor_time import processor_s
 from config.tenant_file import parse_tenant_file
@@ -34,6 +36,7 @@ from worker.roles import ROLES
 
 ROUNDS, SECONDS, CONNECTIONS = 3, 3.0, 32
 LARGE_BODIES, UPDATES, LARGE_LIMIT_MS = 10, 1000, 250.0
+LIMIT_OF_BARE = 0.5
 DRAIN_WITHIN_S = 60.0
 SECRET = "bench-secret"  # noqa: S105 -- of a tenant that lives as long as this process
 OURS, CHECKS, COMMITS = "the receiver", "signature only", "signature and one commit"
@@ -134,8 +137,15 @@ def _wait_until_rung(broker: "redis.Redis") -> None:
         time.sleep(0.5)
 
 
-def measure(*, rounds: int = ROUNDS, seconds: float = SECONDS, large: int = LARGE_BODIES) -> dict[str, Side]:
-    """All three by turns."""
+def measure(
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    large: int = LARGE_BODIES,
+    processes: int | None = None,
+    names: Sequence[str] = (OURS, CHECKS, COMMITS),
+) -> dict[str, Side]:
+    """Those of these names by turns. processes: of each server, other than in the Procfile."""
     with (
         tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as folder,
         own_servers(Path(folder), durable=True) as servers,
@@ -160,11 +170,12 @@ def measure(*, rounds: int = ROUNDS, seconds: float = SECONDS, large: int = LARG
             ),
         }
         sides = {
-            name: Side(*stack.enter_context(gunicorn_process(application, environ, ready=ready)))
+            name: Side(*stack.enter_context(gunicorn_process(application, environ, ready=ready, processes=processes)))
             for name, (application, environ, ready) in commands.items()
+            if name in names
         }
         for round_number in range(rounds):
-            for letter, side in zip("abc", sides.values(), strict=True):
+            for letter, side in zip("abc", sides.values(), strict=False):
                 side.load(broker, seconds=seconds, mark=f"{letter}{round_number:02}")
         for number in range(large):
             for side in sides.values():
@@ -173,20 +184,23 @@ def measure(*, rounds: int = ROUNDS, seconds: float = SECONDS, large: int = LARG
     return sides
 
 
+def _speed_row(beside: str, ours: Side, other: Side, *, limit: float | None = None) -> Row:
+    found = ratios(ours.per_s, other.per_s)
+    said, met = at_least(statistics.median(found), limit, "x") if limit is not None else ("", None)
+    what = f"acknowledgements a second, {CONNECTIONS} connections, {beside}"
+    return Row(what, spread(ours.per_s), spread(other.per_s), times(found), said, met)
+
+
 def rows(*, is_quick: bool = False) -> list[Row]:
     """The receiver's part of the table."""
-    sides = measure(rounds=2, seconds=2.0, large=5) if is_quick else measure()
+    rounds, seconds, large = (2, 2.0, 5) if is_quick else (ROUNDS, SECONDS, LARGE_BODIES)
+    sides = measure(rounds=rounds, seconds=seconds, large=large)
     ours = sides[OURS]
     found: list[Row] = []
     for name in (CHECKS, COMMITS):
         other = sides[name]
         found += [
-            Row(
-                f"acknowledgements a second, {CONNECTIONS} connections, beside: {name}",
-                spread(ours.per_s),
-                spread(other.per_s),
-                times(ratios(ours.per_s, other.per_s)),
-            ),
+            _speed_row(f"beside: {name}", ours, other, limit=LIMIT_OF_BARE if name == CHECKS else None),
             Row(
                 f"… p50, beside: {name}",
                 spread(ours.p50_ms, "ms"),
@@ -206,6 +220,8 @@ def rows(*, is_quick: bool = False) -> list[Row]:
                 times(ratios(ours.cpu_ms, other.cpu_ms)),
             ),
         ]
+    alone = measure(rounds=rounds, seconds=seconds, large=0, processes=1, names=(OURS, CHECKS))
+    found.append(_speed_row(f"one process each, beside: {CHECKS}", alone[OURS], alone[CHECKS]))
     limit, met = at_most(max(ours.large_ms), LARGE_LIMIT_MS, "ms, the slowest")
     large = f"a body with {UPDATES:,} updates, alone, beside: {COMMITS}"
     bare = sides[COMMITS].large_ms

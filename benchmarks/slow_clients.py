@@ -141,8 +141,7 @@ def receiver_process(app_url: str, *, keys: str, workers: int = 2) -> Generator[
     """A receiver as the Procfile starts it; yields its port. No broker answers: the receiver needs none."""
     port = Ports().free()
     environ = {**os.environ, "DATABASE_URL": app_url, "REDIS_URL": "redis://127.0.0.1:1/0", "EARSHOT_KEYS": keys}
-    argv = receiver_command("webhook_receiver.app:create_app()", port=port)
-    argv[argv.index("--workers") + 1] = str(workers)
+    argv = receiver_command("webhook_receiver.app:create_app()", port=port, processes=workers)
     server = subprocess.Popen(argv, env={**environ, "LOG_LEVEL": "ERROR"})
     try:
         give_up_at = time.monotonic() + START_S
