@@ -7,7 +7,7 @@ id), all that its exceptions carry left behind (they hold the key and the text).
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -33,14 +33,13 @@ from analysis.claude_messages import ClaudeMessage, read_message, text_of
 from analysis.cost import in_batch
 from analysis.minimize import minimize
 from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
+from analysis.provider_failures import SPENT_WORDS, failure_of, no_answer
 from analysis.schema import read_answer, wire_schema
 
 MAX_TOKENS = 1024
 THINKING_MAX_TOKENS = 4096
 # What an answer that was cut off gets at its second try.
 ROOM_FACTOR = 3
-MAX_RETRY_AFTER_S = 300.0
-USAGE_LIMIT_TEXT = "You have reached your specified"
 # Summaries may repeat what the prompt forbids; region plays no part for what already went through the stripper once.
 SUMMARY_REGION = "US"
 # A thousand requests are some ten megabytes, and their answers come as one stream.
@@ -50,34 +49,6 @@ MESSAGES, BATCHES = "/v1/messages", "/v1/messages/batches"
 
 T = TypeVar("T")
 _END = object()
-
-
-@dataclass(frozen=True)
-class _Status:
-    """What an HTTP status means. retry_after_s: when the provider does not say."""
-
-    code: str
-    permanent: bool = False
-    retry_after_s: float | None = None
-    needs_person: bool = False
-    trips_breaker: bool = False
-
-
-# What is not here is judged by its class of status. A limit never opens the breaker: the provider works.
-_STATUSES = {
-    401: _Status("key_refused", retry_after_s=60.0, needs_person=True),
-    402: _Status("payment_required", retry_after_s=300.0, needs_person=True),
-    403: _Status("not_permitted", retry_after_s=60.0, needs_person=True),
-    404: _Status("model_not_found", retry_after_s=5.0, needs_person=True),
-    408: _Status("provider_timeout", trips_breaker=True),
-    409: _Status("provider_conflict"),
-    413: _Status("too_large", permanent=True),
-    422: _Status("unprocessable", permanent=True),
-    429: _Status("rate_limited", retry_after_s=10.0),
-    529: _Status("overloaded", retry_after_s=5.0, trips_breaker=True),
-}
-_FAILING = _Status("provider_error", trips_breaker=True)
-_REFUSING = _Status("refused_request", permanent=True)
 
 
 class Claude:
@@ -149,7 +120,7 @@ class Claude:
         except anthropic.APIStatusError as error:
             failure = _from_status(error)
         except (anthropic.APIError, ValueError):
-            failure = _no_answer("no_connection")
+            failure = no_answer("no_connection")
         if failure is not None:
             raise failure
         return problem
@@ -230,15 +201,15 @@ class Claude:
         except anthropic.APIStatusError as error:
             failure = _from_status(error)
         except anthropic.APITimeoutError:
-            failure = _no_answer("timeout")
+            failure = no_answer("timeout")
         except anthropic.APIConnectionError:
-            failure = _no_answer("no_connection")
+            failure = no_answer("no_connection")
         except (anthropic.APIError, ValueError, RecursionError):  # a proxy's page among them
-            failure = _no_answer("odd_answer")
+            failure = no_answer("odd_answer")
         else:
             if message is not None:
                 return message, request_id, int(allowed) if allowed.isdecimal() else None
-            failure = _no_answer("odd_answer", request_id=request_id)
+            failure = no_answer("odd_answer", request_id=request_id)
         # Outside the handler: an exception raised inside it would carry the SDK's, which holds the key and the text.
         raise failure
 
@@ -275,7 +246,7 @@ class Claude:
             while True:
                 # A foreign JSON reads as an empty page: "no batches" is believed only of a page that has a list.
                 if not isinstance(page.data, list) or "data" not in page.model_fields_set:
-                    raise _no_answer("odd_answer")
+                    raise no_answer("odd_answer")
                 statuses = [_status_of(batch) for batch in page.data]
                 newer = [status for status in statuses if status.created_at > created_after]
                 found += newer
@@ -347,7 +318,7 @@ def _status_of(batch: Any) -> BatchStatus:
     """Raises: AnalysisError when it is no batch (a proxy's page, a foreign JSON)."""
     created_at, provider_id = getattr(batch, "created_at", None), getattr(batch, "id", None)
     if not isinstance(created_at, datetime) or not isinstance(provider_id, str):
-        raise _no_answer("odd_answer")
+        raise no_answer("odd_answer")
     counts = getattr(batch, "request_counts", None)
     kinds = ("processing", "succeeded", "errored", "canceled", "expired")
     requests = sum(int(getattr(counts, kind, None) or 0) for kind in kinds)
@@ -366,11 +337,11 @@ def _translated(ask: Callable[[], T]) -> T:
         else:
             failure = _from_status(error)
     except (anthropic.APITimeoutError, httpx2.TimeoutException):
-        failure = _no_answer("timeout")
+        failure = no_answer("timeout")
     except (anthropic.APIConnectionError, httpx2.HTTPError):
-        failure = _no_answer("no_connection")
+        failure = no_answer("no_connection")
     except (anthropic.AnthropicError, ValueError, AttributeError, TypeError):
-        failure = _no_answer("odd_answer")
+        failure = no_answer("odd_answer")
     # Outside the handler: see Claude._create.
     raise failure
 
@@ -387,33 +358,10 @@ def _parameters(model: str) -> dict[str, Any]:
     return {"max_tokens": THINKING_MAX_TOKENS, "output_config": {"effort": "medium", "format": answer_format}}
 
 
-def _no_answer(code: str, *, request_id: str | None = None) -> AnalysisError:
-    return AnalysisError(code, permanent=False, provider_down=True, trips_breaker=True, request_id=request_id)
-
-
 def _from_status(error: anthropic.APIStatusError) -> AnalysisError:
-    status, request_id = error.status_code, error.request_id
-    asked = _retry_after_s(error.response.headers.get("retry-after"))
-    known = _STATUSES.get(status, _FAILING if status >= 500 else _REFUSING)
-    spent = status in {400, 429} and (USAGE_LIMIT_TEXT in str(error) or "spend_limit" in str(error))
-    if spent:  # a limit of money looks like an ordinary error, and lasts until somebody raises it or the month ends
-        known = _Status("usage_limit", retry_after_s=MAX_RETRY_AFTER_S, needs_person=True)
-    elif status == 400:
-        known = _Status("bad_request", permanent=True)
-    return AnalysisError(
-        known.code if spent or status == 400 else f"{known.code}_{status}",
-        permanent=known.permanent,
-        provider_down=not known.permanent,
-        retry_after_s=asked or known.retry_after_s,
-        needs_person=known.needs_person,
-        trips_breaker=known.trips_breaker,
-        request_id=request_id,
+    return failure_of(
+        error.status_code,
+        says_money_is_spent=any(words in str(error) for words in SPENT_WORDS),
+        retry_after=error.response.headers.get("retry-after"),
+        request_id=error.request_id,
     )
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Seconds of a Retry-After header, capped; None when it is absent or a date."""
-    try:
-        return min(max(float(header or ""), 0.0), MAX_RETRY_AFTER_S)
-    except ValueError:
-        return None

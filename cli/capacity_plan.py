@@ -20,7 +20,7 @@ UTILISATION = 0.7
 RECEIVER_UTILISATION = 0.5
 # Of an analyze worker's threads; the rest is for calls that take longer than the mean.
 THREADS_IN_USE = 0.8
-# As in Procfile and compose file.
+# As in Procfile and compose file: one goes on while another starts.
 RECEIVER_PROCESSES_AT_LEAST = 2
 POOL_SIZE: int = Settings.model_fields["database_pool_size"].default
 # One that reads changes for open pages; psql, migrate, doctor, and what Postgres keeps for its superuser.
@@ -197,8 +197,7 @@ def _one_kind(demand: Demand, measured: Measured, kind: str, *, utilisation: flo
         by_threads = math.ceil(held / THREADS_IN_USE / ROLES[kind].concurrency)
     needed = max(at_least, by_cores, by_threads)
     bound_by = "least" if needed == at_least else "threads" if by_threads > by_cores else "processor"
-    memory_mb = measured.memory_mb[kind] / (RECEIVER_PROCESSES_AT_LEAST if kind == "receiver" else 1)
-    return Processes(kind, needed, threads, busy / utilisation, round(memory_mb), bound_by)
+    return Processes(kind, needed, threads, busy / utilisation, round(measured.memory_mb[kind]), bound_by)
 
 
 def plan_connections(demand: Demand, measured: Measured, processes: tuple[Processes, ...]) -> Connections:

@@ -20,9 +20,10 @@ from config.crash_points import crash_point
 from store.canaries import is_canary, take_in
 from store.channel_sightings import Sighting
 from store.db import Connection, Database, StoreError, act_for_tenant
+from store.echoes import take_echoes
 from store.edits import apply_edits, apply_reactions
 from store.erasure import erase_messages
-from store.identities import apply_identity_changes, note_marketing_choices
+from store.identity_notices import apply_identity_changes, note_marketing_choices
 from store.intake import (
     StartedRun,
     add_live_messages,
@@ -32,7 +33,7 @@ from store.intake import (
     message_key,
     revive_history,
 )
-from store.outbound import settle_sends, take_echoes
+from store.outbound import settle_sends
 from store.survey_answers import note_deliveries
 from webhook_receiver.accounts import AccountDirectory, Directory
 from webhook_receiver.activity import Activity

@@ -9,11 +9,8 @@ from channels.base import (
     Channel,
     ChannelError,
     ChannelKind,
-    Choice,
-    Identity,
     OutboundMessage,
     SendingAccount,
-    Template,
 )
 from channels.clean_text import clean_text
 from channels.sample import is_sample_sender
@@ -21,10 +18,10 @@ from config.actions import ActionConfig
 from config.crash_points import crash_point
 from config.surveys import consent_to
 from config.tenant import TenantConfig
-from routing.actions import INVITATIONS, WAITED_FOR, link_for, outbound_text
+from routing.actions import INVITATIONS, WAITED_FOR
 from routing.person_replies import REPLY, TEMPLATE_OF
-from routing.reply_forms import Form, Occasion, choices_of, choose_form, template_language
-from routing.wording import MissingValueError, fill, presentable_name
+from routing.reply_forms import Form, Occasion, choose_form
+from routing.wording import MissingValueError
 from store.action_people import hand_to_person, wait_for_approval
 from store.actions import (
     ClaimedAction,
@@ -36,18 +33,19 @@ from store.actions import (
 )
 from store.analyses import find_newest_sentiment
 from store.channel_accounts import SenderAccount, block_sends, get_sending_account
-from store.customers import Conversation, get_display_name, list_identities, lock_conversation
+from store.customers import Conversation, lock_conversation
 from store.db import Connection, StoreError
 from store.messages import StoredMessage, get_message
 from store.outbound import OwnMessage, add_own_message, author_of, hash_of_sent, note_replies, own_key
 from store.sla_clocks import recompute_clocks
 from store.survey_invitations import note_resolved
+from worker.action_writing import write_action
 from worker.departure_checks import Wait, find_refusal
 from worker.deps import Deps
 from worker.late_answers import place_after_answer
 from worker.metrics import ACTIONS
 from worker.rate_budget import Bucket
-from worker.reply_writing import as_template_action, choose_reply_form, write_reply
+from worker.reply_writing import choose_reply_form
 from worker.webhook_delivery import prepare_webhook, send_webhook
 
 log = structlog.get_logger()
@@ -146,7 +144,9 @@ def _prepare(
         put_back_action(conn, action.id, retry_in_s=wait_s, error_code="rate_budget", counts_as_try=False)
         return None
     try:
-        outbound = _write(conn, action, form, config=config, tenant=tenant, conversation=conversation, message=message)
+        outbound = write_action(
+            conn, action, form, config=config, tenant=tenant, conversation=conversation, message=message
+        )
     except MissingValueError as missing:
         _withdraw(conn, action, reason=f"missing_{missing}", tenant=tenant, now=now)
         return None
@@ -207,74 +207,6 @@ def _buckets(conversation: Conversation, sender: SenderAccount, *, form: Form) -
     if form == "private_reply":
         buckets.append(Bucket(f"{account}:private", per_s=PRIVATE_REPLIES_PER_S, burst=PRIVATE_REPLIES_BURST))
     return buckets
-
-
-def _write(
-    conn: Connection,
-    action: ClaimedAction,
-    form: Form,
-    *,
-    config: ActionConfig,
-    tenant: TenantConfig,
-    conversation: Conversation,
-    message: StoredMessage,
-) -> OutboundMessage:
-    """The message in its form. Words and links are the tenant's or ours, never the model's.
-
-    Raises: MissingValueError when what would leave has a variable that nobody knows the value of.
-    """
-    if action.kind == REPLY:
-        if form != "template":
-            recipient = _recipient(conn, action, message)
-            return write_reply(conn, action, form, recipient=recipient, message=message)
-        action = as_template_action(action)
-    values = _values(conn, conversation, config=config, tenant=tenant)
-    text = outbound_text(action.kind, language=action.language, config=config)
-    # Beside a template the words don't leave; they are what people read in the conversation.
-    text = fill(text, values if form != "template" else {name: value or "…" for name, value in values.items()})
-    link = link_for(action.kind, language=action.language, config=config)
-    if form == "private_reply" and link:  # no buttons there
-        text, link = f"{text}\n{link[1]}", None
-    template = None
-    if form == "template" and config.template:
-        template = Template(
-            config.template.name,
-            template_language(action.language, config=config),
-            tuple(fill(parameter, values) for parameter in config.template.parameters),
-        )
-    return OutboundMessage(
-        recipient=_recipient(conn, action, message),
-        text=text,
-        link=link if form == "link" else None,
-        choices=tuple(Choice(*one) for one in choices_of(action.kind)) if form == "choices" else (),
-        template=template,
-        # The generic channel's receiver needs to know what is answered; elsewhere a quote would only be noise.
-        quotes_provider_id=message.provider_message_id if conversation.channel == "generic" else None,
-        reply_to_comment_id=message.provider_message_id if form in {"private_reply", "public_reply"} else None,
-        in_public=form == "public_reply",
-        callback=action.id,
-    )
-
-
-def _values(
-    conn: Connection, conversation: Conversation, *, config: ActionConfig, tenant: TenantConfig
-) -> dict[str, str | None]:
-    """What the variables of a wording stand for; None for what nobody knows."""
-    return {
-        "customer_name": presentable_name(get_display_name(conn, conversation.customer_id))
-        or config.defaults.get("customer_name"),
-        "business_name": tenant.name,
-        "link": config.url or config.defaults.get("link"),
-    }
-
-
-def _recipient(conn: Connection, action: ClaimedAction, message: StoredMessage) -> tuple[Identity, ...]:
-    """What the customer is known by now, that of the answered message first; a web form's claims last."""
-    current = list_identities(conn, action.customer_id)
-    wrote = [(kind, value) for kind, value in message.sender["identities"]]
-    claims = [pair for pair in wrote if message.channel == "generic" and pair not in current]
-    ordered = [pair for pair in wrote if pair in current] + [pair for pair in current if pair not in wrote] + claims
-    return tuple(Identity(kind, value) for kind, value in ordered)  # pyright: ignore[reportArgumentType]
 
 
 def _send(deps: Deps, action: ClaimedAction, departure: _Departure, *, now: datetime) -> None:

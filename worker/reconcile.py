@@ -26,7 +26,7 @@ from store.due_runs import (
     take_due_runs,
     take_place_runs,
 )
-from store.identities import apply_notices
+from store.identity_notices import apply_notices
 from store.live_changes import forget_changes
 from store.notices import list_tenants_with_notices, take_notices
 from store.partitions import ensure_partitions
