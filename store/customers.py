@@ -5,12 +5,9 @@ from datetime import datetime
 from typing import LiteralString
 
 from store.assignments import WISH_COLUMNS, WISH_VALUES, Wish
-from store.customer_returns import CUSTOMER_WROTE, note_reopened, note_woken
+from store.customer_returns import CUSTOMER_WROTE, note_reopened
 from store.db import Connection, StoreError
 from store.sla_clocks import note_change
-
-# As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
-PERSON_STAYS_FOR_H = 24
 
 
 @dataclass(frozen=True)
@@ -36,91 +33,6 @@ class Conversation:
     closed_by_rule: bool
     escalated_message_id: str | None
     """The message that called a person, while the conversation is open."""
-
-
-@dataclass(frozen=True)
-class FoundConversation:
-    """shares_context: what `try_share_context` says; False where nobody asked."""
-
-    id: str
-    shares_context: bool
-
-
-def resolve_conversation(
-    conn: Connection,
-    tenant_id: int,
-    *,
-    customer_id: str,
-    channel: str,
-    account_id: str,
-    sent_at: datetime,
-    opens_window: bool,
-    share_context: bool = False,
-) -> FoundConversation:
-    """The customer's conversation with this account, made or reopened; remembers the newest inbound time.
-
-    A person who has written within the customer's window is still in the conversation when it is reopened. opens_window: the
-    message lets the business answer freely; a comment in public does not. share_context: with the same statement.
-    """
-    row = conn.execute(
-        """
-        INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, last_inbound_at, waiting_since)
-        VALUES (%s, %s, %s, %s, %s, %s)
-        ON CONFLICT (tenant_id, customer_id, channel, account_id) DO UPDATE SET
-            last_inbound_at = greatest(c.last_inbound_at, EXCLUDED.last_inbound_at),
-            taken_over = c.taken_over
-                AND (c.state = 'open' OR coalesce(c.last_human_answer_at > %s - make_interval(hours => %s), false)),
-            waiting_since = CASE
-                -- Its webhook is late: a person has answered it already, and whoever waits since then waits on.
-                WHEN c.state = 'open' AND EXCLUDED.waiting_since <= c.last_human_answer_at
-                THEN coalesce(c.waiting_since, EXCLUDED.waiting_since)
-                WHEN c.state = 'open' AND awaits_answer(c.waiting_since, c.last_human_answer_at)
-                THEN least(c.waiting_since, EXCLUDED.waiting_since)
-                ELSE EXCLUDED.waiting_since
-            END,
-            snoozed_until = NULL,
-            version = c.version + 1,
-            escalated_message_id = CASE WHEN c.state = 'open' THEN c.escalated_message_id END,
-            state = 'open'
-        RETURNING id::text, old.state, old.resolved_at, old.snoozed_until, new.assignee_id,
-                  CASE WHEN %s THEN pg_try_advisory_xact_lock_shared(hashtextextended(id::text, 0)) ELSE false END
-        """,
-        (
-            tenant_id,
-            customer_id,
-            channel,
-            account_id,
-            sent_at if opens_window else None,
-            sent_at,
-            sent_at,
-            PERSON_STAYS_FOR_H,
-            share_context,
-        ),
-    ).fetchone()
-    assert row is not None
-    conversation_id, state, resolved_at, snoozed_until, assignee_id, shares_context = row
-    if state == "resolved" and resolved_at is not None:
-        note_reopened(conn, tenant_id, conversation_id, resolved_at=resolved_at, sent_at=sent_at)
-    elif snoozed_until is not None:
-        note_woken(conn, tenant_id, conversation_id, assignee_id=assignee_id)
-    return FoundConversation(conversation_id, shares_context)
-
-
-def find_or_add_conversation(
-    conn: Connection, tenant_id: int, *, customer_id: str, channel: str, account_id: str
-) -> str:
-    """The customer's conversation with this account for what needs no answer (an echo, history): nothing opens by it."""
-    row = conn.execute(
-        """
-        INSERT INTO conversation AS c (tenant_id, customer_id, channel, account_id, state)
-        VALUES (%s, %s, %s, %s, 'resolved')
-        ON CONFLICT (tenant_id, customer_id, channel, account_id) DO UPDATE SET state = c.state
-        RETURNING id
-        """,
-        (tenant_id, customer_id, channel, account_id),
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 # Of `conversation AS c` and `customer AS u`.

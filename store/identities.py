@@ -12,7 +12,6 @@ from store.crm_searches import look_again_if_unclear
 from store.db import Connection
 from store.known_identities import (
     Known,
-    find_and_hold,
     find_known,
     has_another_bsuid,
     has_another_phone,
@@ -44,48 +43,64 @@ def read_sender(stored: dict[str, Any]) -> Sender:
     return Sender(pairs, stored.get("display_name"))
 
 
+@dataclass(frozen=True)
+class Sought:
+    """Whom a message is from. finding: by which identities they are found; kept: which are theirs then."""
+
+    finding: list[tuple[str, str]]
+    kept: list[tuple[str, str]]
+    display_name: str | None
+
+
+def sought_of(stored_sender: dict[str, Any], *, channel: str) -> Sought:
+    """What of a sender counts on this channel."""
+    sender = read_sender(stored_sender)
+    trusted = [pair for pair in sender.identities if pair[0] in TRUSTED[channel]]
+    return Sought(
+        finding=trusted or [pair for pair in sender.identities if pair[0] == _HANDLE],
+        kept=[pair for pair in sender.identities if channel != "generic" or pair in trusted],
+        display_name=sender.display_name or None,
+    )
+
+
 def resolve_customer(
-    conn: Connection,
-    tenant_id: int,
-    stored_sender: dict[str, Any],
-    *,
-    channel: str,
-    account_id: str,
-    at: datetime | None = None,
+    conn: Connection, tenant_id: int, sought: Sought, *, channel: str, account_id: str, at: datetime | None = None
 ) -> str:
-    """The customer of a message, created when none is known, and held until the transaction ends, so that nobody merges or erases them
-    meanwhile. at: the provider's time of the message. Raises: StoreError to be tried again when that was done a moment ago.
+    """The customer of whom something is told, created when none is known, and held until the transaction ends, so that nobody merges or
+    erases them meanwhile. Raises: StoreError to be tried again when that was done a moment ago.
+    """
+    lock_identities(conn, tenant_id, sought.finding)
+    known = find_known(conn, tenant_id, sought.finding, at=at)
+    if known:
+        return settle_customer(conn, tenant_id, sought, known, channel=channel, account_id=account_id)
+    return _add_customer(conn, tenant_id, sought.kept, account_id=account_id, display_name=sought.display_name)
+
+
+def settle_customer(
+    conn: Connection, tenant_id: int, sought: Sought, known: Sequence[Known], *, channel: str, account_id: str
+) -> str:
+    """The one customer that known identities come to, held. Needs `lock_identities` before they were looked for.
 
     A message that carries a phone and a business-scoped id is Meta's word that both are one person: what was known apart
     is merged, unless the phone's customer has another such id at the same account, which means that the number has a new owner.
+    Raises: StoreError to be tried again when the customer was merged or erased a moment ago.
     """
-    sender = read_sender(stored_sender)
-    trusted = [pair for pair in sender.identities if pair[0] in TRUSTED[channel]]
-    finding = trusted or [pair for pair in sender.identities if pair[0] == _HANDLE]
-    known, is_held = find_and_hold(conn, tenant_id, finding, at=at)
-    is_plain = is_held and _is_plain(known, finding)
-    kept = [pair for pair in sender.identities if channel != "generic" or pair in trusted]
-    if not is_plain:
-        # One customer's first messages may be handled by two workers at once.
-        lock_identities(conn, tenant_id, finding)
-        known = find_known(conn, tenant_id, finding, at=at)
-        if not known:
-            return _add_customer(conn, tenant_id, kept, account_id=account_id, display_name=sender.display_name)
-    customer_id = settle_owner(conn, tenant_id, known, said=finding, account_id=account_id, order=TRUSTED[channel])
-    attach(conn, tenant_id, customer_id, kept, account_id=account_id, known=known)
-    if sender.display_name and not (is_plain and known[0].display_name == sender.display_name):
-        conn.execute(
-            "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
-            (sender.display_name, customer_id, sender.display_name),
-        )
-    if not is_plain:
-        hold_customer(conn, customer_id)
+    customer_id = settle_owner(
+        conn, tenant_id, known, said=sought.finding, account_id=account_id, order=TRUSTED[channel]
+    )
+    attach(conn, tenant_id, customer_id, sought.kept, account_id=account_id, known=known)
+    if sought.display_name:
+        name_customer(conn, customer_id, sought.display_name)
+    hold_customer(conn, customer_id)
     return customer_id
 
 
-def _is_plain(known: Sequence[Known], finding: Sequence[tuple[str, str]]) -> bool:
-    """Whether everything that was asked for belongs to one customer already: by far the most messages."""
-    return len({one.customer_id for one in known}) == 1 and set(finding) <= {(one.kind, one.value) for one in known}
+def name_customer(conn: Connection, customer_id: str, display_name: str) -> None:
+    """As the channel shows them now."""
+    conn.execute(
+        "UPDATE customer SET display_name = %s WHERE id = %s AND display_name IS DISTINCT FROM %s",
+        (display_name, customer_id, display_name),
+    )
 
 
 def settle_owner(
@@ -127,8 +142,8 @@ def lock_identities(conn: Connection, tenant_id: int, identities: Iterable[tuple
     )
 
 
-# An identity that was somebody else's is theirs no longer.
-_ADD_IDENTITIES = """
+# Of a `customer (id)`. An identity that was somebody else's is theirs no longer.
+ADD_IDENTITIES = """
     INSERT INTO customer_identity AS i (tenant_id, kind, value, customer_id, account_id)
     SELECT %(tenant)s, given.kind, given.value, customer.id, %(account)s
     FROM customer, unnest(%(kinds)s::text[], %(values)s::text[]) AS given (kind, value)
@@ -145,14 +160,16 @@ _ADDED = ") SELECT id::text FROM customer"
 _OF_CUSTOMER = "WITH customer AS (SELECT %(customer)s::uuid AS id)"
 
 
-def _identity_values(
-    tenant_id: int, identities: Sequence[tuple[str, str]], *, account_id: str | None
+def identity_values(
+    tenant_id: int, identities: Iterable[tuple[str, str]], *, account_id: str | None
 ) -> dict[str, object]:
+    """The values of ADD_IDENTITIES, in the order in which all transactions write them."""
+    pairs = sorted(set(identities))
     return {
         "tenant": tenant_id,
         "account": account_id,
-        "kinds": [kind for kind, _ in identities],
-        "values": [value for _, value in identities],
+        "kinds": [kind for kind, _ in pairs],
+        "values": [value for _, value in pairs],
     }
 
 
@@ -165,9 +182,9 @@ def _add_customer(
     display_name: str | None = None,
 ) -> str:
     """Somebody new, whom nobody else sees before the transaction ends."""
-    values = _identity_values(tenant_id, sorted(set(identities)), account_id=account_id)
+    values = identity_values(tenant_id, identities, account_id=account_id)
     row = conn.execute(
-        _ADD_CUSTOMER + _ADD_IDENTITIES + _ADDED, {**values, "display_name": display_name or None}
+        _ADD_CUSTOMER + ADD_IDENTITIES + _ADDED, {**values, "display_name": display_name or None}
     ).fetchone()
     assert row is not None
     return row[0]
@@ -184,9 +201,9 @@ def attach(
 ) -> None:
     """Make the identities this customer's."""
     have = {(one.kind, one.value) for one in known if one.customer_id == customer_id}
-    missing = sorted(set(identities) - have)
+    missing = set(identities) - have
     if not missing:
         return
-    values = _identity_values(tenant_id, missing, account_id=account_id)
-    conn.execute(_OF_CUSTOMER + _ADD_IDENTITIES, {**values, "customer": customer_id})
+    values = identity_values(tenant_id, missing, account_id=account_id)
+    conn.execute(_OF_CUSTOMER + ADD_IDENTITIES, {**values, "customer": customer_id})
     look_again_if_unclear(conn, customer_id)

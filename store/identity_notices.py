@@ -9,7 +9,7 @@ from datetime import timedelta
 from channels.base import IdentityChange, MarketingChoice
 from store.db import Connection
 from store.erased_identities import was_erased
-from store.identities import TRUSTED, attach, lock_identities, resolve_customer, settle_owner
+from store.identities import TRUSTED, attach, lock_identities, resolve_customer, settle_owner, sought_of
 from store.intake import key_of
 from store.known_identities import Known, find_known, has_another_bsuid, has_another_phone, list_with_bsuid
 from store.merging import merge_customers
@@ -183,7 +183,7 @@ def _note_choice(conn: Connection, tenant_id: int, choice: MarketingChoice, *, p
     customer_id = resolve_customer(
         conn,
         tenant_id,
-        {"identities": [[one.kind, one.value] for one in choice.identities], "display_name": None},
+        sought_of({"identities": [[one.kind, one.value] for one in choice.identities]}, channel=choice.channel),
         channel=choice.channel,
         account_id=choice.account_id,
         at=choice.chosen_at,

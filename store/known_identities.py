@@ -19,49 +19,35 @@ class Known:
     """The name that its customer is known by."""
 
 
-_KNOWN = """
+# For the values of `asked`.
+KNOWN = """
     SELECT i.kind, i.value, i.customer_id::text, i.account_id, c.display_name
-    FROM unnest(%s::text[], %s::text[]) AS given (kind, value)
+    FROM unnest(%(asked_kinds)s::text[], %(asked_values)s::text[]) AS given (kind, value)
     JOIN customer_identity AS i
-      ON i.tenant_id = %s AND i.kind = given.kind
+      ON i.tenant_id = %(tenant)s AND i.kind = given.kind
      AND i.match_key = CASE given.kind WHEN 'phone' THEN phone_match_key(given.value) ELSE given.value END
     JOIN customer AS c ON c.id = i.customer_id
-    WHERE i.retired_at IS NULL OR i.retired_at >= coalesce(%s, now())
+    WHERE i.retired_at IS NULL OR i.retired_at >= coalesce(%(at)s, now())
 """
-# Where they are one customer's, that one is held: of several, two transactions would hold each other up.
-_FIRST, _HELD = (
-    "WITH known AS MATERIALIZED (",
-    """
-    ), held AS MATERIALIZED (
-        SELECT
-        FROM customer
-        WHERE id = (SELECT (array_agg(customer_id))[1] FROM known HAVING count(DISTINCT customer_id) = 1)::uuid
-        FOR KEY SHARE
-    )
-    SELECT known.*, EXISTS (SELECT FROM held) FROM known
-    """,
-)
 
 
-def _asked(identities: Iterable[tuple[str, str]], *, tenant_id: int, at: datetime | None) -> tuple[object, ...]:
+def asked(identities: Iterable[tuple[str, str]], *, tenant_id: int, at: datetime | None) -> dict[str, object]:
+    """The values of KNOWN: whose these were at that moment."""
     pairs = list(identities)
-    return [kind for kind, _ in pairs], [value for _, value in pairs], tenant_id, at
+    return {
+        "asked_kinds": [kind for kind, _ in pairs],
+        "asked_values": [value for _, value in pairs],
+        "tenant": tenant_id,
+        "at": at,
+    }
 
 
 def find_known(
     conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime | None
 ) -> list[Known]:
     """Whose these identities were at that moment. Phones are compared by their match key."""
-    rows = conn.execute(_KNOWN, _asked(identities, tenant_id=tenant_id, at=at)).fetchall()
+    rows = conn.execute(KNOWN, asked(identities, tenant_id=tenant_id, at=at)).fetchall()
     return [Known(*row) for row in rows]
-
-
-def find_and_hold(
-    conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]], *, at: datetime | None
-) -> tuple[list[Known], bool]:
-    """The same, and whether they are one customer's, who is held then."""
-    rows = conn.execute(_FIRST + _KNOWN + _HELD, _asked(identities, tenant_id=tenant_id, at=at)).fetchall()
-    return [Known(*row[:-1]) for row in rows], any(row[-1] for row in rows)
 
 
 def hold_customer(conn: Connection, customer_id: str) -> None:

@@ -18,17 +18,11 @@ from store.canaries import drop_canary_run
 from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
 from store.customer_erasure import erase_whole_messages
-from store.customers import (
-    KnownAs,
-    find_or_add_conversation,
-    lock_conversation,
-    read_known_as,
-    resolve_conversation,
-)
+from store.customers import KnownAs, lock_conversation, read_known_as
 from store.db import Connection
 from store.erased_identities import SenderErasedError, was_erased
 from store.held_runs import HeldRun
-from store.identities import read_sender, resolve_customer
+from store.identities import read_sender
 from store.messages import (
     StoredMessage,
     find_customer_of,
@@ -56,6 +50,7 @@ from store.runs import (
     lock_run,
     lock_run_and_message,
 )
+from store.sender_places import Arrival, place_sender
 from store.sla_clocks import recompute_clocks
 from worker.bursts import gather_burst
 from worker.deps import Deps
@@ -89,30 +84,16 @@ def _find_place(
     if message.customer_id and message.conversation_id:
         place = Place(message.customer_id, message.conversation_id)
         return place, share_context and try_share_context(conn, place.conversation_id)
-    customer_id = resolve_customer(
-        conn,
-        ref.tenant_id,
-        message.sender,
-        channel=message.channel,
-        account_id=message.account_id,
-        at=message.sent_at,
-    )
-    if message.direction != "inbound" or message.is_history:
-        conversation_id = find_or_add_conversation(
-            conn, ref.tenant_id, customer_id=customer_id, channel=message.channel, account_id=message.account_id
-        )
-        return Place(customer_id, conversation_id), share_context and try_share_context(conn, conversation_id)
-    found = resolve_conversation(
-        conn,
-        ref.tenant_id,
-        customer_id=customer_id,
+    arrival = Arrival(
         channel=message.channel,
         account_id=message.account_id,
         sent_at=message.sent_at,
+        opens=message.direction == "inbound" and not message.is_history,
         opens_window=message.surface not in COMMENT_SURFACES,
         share_context=share_context,
     )
-    return Place(customer_id, found.id), found.shares_context
+    found = place_sender(conn, ref.tenant_id, message.sender, arrival)
+    return Place(found.customer_id, found.conversation_id), found.shares_context
 
 
 def _stripped(text: str, *, tenant: TenantConfig, known_as: KnownAs) -> MinimizedWords:

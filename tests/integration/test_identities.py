@@ -1,17 +1,19 @@
 """One customer, many identities: what Meta says makes two of them one, and nothing else does."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from psycopg.errors import LockNotAvailable
 
-from store.identities import resolve_customer
+from store.sender_places import Arrival, place_sender
 from tests.integration.passes import now, run_all
 from tests.webhooks import instagram_comment, instagram_event, whatsapp_value
 from worker import reconcile, steps
 from worker.crm_flush import flush_crm
 
 PHONE, BSUID = "905551112233", "TR.1349120865530274"
+ARRIVAL = Arrival(channel="whatsapp", account_id="1", sent_at=datetime(2026, 9, 21, tzinfo=UTC), opens=True)
 
 
 def wa(
@@ -301,9 +303,9 @@ def test_whoever_is_found_is_held_and_who_is_new_is_seen_by_nobody(customers, da
     sender = {"identities": [["phone", PHONE]], "display_name": None}
     stranger = {"identities": [["phone", "905550000000"]], "display_name": "Nil"}
     with database.tenant_transaction(tenant_ids["acme"]) as conn:
-        known = resolve_customer(conn, tenant_ids["acme"], sender, channel="whatsapp", account_id="1")
+        known = place_sender(conn, tenant_ids["acme"], sender, ARRIVAL).customer_id
         with pytest.raises(LockNotAvailable):
             owner.execute("SELECT FROM customer WHERE id = %s FOR UPDATE NOWAIT", (known,))
-        new = resolve_customer(conn, tenant_ids["acme"], stranger, channel="whatsapp", account_id="1")
+        new = place_sender(conn, tenant_ids["acme"], stranger, ARRIVAL).customer_id
         assert owner.execute("SELECT FROM customer WHERE id = %s", (new,)).fetchone() is None
     assert owner.execute("SELECT display_name FROM customer WHERE id = %s", (new,)).fetchone() == ("Nil",)

@@ -11,9 +11,10 @@ from config.tenant import TenantConfig
 from store.agents import lock_agent
 from store.assignments import Wish, list_tenants_with_assignments, want_agent
 from store.conversation_events import Actor
-from store.customers import close_conversation, resolve_conversation
+from store.customers import close_conversation
 from store.db import Database
 from store.merging import merge_customers
+from store.sender_places import Arrival, place_customer
 from store.work_items import claim_next, give, lock_work_item, put_back, resolve_item, snooze_item
 from tests.integration.workplace import NOW, add_agent, add_clock, add_conversation, add_person, events, field
 from worker.assigning import run_round
@@ -47,16 +48,9 @@ def customer_writes(database, owner, conversation_id, *, at):
         "SELECT tenant_id, customer_id::text, channel, account_id FROM conversation WHERE id = %s", (conversation_id,)
     ).fetchone()
     with database.tenant_transaction(tenant_id) as conn:
-        found = resolve_conversation(
-            conn,
-            tenant_id,
-            customer_id=customer_id,
-            channel=channel,
-            account_id=account_id,
-            sent_at=at,
-            opens_window=True,
-        )
-    assert found.id == conversation_id
+        arrival = Arrival(channel=channel, account_id=account_id, sent_at=at, opens=True)
+        found = place_customer(conn, tenant_id, customer_id, arrival)
+    assert found.conversation_id == conversation_id
 
 
 def test_sixteen_who_claim_at_once_get_different_conversations(app_url, owner, tenant_ids, acme):
