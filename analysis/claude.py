@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import anthropic
@@ -32,7 +33,7 @@ from analysis.base import (
 from analysis.claude_messages import ClaudeMessage, read_message, text_of
 from analysis.cost import in_batch
 from analysis.minimize import minimize
-from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version
+from analysis.prompt import build_user_turn, prefix_of, prompt_version
 from analysis.provider_failures import SPENT_WORDS, failure_of, no_answer
 from analysis.schema import read_answer, wire_schema
 
@@ -86,14 +87,15 @@ class Claude:
     def prepare(self, request: AnalysisRequest, *, with_room: bool = False, model: str | None = None) -> PreparedCall:
         """The exact call. Pure."""
         model = model or self.model
-        system, parameters = build_system(request), _parameters(model)
+        parameters = dict(_parameters(model))
         max_tokens = parameters.pop("max_tokens")
+        prefix = prefix_of(request, model=model, parameters=_parameters_json(model))
         return PreparedCall(
             provider="anthropic",
             model=model,
             prompt_version=prompt_version(request),
-            prompt_hash=prompt_hash(system, model=model, parameters=parameters),
-            system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
+            prompt_hash=prefix.hash,
+            system_text=prefix.system_text,
             user_turn=build_user_turn(request),
             max_tokens=ROOM_FACTOR * max_tokens if with_room else max_tokens,
             parameters=parameters,
@@ -346,7 +348,8 @@ def _translated(ask: Callable[[], T]) -> T:
     raise failure
 
 
-def _parameters(model: str) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _parameters(model: str) -> Mapping[str, Any]:
     """Haiku classifies without thinking; the stronger models refuse the switch, think, and need room for it."""
     answer_format = {"type": "json_schema", "schema": wire_schema()}
     if "haiku" in model:
@@ -356,6 +359,11 @@ def _parameters(model: str) -> dict[str, Any]:
             "thinking": {"type": "disabled"},
         }
     return {"max_tokens": THINKING_MAX_TOKENS, "output_config": {"effort": "medium", "format": answer_format}}
+
+
+@lru_cache(maxsize=64)
+def _parameters_json(model: str) -> str:
+    return json.dumps({name: value for name, value in _parameters(model).items() if name != "max_tokens"})
 
 
 def _from_status(error: anthropic.APIStatusError) -> AnalysisError:

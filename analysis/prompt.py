@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from analysis.base import AnalysisRequest, Example
+from analysis.base import AnalysisRequest, Example, MinimizedText
 from analysis.schema import SCHEMA_VERSION, wire_schema
 from config.rules_versions import RULES_VERSIONS
 
@@ -85,16 +86,53 @@ def prompt_version(request: AnalysisRequest) -> str:
     return f"{version}.e{request.examples_version}" if request.examples_version else version
 
 
-def prompt_hash(system: list[dict[str, Any]], *, model: str, parameters: dict[str, Any]) -> str:
-    """SHA-256 of everything but the message that shapes an answer."""
-    canonical = json.dumps([system, model, parameters], sort_keys=True, ensure_ascii=False)
-    # Examples are customers' words, which no cache may keep beyond their erasure.
-    has_examples = any(block["text"].startswith(EXAMPLES_HEADING) for block in system)
-    return _hash_of.__wrapped__(canonical) if has_examples else _hash_of(canonical)
+@dataclass(frozen=True)
+class Prefix:
+    """What a call says before the message, as JSON. hash: SHA-256 of everything but the message that shapes an answer."""
+
+    system_text: str = field(repr=False)
+    hash: str
+
+
+def prefix_of(request: AnalysisRequest, *, model: str, parameters: str) -> Prefix:
+    """parameters: the JSON of everything else of the request but the texts.
+
+    Kept for the tenant's next messages, but where it holds examples: these are customers' words, which no cache may keep beyond their
+    erasure.
+    """
+    if request.examples:
+        return _make_prefix(request, model=model, parameters=parameters)
+    topics = tuple(request.topics.items())
+    return _kept_prefix(
+        request.industry, request.tone, topics, request.rules_version, request.is_quiet, model, parameters
+    )
 
 
 @lru_cache(maxsize=256)
-def _hash_of(canonical: str) -> str:
-    system, model, parameters = json.loads(canonical)
-    whole = {"system": system, "schema": wire_schema(), "model": model, "parameters": parameters}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def _kept_prefix(
+    industry: str,
+    tone: str,
+    topics: tuple[tuple[str, str], ...],
+    rules_version: str,
+    is_quiet: bool,  # noqa: FBT001 -- a cache knows its keys by place
+    model: str,
+    parameters: str,
+) -> Prefix:
+    request = AnalysisRequest(
+        text=MinimizedText(""),
+        topics=dict(topics),
+        industry=industry,
+        tone=tone,
+        rules_version=rules_version,
+        is_quiet=is_quiet,
+    )
+    return _make_prefix(request, model=model, parameters=parameters)
+
+
+def _make_prefix(request: AnalysisRequest, *, model: str, parameters: str) -> Prefix:
+    system = build_system(request)
+    whole = {"system": system, "schema": wire_schema(), "model": model, "parameters": json.loads(parameters)}
+    return Prefix(
+        system_text=json.dumps(system, ensure_ascii=False, sort_keys=True),
+        hash=hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest(),
+    )

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from analysis.base import AnalysisRequest, ContextTurn, Example, MinimizedText
-from analysis.prompt import build_system, build_user_turn, prompt_hash, prompt_version, rules_text
+from analysis.prompt import build_system, build_user_turn, prefix_of, prompt_version, rules_text
 from config.rules_versions import RULES_VERSION, RULES_VERSIONS
 
 
@@ -64,7 +64,7 @@ def test_the_message_is_data():
 
 def test_the_hash_changes_with_everything_that_shapes_an_answer_but_the_message():
     def hashed(given, **parameters):
-        return prompt_hash(build_system(given), model="m", parameters=parameters)
+        return prefix_of(given, model="m", parameters=json.dumps(parameters)).hash
 
     base = hashed(request())
     assert base == hashed(request("other words"))
@@ -72,6 +72,19 @@ def test_the_hash_changes_with_everything_that_shapes_an_answer_but_the_message(
         hashed(request(rules_version="g1")),
         hashed(request(examples=(EXAMPLE,))),
         hashed(request(), effort="low"),
-        prompt_hash(build_system(request()), model="n", parameters={}),
+        prefix_of(request(), model="n", parameters="{}").hash,
     ]
     assert len({base, *others}) == 5
+
+
+def test_a_tenants_prefix_is_made_once_and_one_with_customers_words_is_kept_nowhere():
+    plain, quoting = request("first"), request("first", examples=(EXAMPLE,), examples_version=1)
+    again, quoting_again = request("second"), request("second", examples=(EXAMPLE,), examples_version=1)
+
+    def prefix(given):
+        return prefix_of(given, model="m", parameters="{}")
+
+    assert prefix(plain) is prefix(again)
+    assert prefix(quoting) == prefix(quoting_again) and prefix(quoting) is not prefix(quoting_again)
+    assert json.loads(prefix(plain).system_text) == build_system(plain)
+    assert json.loads(prefix(quoting).system_text) == build_system(quoting)
