@@ -27,8 +27,9 @@ POOL_WAIT_S = 3.0
 IDLE_S = 120.0
 REPLACE_POOL_EVERY_S = 1.0
 
-_ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan"
-_ALWAYS_ONE_PLAN = " -c plan_cache_mode=force_generic_plan"
+# A plan that was made while a table was small would go on reading all of it.
+_ONE_PLAN = b"; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+_ALWAYS_ONE_PLAN = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
 
 # After a restart of Postgres, which may take half a second, the pool would wait for a second, and two, and four.
 AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.1, 1.2

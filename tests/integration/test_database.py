@@ -257,3 +257,17 @@ def test_statements_are_planned_once_where_that_is_asked_for(app_url, one_plan, 
     assert database.fetch_alone("SHOW plan_cache_mode", ()) == [(mode,)]
     assert database.fetch_alone("SHOW synchronous_commit", ()) == [("on",)]
     database.close()
+
+
+def test_what_every_message_takes_is_planned_once_and_never_reads_a_whole_table(database, tenant_ids):
+    """A connection's plans are made when a new installation has ten customers, and kept when it has a hundred thousand."""
+
+    def settings(conn):
+        return conn.execute("SELECT current_setting('plan_cache_mode'), current_setting('enable_seqscan')").fetchone()
+
+    with database.stage_transaction(tenant_ids["acme"]) as conn:
+        assert settings(conn) == ("force_generic_plan", "off")
+    with database.joint_transaction(tenant_ids["acme"]) as conn:
+        assert settings(conn) == ("force_generic_plan", "off")
+    with database.tenant_transaction(tenant_ids["acme"]) as conn:
+        assert settings(conn) == ("auto", "on")
