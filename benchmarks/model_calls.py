@@ -30,7 +30,7 @@ MESSAGES = 600
 # Long against the model's time: what is in flight at the end is no part of a rate.
 LONG_RUN = 4 * MESSAGES
 # Unfinished messages for each thread: with many more the reconciler reads them provisionally, and that would be measured.
-IN_FLIGHT_A_THREAD = 1.5
+IN_FLIGHT_A_THREAD = 1.2
 ROUNDS, THREADS, SECONDS = 2, 300, 6.0
 LIMIT_PER_S, LIMIT_MB = 120.0, 0.5
 LOOK_EVERY_S = 0.5
