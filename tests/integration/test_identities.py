@@ -1,11 +1,16 @@
 """One customer, many identities: what Meta says makes two of them one, and nothing else does."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from psycopg.errors import LockNotAvailable
 
+from store.db import Database
 from store.sender_places import Arrival, place_sender
 from tests.integration.passes import now, run_all
 from tests.webhooks import instagram_comment, instagram_event, whatsapp_value
@@ -309,3 +314,71 @@ def test_whoever_is_found_is_held_and_who_is_new_is_seen_by_nobody(customers, da
         new = place_sender(conn, tenant_ids["acme"], stranger, ARRIVAL).customer_id
         assert owner.execute("SELECT FROM customer WHERE id = %s", (new,)).fetchone() is None
     assert owner.execute("SELECT display_name FROM customer WHERE id = %s", (new,)).fetchone() == ("Nil",)
+
+
+def waits_for_a_lock(owner):
+    row = owner.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ).fetchone()
+    return row[0] > 0
+
+
+@pytest.mark.parametrize("becomes", ["renamed", "deleted"])
+def test_a_customer_who_is_being_changed_is_waited_for_and_found_as_they_are_then(
+    customers, database, owner, owner_database_url, tenant_ids, becomes
+):
+    """Merging and erasing lock the customer's row before they change it."""
+    (customer_id,) = customers(wa("Hello", phone=PHONE))
+    acme = tenant_ids["acme"]
+    sender = {"identities": [["phone", PHONE]], "display_name": "Ada"}
+
+    def place():
+        with database.stage_transaction(acme) as conn:
+            return place_sender(conn, acme, sender, ARRIVAL)
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(owner_database_url) as other:
+        other.execute("SELECT FROM customer WHERE id = %s FOR UPDATE", (customer_id,))
+        placed = pool.submit(place)
+        give_up_at = time.monotonic() + 10
+        while not waits_for_a_lock(owner):
+            assert time.monotonic() < give_up_at and not placed.done()
+            time.sleep(0.01)
+        if becomes == "renamed":
+            other.execute("UPDATE customer SET display_name = 'Grace' WHERE id = %s", (customer_id,))
+        else:
+            other.execute("DELETE FROM message WHERE customer_id = %s", (customer_id,))
+            other.execute("DELETE FROM customer WHERE id = %s", (customer_id,))
+        other.commit()
+        found = placed.result(10)
+
+    assert (found.customer_id == customer_id) == (becomes == "renamed")
+    assert owner.execute("SELECT id::text FROM customer").fetchall() == [(found.customer_id,)]
+    assert owner.execute("SELECT customer_id::text FROM customer_identity").fetchall() == [(found.customer_id,)]
+    rows = owner.execute(
+        "SELECT customer_id::text FROM conversation WHERE id = %s", (found.conversation_id,)
+    ).fetchall()
+    assert rows == [(found.customer_id,)]
+
+
+def test_a_strangers_first_messages_that_come_at_once_are_one_customers(app_url, owner, tenant_ids):
+    acme, many = tenant_ids["acme"], 8
+    database = Database(app_url, pool_size=many)
+    sender = {"identities": [["bsuid", BSUID], ["phone", PHONE], ["username", "ada"]], "display_name": "Ada"}
+    together = threading.Barrier(many)
+
+    def place(_):
+        together.wait(10)
+        with database.stage_transaction(acme) as conn:
+            return place_sender(conn, acme, sender, ARRIVAL)
+
+    with ThreadPoolExecutor(many) as pool:
+        places = set(pool.map(place, range(many)))
+    database.close()
+
+    (place,) = places
+    assert owner.execute("SELECT id::text, display_name FROM customer").fetchall() == [(place.customer_id, "Ada")]
+    kinds = owner.execute(
+        "SELECT kind FROM customer_identity WHERE customer_id = %s ORDER BY kind", (place.customer_id,)
+    )
+    assert kinds.fetchall() == [("bsuid",), ("phone",), ("username",)]
+    assert owner.execute("SELECT version FROM conversation").fetchall() == [(many - 1,)]
