@@ -21,9 +21,10 @@ def tree_of(pid: int) -> list[int]:
 def _children_of(pid: int) -> list[int]:
     # Each thread has those that it started itself.
     found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            found += map(int, thread.read_text(encoding="ascii").split())
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end while it is looked at
+        for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, thread.read_text(encoding="ascii").split())
     return found
 
 
