@@ -7,7 +7,6 @@ from routing.place import Claim, takes_place
 from store.db import Connection
 
 # As long as a person who has written is still in a conversation that is opened again.
-# As long as the channels' window for free answers: an answer of the customer's within it is one to that person.
 PERSON_STAYS_FOR_H = 24
 
 
