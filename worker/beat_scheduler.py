@@ -25,7 +25,7 @@ class FixedScheduler(PersistentScheduler):
         now = self.app.now()
         ours = sorted(self.app.conf.beat_schedule)  # Celery adds one of its own, which has an hour
         for place, name in enumerate(ours):
-            entry = self.schedule[name]
+            entry: Any = self.schedule[name]
             every: timedelta = entry.schedule.run_every
             offset = min(every, SPREAD) * place / len(ours)
             if entry.last_run_at + every <= now:
