@@ -207,9 +207,9 @@ def test_reading_and_working_need_no_scripts(chromium, stack, at):
         reader.open(at("Çağla"))
         assert page.locator(".message-text").first.inner_text() == "Kargom nerede? Üç gündür bekliyorum."
         page.click("text=Is this wrong?")
-        assert page.get_by_role("button", name="Set right").first.is_visible()
+        page.get_by_role("button", name="Set right").first.wait_for()
         page.click("text=Take it")
-        assert page.get_by_text("It is yours.").is_visible()
+        page.get_by_text("It is yours.").wait_for()
         page.click("text=Put back")
         page.click("text=What was sent to the AI")
         assert "Kargom" in page.locator("pre").first.inner_text()
@@ -218,7 +218,7 @@ def test_reading_and_working_need_no_scripts(chromium, stack, at):
         page.fill("#go-wanted", "put away 7")
         page.click("main button")
         page.get_by_role("button", name="Put away for 7 days").click()
-        assert page.get_by_text("Put away until").is_visible()
+        page.get_by_text("Put away until").wait_for()
         reader.open("/insights/trend")
-        assert page.locator(".trend-plot svg").is_visible()
+        page.locator(".trend-plot svg").wait_for()
         assert page.locator("#trend-days tr").count() > 20
