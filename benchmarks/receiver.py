@@ -1,8 +1,8 @@
 """Acknowledgements a second and how long each takes, beside a bare Flask route: `python -m benchmarks.receiver [--quick]`.
 
 Three servers of the Procfile's own command on the same cores, loaded by turns: the receiver (its rings go to a broker, nobody works them off),
-a route that checks the signature, and one that also commits a row a request. Then the first two with one process each, as `earshot up` has it. The load is a closed loop from a process of its own, which takes
-part of the same cores. Postgres waits for its disk, as in the stack.
+a route that checks the signature, and one that also commits a row a request. Then the first two with one process each, as `earshot up` has it. The
+load is a closed loop from a process of its own, which takes part of the same cores. Postgres waits for its disk, as in the stack.
 """
 
 import hashlib
@@ -175,7 +175,7 @@ def measure(
             if name in names
         }
         for round_number in range(rounds):
-            for letter, side in zip("abc", sides.values(), strict=False):
+            for letter, side in zip("abc"[: len(sides)], sides.values(), strict=True):
                 side.load(broker, seconds=seconds, mark=f"{letter}{round_number:02}")
         for number in range(large):
             for side in sides.values():
