@@ -25,7 +25,7 @@ class ChildSpec:
     group: the key in stack.json's `pids`. ready: asked again and again until it is true, must answer within a second.
     stop_phase: lower phases stop first. death_signal: sent by the kernel when the supervisor itself is killed.
     start_attempts: so many deaths before it was ever ready, and the start of the stack fails. niceness: -20 to 19, how far it lets the others of
-    the stack go first; before them only where this account may. forked: its argv is `PYTHON -m MODULE ...`, which the fork server may become.
+    the stack go first; before them only where this account may. forked_from: the fork server that may become it, whose argv is `PYTHON -m MODULE ...`.
     """
 
     name: str
@@ -42,19 +42,20 @@ class ChildSpec:
     ready_timeout_s: float = 60.0
     start_attempts: int = 3
     niceness: int = 0
-    forked: bool = False
+    forked_from: str | None = None
 
 
 class Child:
     """A running instance of a ChildSpec, and its successors. Only the supervisor's thread starts and stops it."""
 
     def __init__(self, spec: ChildSpec, *, logs: Path, cwd: Path, fork_server: ForkServer | None = None) -> None:
+        """fork_server: the one that the spec names, if there is one."""
         self.spec = spec
         self.log = logs / f"{spec.name}.log"
         self.was_ready = False
         self.early_deaths = 0
         self._cwd = cwd
-        self._fork_server = fork_server if spec.forked else None
+        self._fork_server = fork_server
         self._process: Popen[bytes] | Forked | None = None
 
     @property

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOAD_WITHIN_S, ANSWER_WITHIN_S = 60.0, 5.0
-# After so many that never came up, programs are started on their own.
-MAX_FAILURES = 3
+# What has been forked has copied by then what it writes to, and this process's own are held by nobody else.
+ENDS_AFTER_S = 30.0
 # The longest command line is a receiver's, with a path in it.
 ROOM_BYTES = 4096
 
@@ -49,16 +49,29 @@ class Forked:
 
 
 class ForkServer:
-    """For the supervisor's thread alone, whose process must be a subreaper. One that dies is started again when it is next looked at."""
+    """For the supervisor's thread alone, whose process must be a subreaper. It serves the start of a stack: whoever dies when it has ended, or
+    where it cannot serve, is started on its own.
+    """
 
-    def __init__(self, modules: Sequence[str], *, environ: Mapping[str, str], log: Path, cwd: Path) -> None:
-        """environ: what the modules need to be read, without secrets: every program's /proc/PID/environ goes on showing it."""
+    def __init__(
+        self,
+        modules: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        ends_after_s: float = ENDS_AFTER_S,
+    ) -> None:
+        """environ: what the modules need to be read, without secrets: every program's /proc/PID/environ goes on showing it. ends_after_s: with
+        nobody to fork, once it has forked somebody.
+        """
         self._modules, self._environ, self._log, self._cwd = modules, environ, log, cwd
+        self._ends_after_s = ends_after_s
         self._process: Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._began_at = 0.0
-        self._has_loaded = False
-        self._failures = 0
+        self._forked_at: float | None = None
+        self._has_loaded = self._is_over = False
 
     @property
     def pid(self) -> int | None:
@@ -66,16 +79,21 @@ class ForkServer:
         return self._process.pid if self._process else None
 
     def is_loading(self) -> bool:
-        """Whether it will be able to fork soon. Begins it where there is none."""
-        if self._process is not None and self._process.poll() is not None:
-            self._give_up("ended")
+        """Whether it will be able to fork soon. Begins it, once."""
+        if self._is_over:
+            return False
         if self._process is None:
-            if self._failures >= MAX_FAILURES:
-                return False
             self._begin()
-        if not self._has_loaded:
+        elif self._process.poll() is not None:
+            self._give_up("ended")
+        if not (self._has_loaded or self._is_over):
             self._hear()
-        return not self._has_loaded and self._process is not None
+        return not (self._has_loaded or self._is_over)
+
+    def end_when_idle(self) -> None:
+        """End it when the stack has started: it holds memory, and those who died later would share it with nobody."""
+        if self._forked_at is not None and time.monotonic() - self._forked_at > self._ends_after_s:
+            self.close()
 
     def _begin(self) -> None:
         ours, theirs = socket.socketpair()
@@ -101,14 +119,12 @@ class ForkServer:
         except OSError:
             pass
         if self._has_loaded:
-            self._failures = 0
             self._socket.settimeout(ANSWER_WITHIN_S)
         else:
             self._give_up("ended")
 
     def _give_up(self, why: str) -> None:
-        self._failures += 1
-        log.warning("the fork server is given up (%s); see %s", why, self._log)
+        log.warning("the fork server is given up (%s), programs are started on their own; see %s", why, self._log)
         self.close()
 
     def fork(
@@ -139,10 +155,11 @@ class ForkServer:
         if not answer:
             self._give_up("no answer")
             return None
+        self._forked_at = time.monotonic()
         return Forked(int.from_bytes(answer, "big"))
 
     def close(self) -> None:
-        """End it. What it has forked goes on."""
+        """End it, for good. What it has forked goes on."""
         if self._socket:
             self._socket.close()
         if self._process:
@@ -150,4 +167,4 @@ class ForkServer:
                 self._process.kill()
             self._process.wait()
         self._socket = self._process = None
-        self._has_loaded = False
+        self._has_loaded, self._is_over = False, True

@@ -28,12 +28,13 @@ def main(arguments: list[str]) -> None:
     """Serve until whoever asks is gone. In a forked program: be that program."""
     _, parent_pid, number, *modules = arguments
     show_command([sys.executable, "-m", "devstack.forking"])
+    # Made before any module is read: some have gevent put another kind of socket in its place.
+    asks = socket.socket(fileno=int(number))
     for name in modules:
         import_module(name)
     # What is there now is never looked at by a collection again, which would copy the pages it touches.
     gc.collect()
     gc.freeze()
-    asks = socket.socket(fileno=int(number))
     asks.sendall(LOADED)
     while (wanted := _next_request(asks)) is not None:
         pid = _fork(wanted, parent_pid=int(parent_pid), asks=asks)

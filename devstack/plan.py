@@ -14,7 +14,8 @@ from devstack.ports import Ports
 from devstack.providers import Providers, choose_providers, standins_child
 from devstack.secrets import Secret, Secrets
 from devstack.servers import DatabaseServer, Server, choose_postgres, choose_redis
-from devstack.services import FORKED_FROM, PYTHON, STOP_STANDINS, ServicePlan, worker_names
+from devstack.services import PYTHON, STOP_STANDINS, ServicePlan, worker_names
+from devstack.shared_modules import SHARED_MODULES
 from devstack.stack_file import GROUPS, Admin, StackInfo
 
 ADMIN_EMAIL = "admin@localhost"
@@ -32,7 +33,7 @@ class ServicePorts:
 
 @dataclass(frozen=True)
 class StackPlan:
-    """foundation: starts first. owner_environ: for the commands that prepare the database. fork_server: None where each child is to start on its own."""
+    """foundation: starts first. owner_environ: for the commands that prepare the database. fork_servers: none where each child is to start on its own."""
 
     postgres: DatabaseServer
     redis: Server
@@ -40,7 +41,7 @@ class StackPlan:
     foundation: list[ChildSpec]
     owner_environ: Mapping[str, str]
     services: ServicePlan
-    fork_server: ForkServer | None
+    fork_servers: Mapping[str, ForkServer]
     providers: Providers
     admin_password: Secret
     flower_auth: Secret
@@ -131,17 +132,20 @@ def make_plan(
         ),
         owner_environ={**shared, **app_password.as_environment(), "DATABASE_URL_FILE": str(owner.path)},
         services=services,
-        fork_server=_fork_server(data, environ=watching) if environ.get("EARSHOT_FORK_SERVER") != "0" else None,
+        fork_servers=_fork_servers(data, environ=watching) if environ.get("EARSHOT_FORK_SERVER") != "0" else {},
         providers=providers,
         admin_password=_in_a_file(secrets, secrets.get("EARSHOT_ADMIN_PASSWORD")),
         flower_auth=flower_auth,
     )
 
 
-def _fork_server(data: DataDir, *, environ: Mapping[str, str]) -> ForkServer | None:
+def _fork_servers(data: DataDir, *, environ: Mapping[str, str]) -> dict[str, ForkServer]:
     if sys.platform != "linux":  # elsewhere nobody can become the parent of what another process has forked
-        return None
-    return ForkServer(FORKED_FROM, environ=environ, log=data.logs / "fork-server.log", cwd=data.run)
+        return {}
+    return {
+        name: ForkServer(modules, environ=environ, log=data.logs / f"fork-server-{name}.log", cwd=data.run)
+        for name, modules in SHARED_MODULES.items()
+    }
 
 
 def _addresses(service_ports: ServicePorts) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devstack.child import ChildSpec
 from devstack.health import http_answers
+from devstack.shared_modules import GREENLETS, THREADS
 from worker.roles import ROLES, worker_arguments
 
 PYTHON = (sys.executable,)
@@ -20,14 +21,6 @@ APPLICATION = ("--app", "worker.app")
 WORKER_GRACE_S = 20.0
 # Where the receiver's processes put their counts together; in the run folder, kept over restarts of the receiver.
 RECEIVER_METRICS = "receiver-metrics"
-# What workers, beat and Flower have in common, 70 MB. Not the receiver and the console, whose code must find gevent's patches: each of them
-# has two processes at least, and the receiver's share it already.
-FORKED_FROM = (
-    "billiard.dummy", "billiard.pool", "celery.bin.celery", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
-    "celery.apps.beat", "celery.apps.worker", "celery.concurrency.thread", "celery.worker.autoscale", "celery.worker.components",
-    "celery.worker.consumer", "celery.worker.consumer.delayed_delivery", "celery.worker.loops", "celery.worker.strategy",
-    "flower.command", "worker.start_checks", "worker.tasks", "worker.upkeep_tasks", "worker.bound_tasks",
-)  # fmt: skip
 # Stopped in this order: no new work, then work at hand, then what it talks to, then what holds the truth.
 STOP_ENTRANCES, STOP_WORKERS, STOP_STANDINS, STOP_SERVERS = range(4)
 
@@ -96,6 +89,7 @@ def _gunicorn(application: str, *, config: str, port: int, workers: int) -> tupl
 def _receiver(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="receiver",
+        forked_from=GREENLETS,
         group="receiver",
         argv=_gunicorn(
             "webhook_receiver.app:create_app()",
@@ -115,6 +109,7 @@ def _receiver(plan: ServicePlan) -> ChildSpec:
 def _console(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="console",
+        forked_from=GREENLETS,
         group="console",
         argv=_gunicorn("console.app:create_app()", config="console.stopping", port=plan.console_port, workers=1),
         environ=plan.console_environ,
@@ -130,7 +125,7 @@ def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
     mark = plan.run / f"worker-{name}.ready"
     return ChildSpec(
         name=f"worker-{name}",
-        forked=True,
+        forked_from=THREADS,
         group="worker",
         argv=(*CELERY, *worker_arguments(role, number=int(number)), "--loglevel", "INFO"),
         environ={**plan.environ, "METRICS_PORT": str(metrics_port), "EARSHOT_READY_FILE": str(mark)},
@@ -145,7 +140,7 @@ def _worker(plan: ServicePlan, *, name: str, metrics_port: int) -> ChildSpec:
 def _beat(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="beat",
-        forked=True,
+        forked_from=THREADS,
         group="beat",
         argv=(
             *CELERY,
@@ -167,7 +162,7 @@ def _beat(plan: ServicePlan) -> ChildSpec:
 def _flower(plan: ServicePlan) -> ChildSpec:
     return ChildSpec(
         name="flower",
-        forked=True,
+        forked_from=THREADS,
         group="flower",
         argv=(
             *CELERY, *APPLICATION, "flower",

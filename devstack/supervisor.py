@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from devstack.child import Child, ChildSpec
@@ -37,11 +37,18 @@ class Supervisor:
     """
 
     def __init__(
-        self, *, logs: Path, cwd: Path, on_change: Callable[[], None], fork_server: ForkServer | None = None
+        self,
+        *,
+        logs: Path,
+        cwd: Path,
+        on_change: Callable[[], None],
+        fork_servers: Mapping[str, ForkServer] | None = None,
     ) -> None:
-        """on_change: called in the supervisor's thread after children have started. fork_server: what some children are forked from."""
+        """on_change: called in the supervisor's thread after children have started. fork_servers: by the name that children say they are forked
+        from; without one of that name they are started on their own.
+        """
         self._logs = logs
-        self._fork_server = fork_server
+        self._fork_servers = fork_servers or {}
         self._cwd = cwd
         self._on_change = on_change
         self._watched: list[_Watched] = []
@@ -60,7 +67,7 @@ class Supervisor:
 
         Raises: StackError when one keeps dying or is not ready in time, with the end of its log.
         """
-        children = [Child(spec, logs=self._logs, cwd=self._cwd, fork_server=self._fork_server) for spec in specs]
+        children = [self._child(spec) for spec in specs]
         self._watched += [_Watched(child) for child in children]
         if not self._thread.is_alive():
             self._thread.start()
@@ -70,6 +77,10 @@ class Supervisor:
             for child in waiting:
                 self._see_whether_ready(child, waited_s=time.monotonic() - began)
             time.sleep(READY_POLL_S)
+
+    def _child(self, spec: ChildSpec) -> Child:
+        server = self._fork_servers.get(spec.forked_from) if spec.forked_from else None
+        return Child(spec, logs=self._logs, cwd=self._cwd, fork_server=server)
 
     def _see_whether_ready(self, child: Child, *, waited_s: float) -> None:
         if child.pid and child.spec.ready():
@@ -101,8 +112,9 @@ class Supervisor:
         adopt_orphans()
         try:
             while not self._stopping.is_set():
-                if self._fork_server:
-                    self._fork_server.is_loading()  # begins it, beside the first children, and when it has died
+                for server in self._fork_servers.values():
+                    server.is_loading()  # begins it, beside the first children
+                    server.end_when_idle()
                 self._look_after(self._watched)
                 bury_dead(known=self._pids())
                 self._wake.wait(TICK_S)
@@ -111,8 +123,8 @@ class Supervisor:
             log.exception("the supervisor failed")
         finally:
             self._stop_all()
-            if self._fork_server:
-                self._fork_server.close()
+            for server in self._fork_servers.values():
+                server.close()
             self.ended.set()
 
     def _pids(self) -> list[int]:

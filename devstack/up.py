@@ -73,7 +73,9 @@ class Stack:
         data = self._take_data_dir(self._options.data_dir)
         try:
             plan = self._make_plan(data)
-            supervisor = Supervisor(logs=data.logs, cwd=data.run, on_change=self._publish, fork_server=plan.fork_server)
+            supervisor = Supervisor(
+                logs=data.logs, cwd=data.run, on_change=self._publish, fork_servers=plan.fork_servers
+            )
             self._supervisor = supervisor
             self._start_all(plan, supervisor, data)
         except OSError as error:

@@ -4,18 +4,11 @@ Each worker would take a second of processor to import it, just when all of them
 that nobody answers. Read before the port is opened, it is shared memory, and a sender is told at once to come again.
 """
 
-# gevent's worker patches everything after its fork; locks and sockets made while modules are read, and what these import by name, must be
-# gevent's already. What remains is what gunicorn's own process goes by: signals, children, and the queue between them.
-from gevent import monkey
+import gc
+from importlib import import_module
 
-monkey.patch_all(os=False, signal=False, subprocess=False, queue=False)
-
-import gc  # noqa: E402
-import warnings  # noqa: E402
-from importlib import import_module  # noqa: E402
-
-# The worker's patching is the rest of this one, which is meant.
-warnings.filterwarnings("ignore", category=monkey.MonkeyPatchWarning)
+# Now and here, before anybody else's code is read. (Imported by name it would be taken for a setting of gunicorn's: `config` is one.)
+import_module("config.gevent_patches")
 
 
 def on_starting(server: object) -> None:  # noqa: ARG001 -- gunicorn's name and form

@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.once import assert_exactly_once
 from tests.conftest import ACME
 from tests.running_stack import start_stack, stop_stack
+from tests.waiting import wait_until
 from tests.webhooks import whatsapp_body, whatsapp_message
 
 _numbers = itertools.count(1)
@@ -65,9 +66,13 @@ def test_messages_go_all_the_way_over_rabbitmq_and_flower_sees_them(stack, rabbi
     expect_each_once(stack, "calm", 20, timeout_s=30)
     user, _, password = stack.info["flower_auth"].partition(":")
     with httpx2.Client(base_url=stack.info["flower_url"], auth=(user, password), timeout=10) as flower:
-        tasks = flower.get("/api/tasks", params={"limit": 500}).json()
         stages = {f"earshot.{stage}" for stage in ("minimize", "analyze", "persist", "route", "crm_sync")}
-        assert stages <= {task["name"] for task in tasks.values()}
+
+        def all_are_seen():
+            tasks = flower.get("/api/tasks", params={"limit": 500}).json()
+            return stages <= {task["name"] for task in tasks.values()}
+
+        wait_until(all_are_seen)  # what the work is watched by gives way to it
         assert flower.post("/api/worker/shutdown/stages-1@any").status_code == 403
 
 

@@ -13,7 +13,7 @@ import pytest
 from devstack.child import ChildSpec
 from devstack.fork_server import ForkServer
 from devstack.process_mark import start_mark
-from devstack.services import FORKED_FROM
+from devstack.shared_modules import GREENLETS, SHARED_MODULES, THREADS
 from devstack.stack_error import StackError
 from devstack.supervisor import Supervisor
 
@@ -52,9 +52,9 @@ def start(modules):
     """Starts a supervisor whose children are forked from one that has read `reads`."""
     made = []
 
-    def make(*specs, reads=("heavy",)):
-        server = ForkServer(reads, environ=environ(), log=modules / "fork-server.log", cwd=modules)
-        supervisor = Supervisor(logs=modules, cwd=modules, on_change=lambda: None, fork_server=server)
+    def make(*specs, reads=("heavy",), **more):
+        server = ForkServer(reads, environ=environ(), log=modules / "fork-server.log", cwd=modules, **more)
+        supervisor = Supervisor(logs=modules, cwd=modules, on_change=lambda: None, fork_servers={"heavy": server})
         made.append(supervisor)
         supervisor.start(specs)
         return supervisor, server
@@ -72,7 +72,7 @@ def spec(name, module, *arguments, ready=lambda: True, **more):
         argv=(sys.executable, "-m", module, *arguments),
         environ=environ(OWN=name),
         ready=ready,
-        forked=True,
+        forked_from="heavy",
         **more,
     )
 
@@ -116,17 +116,26 @@ def test_a_killed_program_is_forked_again_within_two_seconds(start):
     assert (pid_of(supervisor, "two"), server.pid) == (other, forks)
 
 
-def test_programs_outlive_the_one_they_were_forked_from_which_comes_back_when_it_is_needed(start):
-    supervisor, server = start(spec("one", "asleep"), spec("two", "asleep"))
-    killed, other, forks = pid_of(supervisor, "one"), pid_of(supervisor, "two"), server.pid
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "idle"])
+def test_programs_outlive_the_one_they_were_forked_from_and_their_successors_start_on_their_own(
+    start, modules, is_killed
+):
+    told = modules / "told"
+    one = spec("one", "told", str(told), ready=told.exists)
+    supervisor, server = start(one, spec("two", "asleep"), **({} if is_killed else {"ends_after_s": 0.1}))
+    killed, other, forks = pid_of(supervisor, "one"), pid_of(supervisor, "two"), server.pid or 0
 
-    os.kill(forks, signal.SIGKILL)
-    wait_for(lambda: start_mark(forks) is None, within_s=2)
+    if is_killed:
+        os.kill(forks, signal.SIGKILL)
+    wait_for(lambda: server.pid is None and not (forks and start_mark(forks)), within_s=5)
+    told.unlink()
     os.kill(killed, signal.SIGKILL)
 
-    wait_for(lambda: pid_of(supervisor, "one") not in (killed, None), within_s=5)
+    wait_for(lambda: told.exists() and told.read_text() != "", within_s=5)
+    successor = pid_of(supervisor, "one")
+    assert successor not in (killed, None)
+    assert json.loads(told.read_text())["read_by"] == successor
     assert pid_of(supervisor, "two") == other
-    assert server.pid not in (forks, None)
 
 
 def test_where_the_modules_cannot_be_read_programs_start_on_their_own(start, modules):
@@ -162,8 +171,8 @@ from devstack.supervisor import Supervisor
 folder = Path({folder!r})
 environ = {{"PYTHONPATH": {root!r}, "PATH": os.environ["PATH"]}}
 server = ForkServer(["heavy"], environ=environ, log=folder / "server.log", cwd=folder)
-s = Supervisor(logs=folder, cwd=folder, on_change=lambda: None, fork_server=server)
-s.start([ChildSpec(name=str(n), group="x", argv=(sys.executable, "-m", "asleep"), environ=environ, ready=lambda: True, forked=True) for n in range(2)])
+s = Supervisor(logs=folder, cwd=folder, on_change=lambda: None, fork_servers={{"heavy": server}})
+s.start([ChildSpec(name=str(n), group="x", argv=(sys.executable, "-m", "asleep"), environ=environ, ready=lambda: True, forked_from="heavy") for n in range(2)])
 print(server.pid, *[pid for _, pid in s.running()], flush=True)
 time.sleep(60)
 """
@@ -180,16 +189,40 @@ def test_no_program_outlives_a_killed_supervisor(modules):
     wait_for(lambda: not any(start_mark(pid) for pid in pids), within_s=3)
 
 
-def test_what_a_stacks_programs_share_starts_nothing_when_it_is_read():
-    code = (
-        "import sys; before = set(__import__('os').listdir('/proc/self/fd')); "
-        f"[__import__(name) for name in {FORKED_FROM!r}]; import os, threading; "
-        "print(threading.active_count(), len(os.listdir('/proc/self/task')), "
-        "[os.readlink(f'/proc/self/fd/{n}') for n in set(os.listdir('/proc/self/fd')) - before if os.path.exists(f'/proc/self/fd/{n}')], "
-        "'anthropic' in sys.modules, 'flask' in sys.modules)"
-    )
+def read_alone(modules, *questions):
+    """The answers of a process that has read these modules and nothing else."""
+    code = f"""
+import json, os, sys, threading
+before = set(os.listdir("/proc/self/fd"))
+for name in {modules!r}:
+    __import__(name)
+opened = set(os.listdir("/proc/self/fd")) - before
+opened = [os.readlink(path) for number in opened if os.path.exists(path := f"/proc/self/fd/{{number}}")]
+print(json.dumps([{", ".join(questions)}]))
+"""
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environ(), capture_output=True, text=True, check=True
     )
+    return json.loads(told.stdout)
 
-    assert told.stdout.strip() == "1 1 [] False False"
+
+@pytest.mark.parametrize("world", [THREADS, GREENLETS])
+def test_what_a_stacks_programs_share_starts_nothing_when_it_is_read(world):
+    assert read_alone(
+        SHARED_MODULES[world],
+        "threading.active_count()",
+        "len(os.listdir('/proc/self/task'))",
+        "opened",
+        "'gevent' not in sys.modules or sys.modules['gevent._hub_local'].get_hub_if_exists() is None",
+    ) == [1, 1, [], True]
+
+
+def test_only_greenlets_find_the_standard_library_patched_and_counts_are_made_by_each_program():
+    patched = [
+        "'gevent' in type(threading.Lock()).__module__",
+        "'prometheus_client' in sys.modules",
+        "'anthropic' in sys.modules",
+    ]
+
+    assert read_alone(SHARED_MODULES[GREENLETS], *patched) == [True, False, False]
+    assert read_alone(SHARED_MODULES[THREADS], *patched) == [False, True, False]
