@@ -48,7 +48,8 @@ _CHANGES = """,
 _CHANGES_WIDTH = 5
 _HOLD = """
     FROM run JOIN message ON message.id = %s
-    JOIN conversation AS c ON c.id = message.conversation_id
+    -- Said outright, it is one row of an index, however few rows a plan was made for.
+    JOIN conversation AS c ON c.id = message.conversation_id AND c.id = %s
     JOIN customer AS u ON u.id = c.customer_id
     WHERE run.id = %s AND run.tenant_id = %s
     FOR UPDATE OF run FOR NO KEY UPDATE OF message FOR UPDATE OF c
@@ -61,8 +62,8 @@ def hold_run(conn: Connection, ref: RunRef, message: StoredMessage) -> HeldRun |
     was leased, where that lease still holds: what others may have changed meanwhile is read anew. With other words, or none, the lease would
     be lost. None when the run is finished.
     """
-    row = conn.execute(_HELD, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
-    if row is None:  # the run is gone, or the conversation was merged into another one a moment ago
+    row = conn.execute(_HELD, (ref.message_id, message.conversation_id, ref.run_id, ref.tenant_id)).fetchone()
+    if row is None:  # the run is gone, or the conversation was merged into another one since the message was read
         locked = lock_run_and_message(conn, ref)
         return HeldRun(*locked) if locked else None
     edits, joined_to, state, customer_id, conversation_id = row[RUN_WIDTH : RUN_WIDTH + _CHANGES_WIDTH]

@@ -1,0 +1,130 @@
+"""What every message asks of the database is found by its key: it takes as long in a tenant of a million customers as in one of ten."""
+
+import re
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from benchmarks.console_database import add_people
+from benchmarks.large_tenant import Size, fill_tenant
+from tests.webhooks import whatsapp_body, whatsapp_message
+from worker import analyze_step, steps
+from worker.claim_ahead import minimize_and_claim
+from worker.deps import build_deps
+
+SIZE = Size(messages=20_000, customers=3_000, open=500)
+# Smaller ones may be read whole.
+LARGE = 30
+# More than the driver waits for before it has the server keep a plan.
+PASSES = 8
+
+
+class Behind:
+    """The three short stages behind the answer, in its transaction."""
+
+    def __init__(self, deps, ref):
+        self.deps, self.ref = deps, ref
+
+    def join(self, held):
+        steps.persist(self.deps, self.ref, held=held)
+        steps.route(self.deps, self.ref, now=datetime.now(UTC), held=held)
+        steps.crm_sync(self.deps, self.ref, held=held)
+
+    def confirm(self):
+        pass
+
+    def part(self):
+        pytest.fail("a stage did not come to its end")
+
+
+def in_one_transaction(deps, ref):
+    minimize_and_claim(deps, ref)
+    analyze_step.analyze(deps, ref, Behind(deps, ref))
+
+
+def one_by_one(deps, ref):
+    steps.minimize(deps, ref)
+    analyze_step.analyze(deps, ref)
+    steps.persist(deps, ref)
+    steps.route(deps, ref, now=datetime.now(UTC))
+    steps.crm_sync(deps, ref)
+
+
+def scans(node):
+    """(table or partition, condition of its index or "") of every scan in a plan."""
+    indexed = node["Plans"] if node["Node Type"] == "Bitmap Heap Scan" else [node]
+    if "Relation Name" in node and node["Node Type"].endswith("Scan"):
+        yield node["Relation Name"], " ".join(one.get("Index Cond", "") for one in indexed)
+    for one in node.get("Plans", ()):
+        yield from scans(one)
+
+
+def keys_of(condition):
+    """The columns that a condition is about, but for the tenant."""
+    return set(re.findall(r"\(*([a-z_]+)\)* (?:=|>|<|>=|<=) ", condition)) - {"tenant_id"}
+
+
+def kept_plans(conn):
+    """(statement, plan) of everything that the server keeps for this connection."""
+    kept = conn.execute("SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements").fetchall()
+    for name, statement, parameters in kept:
+        given = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+        ((plan,),) = conn.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name}{given}", prepare=False).fetchall()
+        yield " ".join(statement.split()), plan[0]["Plan"]
+
+
+@pytest.fixture
+def filled(owner, owner_database_url, deps, tenant_ids):
+    """The names of tables and partitions that have as many rows as LARGE."""
+    tenant_id = tenant_ids["acme"]
+    add_people(owner_database_url, tenant_id, slug="acme")
+    fill_tenant(owner_database_url, tenant_id, config=deps.tenants.get(tenant_id), size=SIZE, say=lambda _: None)
+    owner.execute("ANALYZE")
+    rows = owner.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s", (LARGE,)).fetchall()
+    names = {name for (name,) in rows}
+    assert {"customer", "customer_identity", "conversation", "egress", "sla_clock"} <= names
+    assert len([name for name in names if re.fullmatch(r"message(_analysis)?_\d{6}", name)]) > 10
+    return names
+
+
+@pytest.mark.parametrize("take", [in_one_transaction, one_by_one])
+def test_no_stage_reads_what_it_has_no_key_of(settings, tenant_ids, receive, filled, take):
+    """Functions that are not leakproof see no row before row-level security has let it through: a join by one reads all of a table."""
+    deps = build_deps(settings.model_copy(update={"database_pool_size": 1}))
+    with closing(deps.database):
+        for number in range(PASSES):
+            sent_at = str(int(datetime.now(UTC).timestamp()))
+            sender = f"90532{number % 3:07}"
+            (ref,) = receive(whatsapp_body(whatsapp_message("My parcel is late!", sender=sender, timestamp=sent_at)))
+            take(deps, ref)
+        with deps.database.stage_transaction(tenant_ids["acme"]) as conn:
+            plans = dict(kept_plans(conn))
+    assert any("FROM customer_identity" in statement for statement in plans)
+    assert [
+        (table, condition, statement)
+        for statement, plan in plans.items()
+        for table, condition in scans(plan)
+        if table in filled and not keys_of(condition)
+    ] == []
+
+    for s, p in plans.items():
+        if any(t in filled and not keys_of(c) for t, c in scans(p)):
+
+            def show(n, d=0):
+                print(
+                    " " * d,
+                    n["Node Type"],
+                    n.get("Relation Name", ""),
+                    n.get("Index Name", ""),
+                    n.get("Index Cond", ""),
+                    n.get("Filter", ""),
+                    n.get("Plan Rows"),
+                    n["Total Cost"],
+                    n.get("Subplan Name", ""),
+                )
+                for x in n.get("Plans", ()):
+                    show(x, d + 2)
+
+            show(p)
+            print(s)
