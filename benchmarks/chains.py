@@ -7,6 +7,7 @@ again with one. Five no-ops commit nothing and keep no record; the ratio says wh
 import statistics
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from benchmarks.many_tenants import Account, add_tenants
 from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
 from benchmarks.pipe import ONE_TENANT, run_pipe
 from benchmarks.scale_out import tell_second
+from worker.lanes import LATELY_S
 
 ROUNDS, MESSAGES, CHAINS, TENANTS, WORKERS = 3, 1000, 1000, 24, 2
 LIMIT_OF_CELERY, LIMIT_OWN_MS = 1.0, 8.0
@@ -84,6 +86,8 @@ def _rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool)
         for number, load in enumerate(loads):
             if load.workers < WORKERS:
                 tell_second(stack, "cancel_consumer")
+            # One tenant's flood gives way to others as long as these wrote a moment ago: they are another load's.
+            time.sleep(LATELY_S)
             figures = run_pipe(stack, messages=messages, wave=20 + 10 * number + round_number, accounts=load.senders)
             if load.workers < WORKERS:
                 tell_second(stack, "add_consumer")
