@@ -74,6 +74,7 @@ def _rows(stack: dict[str, Any], accounts: Sequence[Account], *, is_quick: bool)
     rounds, messages, chains = (1, 100, 300) if is_quick else (ROUNDS, MESSAGES, CHAINS)
     engines, missing = _engines(stack, chains=chains)
     run_pipe(stack, messages=200, wave=10)  # workers load the model's SDK at their first call
+    run_pipe(stack, messages=200, wave=11, accounts=accounts)  # and each tenant's settings at its first message
     # As Postgres itself does within a minute: plans made for empty tables are none of any later day.
     with psycopg.connect(stack["database_url"], autocommit=True) as conn:
         conn.execute("ANALYZE")

@@ -116,7 +116,7 @@ def measure(run: Run) -> None:
 def _measure_on_stack(run: Run, folder: Path, stack: dict[str, Any]) -> None:
     quick = run.is_quick
     run.servers += _server_versions(stack)
-    run.attempt("The stack at rest", 60, lambda: stack_load.idle_rows(stack, seconds=8.0 if quick else stack_load.IDLE_S))  # fmt: skip
+    run.attempt("The stack at rest", 100, lambda: stack_load.idle_rows(stack, seconds=8.0 if quick else stack_load.IDLE_S))  # fmt: skip
     accounts = add_tenants(folder, stack, count=model_calls.TENANTS)
     # Before any other load: memory that a process took once is kept.
     run.attempt("A model that answers after 1.5 s", 150, lambda: model_calls.rows(stack, accounts, is_quick=quick))

@@ -52,7 +52,8 @@ class InWork:
         self._live = Counter[int]()
         self._floods_asking = 0
         self._flooded_at: dict[int, float] = {}
-        self._others_at = -LATELY_S
+        # By tenant, the latest last.
+        self._live_at: dict[int, float] = {}
 
     @contextmanager
     def message(self, tenant_id: int, *, is_flood: bool) -> Generator[None]:
@@ -82,8 +83,8 @@ class InWork:
                 self._live[tenant_id] += live
                 if not self._live[tenant_id]:
                     del self._live[tenant_id]
-                if not self._floods(tenant_id):
-                    self._others_at = time.monotonic()
+                self._live_at.pop(tenant_id, None)
+                self._live_at[tenant_id] = time.monotonic()
             if not self.others:
                 self._changed.notify_all()
 
@@ -103,7 +104,18 @@ class InWork:
     @property
     def most_of_floods(self) -> int:
         """How many messages of floods may be in work, besides those that wait for the model."""
-        return FLOODS_IN_WORK if time.monotonic() - self._others_at < LATELY_S else FLOODS_IN_WORK_ALONE
+        with self._changed:
+            return FLOODS_IN_WORK if self._others_wrote_lately() else FLOODS_IN_WORK_ALONE
+
+    def _others_wrote_lately(self) -> bool:
+        # A flood begins with messages within its share: looked at now, they are no one else's.
+        for tenant_id, at in reversed(self._live_at.items()):
+            if time.monotonic() - at >= LATELY_S:
+                self._live_at = {one: then for one, then in self._live_at.items() if then > at}
+                return False
+            if not self._floods(tenant_id):
+                return True
+        return False
 
     def let_others_go_first(self, *, timeout_s: float | None = GIVES_WAY_S) -> None:
         """Wait until none of the others' messages is worked on, but no longer than this; None: however long it takes."""

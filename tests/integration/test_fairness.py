@@ -197,6 +197,8 @@ def test_where_others_never_end_a_flood_still_goes_on():
 
 def test_whoever_floods_alone_waits_for_nothing_of_its_own():
     work = InWork()
+    with work.message(1, is_flood=False):
+        assert work.most_of_floods == FLOODS_IN_WORK  # somebody else's, as far as anybody knows
     with work.message(1, is_flood=True), work.message(1, is_flood=False):
         assert work.others == 0
         work.let_others_go_first(timeout_s=None)
