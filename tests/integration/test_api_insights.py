@@ -9,8 +9,6 @@ from tests.integration.test_console_insights import recount, write  # noqa: F401
 from tests.integration.workplace import add_agent, add_clock, add_conversation
 from worker.answer_time_reports import count_tenant_reports
 
-NOW = datetime.now(UTC)
-
 
 def day(ago=0):
     return (datetime.now(UTC) - timedelta(days=ago)).date().isoformat()

@@ -16,7 +16,11 @@ from tests.integration.workplace import add_agent, add_clock, add_conversation, 
 from worker.answer_time_reports import count_tenant_reports
 from worker.day_counting import COUNT_AGAIN_AFTER, count_tenant
 
-NOW = datetime.now(UTC)
+
+def now():
+    return datetime.now(UTC)
+
+
 PAGES = ("", "/trend", "/messages", "/answers", "/load", "/surveys", "/accuracy", "/cost")
 FILES = (
     "topics", "days", "trends", "answers", "targets", "queues", "clocks", "team", "surveys", "scores", "accuracy", "corrected",
@@ -58,7 +62,7 @@ def visit(app, database, owner, acme):
 def write(owner, acme):
     """Labelled messages as they stand in the tables, each in the same conversation. Returns their ids."""
 
-    def rows(count, sentiment, *topics, ago=timedelta(0), tenant_id=None, text="Where is it?", **more):
+    def rows(count, sentiment, *topics, ago=timedelta(0), at=None, tenant_id=None, text="Where is it?", **more):
         tenant_id = tenant_id or acme
         conversation_id = add_conversation(owner, tenant_id)
         values = {
@@ -87,7 +91,7 @@ def write(owner, acme):
                 SELECT id FROM m
                 """,
                 {
-                    **values, "at": NOW - ago, "tenant": tenant_id, "count": count, "sentiment": sentiment, "topics": list(topics),
+                    **values, "at": at or now() - ago, "tenant": tenant_id, "count": count, "sentiment": sentiment, "topics": list(topics),
                     "text": text, "conversation": conversation_id,
                 },
             ).fetchall()
@@ -215,7 +219,7 @@ def test_what_changes_is_counted_again_and_left_out_until_then(visit, write, rec
 
 def test_a_day_is_counted_again_in_time(visit, write, recount, owner):
     write(1, "negative", "app", ago=timedelta(hours=30))
-    assert recount() == 1 + (NOW.date() - (NOW - timedelta(hours=30)).date()).days
+    assert recount() == 1 + (now().date() - (now() - timedelta(hours=30)).date()).days
     assert recount() <= 1  # what was written minutes ago may have been in an open transaction
     owner.execute("DELETE FROM message_analysis")
     # Nothing tells of rows that an operator removed; a week later they are gone here too.
@@ -224,8 +228,8 @@ def test_a_day_is_counted_again_in_time(visit, write, recount, owner):
 
 
 def test_each_zone_has_its_own_days(deps, visit, write, owner, acme, recount):
-    at = NOW.replace(hour=20, minute=0, second=0, microsecond=0) - timedelta(days=3)
-    write(1, "negative", "app", ago=NOW - at)
+    at = now().replace(hour=20, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    write(1, "negative", "app", at=at)
     for zone, day in (("UTC", at.date()), ("Asia/Kolkata", at.date() + timedelta(days=1))):
         owner.execute(
             "UPDATE tenant SET config = jsonb_set(config, '{hours}', coalesce(config -> 'hours', '{}') || %s) WHERE id = %s",
@@ -244,7 +248,7 @@ def test_lines_have_words_and_open_trends_are_told(visit, write, recount, owner,
         "window_h": 24, "window": {"messages": 70, "negatives": 30}, "share": 0.42857, "base": {"messages": 9, "negatives": 1},
         "base_share": 0.048, "chance": 0.0,
     }  # fmt: skip
-    for key, resolved in (("open", None), ("over", NOW)):
+    for key, resolved in (("open", None), ("over", now())):
         owner.execute(
             "INSERT INTO alert (tenant_id, kind, key, details, resolved_at) VALUES (%s, 'trend', %s, %s, %s)",
             (acme, key, Jsonb({"sentence": "…", "topics": {f"topic_{key}": figures}}), resolved),
@@ -262,12 +266,12 @@ def test_lines_have_words_and_open_trends_are_told(visit, write, recount, owner,
 
 
 def test_answer_times_are_those_of_the_report(deps, visit, owner, acme, write):
-    split = NOW - timedelta(days=10)
+    split = now() - timedelta(days=10)
     for side, minutes in ((-1, 60), (1, 10)):
         for number in range(30):
             at = split + timedelta(days=3) * side + timedelta(minutes=number)
-            write(1, "negative", "app", ago=NOW - at)
-            write(1, "neutral", direction="outbound", ago=NOW - at - timedelta(minutes=minutes))
+            write(1, "negative", "app", at=at)
+            write(1, "neutral", direction="outbound", at=at + timedelta(minutes=minutes))
     owner.execute("UPDATE message SET author = 'human' WHERE direction = 'outbound'")
     # Each answer belongs to the question before it.
     owner.execute(
@@ -286,7 +290,7 @@ def test_answer_times_are_those_of_the_report(deps, visit, owner, acme, write):
     assert "Nobody has asked for this day yet" in text_of(client, f"/answers?since={day}")
     client.post("/insights/answers", data={"since": day, "csrf_token": "token"})
     assert "It is being counted" in text_of(client, f"/answers?since={day}")
-    assert count_tenant_reports(deps, acme, now=NOW) == 1
+    assert count_tenant_reports(deps, acme, now=now()) == 1
     page = text_of(client, f"/answers?since={day}")
     assert "faster" in page and "Negative by the labels" in page
     rows, _ = file_of(client, "answers", since=day)
@@ -295,8 +299,8 @@ def test_answer_times_are_those_of_the_report(deps, visit, owner, acme, write):
         ("negatives", "before", "30", "60.0", "faster"),
         ("negatives", "after", "30", "10.0", "faster"),
     ]
-    assert count_tenant_reports(deps, acme, now=NOW) == 0
-    assert count_tenant_reports(deps, acme, now=NOW + timedelta(days=2)) == 1
+    assert count_tenant_reports(deps, acme, now=now()) == 0
+    assert count_tenant_reports(deps, acme, now=now() + timedelta(days=2)) == 1
 
 
 @pytest.mark.parametrize("day", ["2999-01-01", "0001-01-01", "tomorrow", ""])
@@ -315,14 +319,14 @@ def test_the_first_decision_is_compared_by_itself(deps, visit, owner, acme):
         """,
         (acme,),
     )
-    assert count_tenant_reports(deps, acme, now=NOW) == 1
+    assert count_tenant_reports(deps, acme, now=now()) == 1
     assert "not enough to say" in text_of(visit(), "/answers")
 
 
 def test_load_is_counted_by_queue_and_person(visit, owner, acme):
     ann = add_agent(owner, acme, email="ann@example.com", capacity=4, queues=("support",))
     late = add_conversation(owner, acme, priority="P1", minutes_ago=90)
-    add_conversation(owner, acme, assignee_id=ann, assigned_at=NOW)
+    add_conversation(owner, acme, assignee_id=ann, assigned_at=now())
     add_conversation(owner, acme, queue="sales")
     add_clock(owner, acme, late, due_in_min=-5)
     client = visit("supervisor")
@@ -399,9 +403,9 @@ def test_a_file_is_named_and_holds_no_formula(visit, write, recount):
     write(1, "negative", "app", text=FORMULA)
     recount()
     client = visit()
-    (row,), answer = file_of(client, "messages", **{"from": NOW.date().isoformat(), "to": NOW.date().isoformat()})
+    (row,), answer = file_of(client, "messages", **{"from": now().date().isoformat(), "to": now().date().isoformat()})
     assert row["text"] == "'" + FORMULA
-    name = f"earshot-acme-messages-{NOW.date()}-{NOW.date()}.csv"
+    name = f"earshot-acme-messages-{now().date()}-{now().date()}.csv"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert answer.content_type == "text/csv; charset=utf-8"
     assert "Content-Length" not in answer.headers  # it is sent as it is read
@@ -445,7 +449,7 @@ def test_another_tenant_sees_nothing(visit, write, recount, deps, owner, acme, t
 
 def test_huge_and_nonsense_ranges_are_said_on_the_page(visit):
     client = visit()
-    assert "At most 92 days fit" in text_of(client, "?from=2026-01-01&to=" + NOW.date().isoformat())
+    assert "At most 92 days fit" in text_of(client, "?from=2026-01-01&to=" + now().date().isoformat())
     assert "could not be read" in text_of(client, "?range=%00%27%3B")
     for path in ("/surveys", "/accuracy", "/cost"):
         assert "could not be read" in text_of(client, f"{path}?from=x")
