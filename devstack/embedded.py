@@ -21,7 +21,6 @@ OWNER = "earshot"
 DATABASE = "earshot"
 POSTGRES_SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "64MB",
     # Nobody replicates from it; and one process reads ahead as well as three where all share two cores.
@@ -45,6 +44,8 @@ POSTGRES_SETTINGS = {
 }
 # A leftover of a killed server holds the shared memory until it notices; until then a new one refuses to start.
 POSTGRES_START_ATTEMPTS = 20
+# Of a socket's path, with the NUL at its end: 108 on Linux, 104 elsewhere.
+SOCKET_PATH_BYTES = 104
 
 
 def _package_folder(package: str) -> Path:
@@ -120,27 +121,50 @@ def _create_cluster(place: _PostgresPlace, *, password: str, log: Path) -> None:
     draft.rename(place.cluster)
 
 
-def _clear_stale_pid_file(cluster: Path) -> None:
-    """Remove postmaster.pid when its process is gone or is another program; we hold the folder's lock."""
-    pid_file = cluster / "postmaster.pid"
+def _clear_stale_locks(place: _PostgresPlace) -> None:
+    """Remove what names a process that is gone or is another program; we hold the folder's lock."""
+    pid_file = place.cluster / "postmaster.pid"
+    if _is_stale(pid_file):
+        pid_file.unlink(missing_ok=True)
+    for lock in place.folder.glob(".s.PGSQL.*.lock"):
+        if _is_stale(lock):
+            lock.with_suffix("").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def _is_stale(pid_file: Path) -> bool:
     try:
         pid = int(pid_file.read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError):
-        return
+        return False
     try:
         os.kill(pid, 0)
-        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != "postgres"
     except ProcessLookupError:
-        name = ""
+        return True
     except OSError:
-        return
-    if name != "postgres":
-        pid_file.unlink(missing_ok=True)
+        return False
 
 
 def owner_url(*, port: int, password: str) -> str:
     """The embedded database as its owner."""
     return f"postgresql://{OWNER}:{quote(password, safe='')}@127.0.0.1:{port}/{DATABASE}"
+
+
+def url_by_socket(data: DataDir, *, port: int, password: str) -> str:
+    """The same by its Unix socket, a trip through which takes 8 of 55 microseconds less; by its address where the folder's path is too long
+    for a socket. The folder is the server's account's own: only root and that account get in.
+    """
+    folder = _socket_folder(data.postgres.resolve(), port=port)
+    if folder is None:
+        return owner_url(port=port, password=password)
+    return f"postgresql://{OWNER}:{quote(password, safe='')}@{quote(str(folder), safe='')}:{port}/{DATABASE}"
+
+
+def _socket_folder(folder: Path, *, port: int) -> Path | None:
+    # A comma would begin another folder, and a quotation mark is taken for one.
+    fits = len(os.fsencode(folder / f".s.PGSQL.{port}")) < SOCKET_PATH_BYTES
+    return folder if fits and not set(str(folder)) & {",", '"'} else None
 
 
 def embedded_postgres(data: DataDir, *, port: int, password: str, stop_phase: int) -> ChildSpec:
@@ -149,6 +173,7 @@ def embedded_postgres(data: DataDir, *, port: int, password: str, stop_phase: in
     if not place.cluster.exists():
         _create_cluster(place, password=password, log=data.logs / "initdb.log")
     settings = [f"--{name}={value}" for name, value in POSTGRES_SETTINGS.items()]
+    settings.append(f"--unix_socket_directories={_socket_folder(place.folder, port=port) or ''}")
     return ChildSpec(
         name="postgres",
         group="postgres",
@@ -160,7 +185,7 @@ def embedded_postgres(data: DataDir, *, port: int, password: str, stop_phase: in
         stop_grace_s=20.0,
         death_signal=signal.SIGINT,
         account=place.account,
-        before_start=lambda: _clear_stale_pid_file(place.cluster),
+        before_start=lambda: _clear_stale_locks(place),
         start_attempts=POSTGRES_START_ATTEMPTS,
     )
 

@@ -97,7 +97,7 @@ def make_plan(
     postgres = choose_postgres(data, environ=environ, secrets=secrets, ports=ports)
     redis = choose_redis(data, environ=environ, secrets=secrets, ports=ports)
     broker_url = environment_value(environ, "BROKER_URL")
-    app_url = secrets.keep("DATABASE_URL", app_database_url(postgres.url, password=app_password.value))
+    app_url = secrets.keep("DATABASE_URL", app_database_url(postgres.url_here, password=app_password.value))
     replaced = {
         **keys.as_environment(),
         **app_url.as_environment(),

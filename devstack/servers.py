@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from config.environment import environment_value
 from devstack.child import ChildSpec
 from devstack.data_dir import DataDir
-from devstack.embedded import embedded_postgres, embedded_valkey, owner_url
+from devstack.embedded import embedded_postgres, embedded_valkey, owner_url, url_by_socket
 from devstack.ports import Ports
 from devstack.secrets import Secrets
 from devstack.services import STOP_SERVERS
@@ -23,9 +23,10 @@ class Server:
 
 @dataclass(frozen=True)
 class DatabaseServer(Server):
-    """first_connection: the command to be run once it runs, in the owner's environment."""
+    """first_connection: the command to be run once it runs, in the owner's environment. url_here: for processes of this machine."""
 
     first_connection: tuple[str, ...]
+    url_here: str
 
 
 FIRST_CONNECTION = (sys.executable, "-m", "devstack.first_connection")
@@ -35,12 +36,14 @@ def choose_postgres(data: DataDir, *, environ: Mapping[str, str], secrets: Secre
     """The database as its owner. Raises: StackError, SettingsError, OSError."""
     given = environment_value(environ, "DATABASE_URL")
     if given:
-        return DatabaseServer(given, child=None, first_connection=FIRST_CONNECTION)
+        return DatabaseServer(given, child=None, first_connection=FIRST_CONNECTION, url_here=given)
     password, port = secrets.get("OWNER_DATABASE_PASSWORD"), ports.free()
+    child = embedded_postgres(data, port=port, password=password.value, stop_phase=STOP_SERVERS)
     return DatabaseServer(
         owner_url(port=port, password=password.value),
-        child=embedded_postgres(data, port=port, password=password.value, stop_phase=STOP_SERVERS),
+        child=child,
         first_connection=(*FIRST_CONNECTION, str(password.path)),
+        url_here=url_by_socket(data, port=port, password=password.value),
     )
 
 

@@ -182,9 +182,9 @@ def test_flower_needs_its_password_and_cannot_act(stack):
     assert httpx2.post(f"{url}/api/worker/shutdown/{worker}", auth=flower_auth(stack)).status_code in {403, 404, 405}
 
 
-def test_processes_use_the_restricted_role(stack):
-    users = {row[0] for row in stack.rows("SELECT usename FROM pg_stat_activity WHERE application_name = 'earshot'")}
-    assert users == {"earshot_app"}
+def test_processes_use_the_restricted_role_and_the_databases_socket(stack):
+    users = stack.rows("SELECT DISTINCT usename, client_addr FROM pg_stat_activity WHERE application_name = 'earshot'")
+    assert users == [("earshot_app", None)]
 
 
 def test_the_other_tenant_has_none_of_it(stack):
