@@ -134,12 +134,19 @@ def settle_owner(
     return customer_id or _add_customer(conn, tenant_id)
 
 
+LOCK_IDENTITIES = (
+    "SELECT count(pg_advisory_xact_lock(hashtextextended(name, 0))) FROM unnest(%(locks)s::text[]) AS name"
+)
+
+
 def lock_identities(conn: Connection, tenant_id: int, identities: Iterable[tuple[str, str]]) -> None:
     """Nobody else says whose these are until the transaction ends."""
-    conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name",
-        ([f"{tenant_id}:{kind}:{value}" for kind, value in sorted(set(identities))],),
-    )
+    conn.execute(LOCK_IDENTITIES, {"locks": identity_locks(tenant_id, identities)})
+
+
+def identity_locks(tenant_id: int, identities: Iterable[tuple[str, str]]) -> list[str]:
+    """The locks of LOCK_IDENTITIES, in the order in which all transactions take them."""
+    return [f"{tenant_id}:{kind}:{value}" for kind, value in sorted(set(identities))]
 
 
 # Of a `customer (id)`. An identity that was somebody else's is theirs no longer.

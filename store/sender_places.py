@@ -9,10 +9,11 @@ from store.customer_returns import note_reopened, note_woken
 from store.db import Connection
 from store.identities import (
     ADD_IDENTITIES,
+    LOCK_IDENTITIES,
     Sought,
     attach,
+    identity_locks,
     identity_values,
-    lock_identities,
     name_customer,
     settle_customer,
     sought_of,
@@ -53,8 +54,8 @@ def place_sender(conn: Connection, tenant_id: int, stored_sender: dict[str, Any]
     sought = sought_of(stored_sender, channel=arrival.channel)
     known, place = _look(conn, tenant_id, sought, arrival, may_add=False)
     if place is None:
-        # One customer's first messages may be handled by two workers at once.
-        lock_identities(conn, tenant_id, sought.finding)
+        # One customer's first messages may be handled by two workers at once: what the other has done is seen only now that their
+        # identities are locked.
         known, place = _look(conn, tenant_id, sought, arrival, may_add=True)
     if place is None:
         customer_id = settle_customer(
@@ -141,8 +142,9 @@ _OWNER, _OR_ADDED, _PLACED = "), owner AS (SELECT id FROM held", " UNION ALL SEL
 _FOUND = """
     )
     SELECT (SELECT jsonb_agg(known) FROM known), placed.*
-    FROM (SELECT) AS one LEFT JOIN placed ON true
 """
+_OR_LOCKED, _IF_PLACED = ", CASE WHEN placed IS NULL THEN (", ") END"
+_AS_ONE = " FROM (SELECT) AS one LEFT JOIN placed ON true"
 _FIND = _KNOWN_FIRST + KNOWN + _HELD + _OWNER + _PLACED
 _FIND_OR_ADD = _KNOWN_FIRST + KNOWN + _HELD + _ADDED + ADD_IDENTITIES + _OWNER + _OR_ADDED + _PLACED
 
@@ -163,15 +165,18 @@ def _look(
 ) -> tuple[list[Known], SenderPlace | None]:
     """Whose the identities are, and their place where that is plain: all of them are one customer's, or, with may_add, nobody's yet.
 
-    may_add needs `lock_identities` before.
+    Without may_add, identities whose place is not plain are locked at the end. May_add needs that before.
     """
     values = asked(sought.finding, tenant_id=tenant_id, at=arrival.sent_at) | _arriving(arrival)
-    query = _FIND
+    placing = _OPENED if arrival.opens else _QUIET
     if may_add:
-        query = _FIND_OR_ADD
+        query = _FIND_OR_ADD + placing + _FOUND + _AS_ONE
         values |= identity_values(tenant_id, sought.kept, account_id=arrival.account_id)
         values["display_name"] = sought.display_name
-    row = conn.execute(query + (_OPENED if arrival.opens else _QUIET) + _FOUND, values).fetchone()
+    else:
+        query = _FIND + placing + _FOUND + _OR_LOCKED + LOCK_IDENTITIES + _IF_PLACED + _AS_ONE
+        values["locks"] = identity_locks(tenant_id, sought.finding)
+    row = conn.execute(query, values).fetchone()
     assert row is not None
     known = [Known(**one) for one in row[0] or ()]
     return known, None if row[1] is None else _as_place(conn, tenant_id, row[1:], arrival)
@@ -180,7 +185,7 @@ def _look(
 def _as_place(conn: Connection, tenant_id: int, row: Sequence[Any], arrival: Arrival) -> SenderPlace:
     place = SenderPlace(*row[:3])
     if arrival.opens:
-        state, resolved_at, snoozed_until, assignee_id = row[3:]
+        state, resolved_at, snoozed_until, assignee_id = row[3:7]
         if state == "resolved" and resolved_at is not None:
             note_reopened(conn, tenant_id, place.conversation_id, resolved_at=resolved_at, sent_at=arrival.sent_at)
         elif snoozed_until is not None:
