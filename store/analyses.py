@@ -181,50 +181,58 @@ class NewAnalysis:
     provenance: Provenance = Provenance()
 
 
+ADD_ANALYSIS = """
+    WITH key AS (
+        INSERT INTO analysis_key (message_id, run_id, tenant_id, analysis_id)
+        VALUES (%(message)s, %(run)s, %(tenant)s, uuidv7())
+        ON CONFLICT DO NOTHING
+        RETURNING *
+    )
+    INSERT INTO message_analysis (
+        id, tenant_id, message_id, run_id, run_kind, sentiment, score, summary, intent, topics, suggested_action,
+        language, signals, analyzer, model, prompt_version, prompt_hash, provisional,
+        model_asked, schema_version, minimizer_version, examples_version, escalated_from, request_id,
+        input_tokens, output_tokens, cached_tokens, cost_microusd, latency_ms
+    )
+    SELECT analysis_id, tenant_id, message_id, run_id, %(run_kind)s, %(sentiment)s, %(score)s, %(summary)s, %(intent)s,
+           %(topics)s::text[], %(suggested_action)s, %(language)s, %(signals)s, %(analyzer)s, %(model)s, %(prompt_version)s,
+           %(prompt_hash)s, %(provisional)s, %(model_asked)s, %(schema_version)s, %(minimizer_version)s, %(examples_version)s,
+           %(escalated_from)s, %(request_id)s, %(input_tokens)s, %(output_tokens)s, %(cached_tokens)s, %(cost_microusd)s,
+           %(latency_ms)s
+    FROM key
+    RETURNING id::text
+"""
+
+
+def analysis_values(ref: RunRef, new: NewAnalysis) -> dict[str, object]:
+    """Those of ADD_ANALYSIS."""
+    answer = new.answer
+    return {
+        "message": ref.message_id,
+        "run": ref.run_id,
+        "tenant": ref.tenant_id,
+        "run_kind": new.run_kind,
+        "sentiment": answer["sentiment"],
+        "score": answer["score"],
+        "summary": answer["summary"],
+        "intent": answer["intent"],
+        "topics": list(answer["topics"]),
+        "suggested_action": answer["suggested_action"],
+        "language": answer["language"],
+        "signals": Jsonb(answer["signals"]),
+        "analyzer": new.analyzer,
+        "model": new.model,
+        "prompt_version": new.prompt_version,
+        "prompt_hash": new.prompt_hash,
+        "provisional": new.provisional,
+        **vars(new.provenance),
+    }
+
+
 def add_analysis(conn: Connection, ref: RunRef, new: NewAnalysis) -> str | None:
     """Append one analysis, unique per message and run. Returns its id, or None when this run already has one."""
-    answer = new.answer
-    row = conn.execute(
-        """
-        WITH key AS (
-            INSERT INTO analysis_key (message_id, run_id, tenant_id, analysis_id)
-            VALUES (%s, %s, %s, uuidv7())
-            ON CONFLICT DO NOTHING
-            RETURNING *
-        )
-        INSERT INTO message_analysis (
-            id, tenant_id, message_id, run_id, run_kind, sentiment, score, summary, intent, topics, suggested_action,
-            language, signals, analyzer, model, prompt_version, prompt_hash, provisional,
-            model_asked, schema_version, minimizer_version, examples_version, escalated_from, request_id,
-            input_tokens, output_tokens, cached_tokens, cost_microusd, latency_ms
-        )
-        SELECT analysis_id, tenant_id, message_id, run_id, %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, %s, %s, %s,
-               %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
-        FROM key
-        RETURNING id
-        """,
-        (
-            ref.message_id,
-            ref.run_id,
-            ref.tenant_id,
-            new.run_kind,
-            answer["sentiment"],
-            answer["score"],
-            answer["summary"],
-            answer["intent"],
-            list(answer["topics"]),
-            answer["suggested_action"],
-            answer["language"],
-            Jsonb(answer["signals"]),
-            new.analyzer,
-            new.model,
-            new.prompt_version,
-            new.prompt_hash,
-            new.provisional,
-            *vars(new.provenance).values(),
-        ),
-    ).fetchone()
-    return str(row[0]) if row else None
+    row = conn.execute(ADD_ANALYSIS, analysis_values(ref, new)).fetchone()
+    return row[0] if row else None
 
 
 def count_unknown_topics(conn: Connection, tenant_id: int, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from store.analyses import AND_COUNT, SETTLE, CallEnd, StoredAnalysis
+from store.analyses import AND_COUNT, SETTLE, CallEnd, NewAnalysis, StoredAnalysis, add_analysis, analysis_of
 from store.customers import CONVERSATION, LOCKED_FIRST, THEN_CUSTOMER, Conversation
 from store.db import Connection
 from store.messages import StoredMessage
@@ -20,6 +20,7 @@ from store.runs import (
     lock_run_and_message,
     store_answer,
 )
+from store.surroundings import Surroundings, add_analysis_and_look
 
 
 @dataclass
@@ -27,7 +28,7 @@ class HeldRun:
     """The run and its message, both locked. Its row is written by `let_go` or `finish_and_settle`.
 
     conversation: the message's, locked with its customer; None when it must be locked still. is_over: the last stage is done. analysis: what
-    was appended for it in this transaction. has_crm: whether its tenant has a CRM connection, None until somebody has looked.
+    was appended for it in this transaction. surroundings: of its message, None until somebody has looked.
     """
 
     run: LockedRun
@@ -35,11 +36,29 @@ class HeldRun:
     conversation: Conversation | None = None
     is_over: bool = False
     analysis: StoredAnalysis | None = None
-    has_crm: bool | None = None
+    surroundings: Surroundings | None = None
 
     def advance(self, *, to: RunState) -> None:
         """Where it stands as far as this transaction has come."""
         self.run = replace(self.run, state=to)
+
+    def add_analysis(self, conn: Connection, ref: RunRef, new: NewAnalysis) -> None:
+        """Append it, and look around where that is to be decided next, under the conversation's lock."""
+        message, surroundings = self.message, None
+        if self.conversation and message.customer_id:
+            found = add_analysis_and_look(
+                conn,
+                ref,
+                new,
+                customer_id=message.customer_id,
+                conversation_id=self.conversation.id,
+                sent_at=message.sent_at,
+            )
+            analysis_id, surroundings = found or (None, None)
+        else:
+            analysis_id = add_analysis(conn, ref, new)
+        if analysis_id:
+            self.analysis, self.surroundings = analysis_of(new.answer, analysis_id=analysis_id), surroundings
 
 
 _CHANGES = """,

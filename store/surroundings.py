@@ -1,9 +1,12 @@
-"""What there is around a message when it is decided: asked for in one statement, as most messages have none of it."""
+"""What there is around a message when it is decided: asked for in one statement, as most messages have none of it, or together with keeping
+what was read in the message.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from store.actions import RECENT_ACTIONS
+from store.analyses import ADD_ANALYSIS, NewAnalysis, analysis_values
 from store.db import Connection
 from store.runs import RunRef
 from store.survey_invitations import IS_ANSWERABLE, answerable_at
@@ -25,7 +28,7 @@ class Surroundings:
 
 
 _BEFORE_INVITATIONS = """
-    SELECT EXISTS (SELECT FROM run WHERE message_id = %(message)s AND id > %(run)s AND kind = 'reanalyze'),
+    EXISTS (SELECT FROM run WHERE message_id = %(message)s AND id > %(run)s AND kind = 'reanalyze'),
            EXISTS (SELECT FROM correction WHERE message_id = %(message)s),
            EXISTS (SELECT FROM action WHERE conversation_id = %(conversation)s AND
 """
@@ -36,14 +39,12 @@ _BEFORE_ACTIONS = """
            (SELECT coalesce(jsonb_object_agg(kind, many), '{}') FROM (
 """
 _END = ") AS recent)"
-_READ = _BEFORE_INVITATIONS + IS_ANSWERABLE + _BEFORE_ACTIONS + RECENT_ACTIONS + _END
+_LOOK = _BEFORE_INVITATIONS + IS_ANSWERABLE + _BEFORE_ACTIONS + RECENT_ACTIONS + _END
+_READ, _AND_LOOK = "SELECT " + _LOOK, ", " + _LOOK
 
 
-def read_surroundings(
-    conn: Connection, ref: RunRef, *, customer_id: str, conversation_id: str, sent_at: datetime
-) -> Surroundings:
-    """What holds from now on: the conversation and the customer's actions are locked."""
-    values = {
+def _values(ref: RunRef, *, customer_id: str, conversation_id: str, sent_at: datetime) -> dict[str, object]:
+    return {
         "message": ref.message_id,
         "run": ref.run_id,
         "conversation": conversation_id,
@@ -51,6 +52,22 @@ def read_surroundings(
         "tenant": ref.tenant_id,
         **answerable_at(sent_at),
     }
+
+
+def read_surroundings(
+    conn: Connection, ref: RunRef, *, customer_id: str, conversation_id: str, sent_at: datetime
+) -> Surroundings:
+    """What holds from now on: the conversation and the customer's actions are locked."""
+    values = _values(ref, customer_id=customer_id, conversation_id=conversation_id, sent_at=sent_at)
     row = conn.execute(_READ, values).fetchone()
     assert row is not None
     return Surroundings(*row)
+
+
+def add_analysis_and_look(
+    conn: Connection, ref: RunRef, new: NewAnalysis, *, customer_id: str, conversation_id: str, sent_at: datetime
+) -> tuple[str, Surroundings] | None:
+    """`add_analysis` and `read_surroundings` in one statement, under the same locks. None when this run already has an analysis."""
+    around = _values(ref, customer_id=customer_id, conversation_id=conversation_id, sent_at=sent_at)
+    row = conn.execute(ADD_ANALYSIS + _AND_LOOK, around | analysis_values(ref, new)).fetchone()
+    return (row[0], Surroundings(*row[1:])) if row else None

@@ -65,12 +65,13 @@ def decide_and_store(
     conversation = held.conversation if held else None
     conversation = conversation or lock_conversation(conn, message.conversation_id, with_customer=True)
     # Only now: what those have written who held the locks before.
-    around = read_surroundings(
+    around = held.surroundings if held else None
+    around = around or read_surroundings(
         conn, ref, customer_id=message.customer_id, conversation_id=conversation.id, sent_at=message.sent_at
     )
     analysis, corrected = _label(conn, ref, run, held=held, is_corrected=around.is_corrected)
     if held:
-        held.has_crm = around.has_crm
+        held.surroundings = around
     parts = [part.text for part in list_burst_parts(conn, message) if part.text]
     words = "\n".join([*parts, message.text or ""])
     facts = build_facts(

@@ -13,7 +13,7 @@ from analysis.regions import region_of
 from config.crash_points import crash_point
 from config.tenant import TenantConfig
 from routing.facts import COMMENT_SURFACES
-from store.analyses import NewAnalysis, Provenance, add_analysis, analysis_of, count_unknown_topics
+from store.analyses import NewAnalysis, Provenance, add_analysis, count_unknown_topics
 from store.canaries import drop_canary_run
 from store.crm_connections import has_crm
 from store.crm_states import Because, mark_dirty
@@ -243,21 +243,19 @@ def persist(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
             return verdict
         assert run is not None and run.answer is not None
         stored = run.answer
-        analysis_id = add_analysis(
-            conn,
-            ref,
-            NewAnalysis(
-                answer=stored["answer"],
-                run_kind=run.kind,
-                analyzer=stored["analyzer"],
-                model=stored["model"],
-                prompt_version=stored["prompt_version"],
-                prompt_hash=stored["prompt_hash"],
-                provenance=Provenance(**stored.get("provenance", {})),
-            ),
+        new = NewAnalysis(
+            answer=stored["answer"],
+            run_kind=run.kind,
+            analyzer=stored["analyzer"],
+            model=stored["model"],
+            prompt_version=stored["prompt_version"],
+            prompt_hash=stored["prompt_hash"],
+            provenance=Provenance(**stored.get("provenance", {})),
         )
-        if held and analysis_id:
-            held.analysis = analysis_of(stored["answer"], analysis_id=analysis_id)
+        if held:
+            held.add_analysis(conn, ref, new)
+        else:
+            add_analysis(conn, ref, new)
         count_unknown_topics(conn, ref.tenant_id, stored.get("unknown_topics", []))
         _move(conn, ref, held, to="persisted")
         crash_point("persist.before_commit")
@@ -307,7 +305,8 @@ def crm_sync(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
         if verdict:
             return verdict
         assert run is not None
-        is_synced = held.has_crm if held and held.has_crm is not None else has_crm(conn, ref.tenant_id)
+        around = held.surroundings if held else None
+        is_synced = around.has_crm if around else has_crm(conn, ref.tenant_id)
         if run.outcome == "analyzed" and is_synced:
             customer_id = find_customer_of(conn, ref.message_id)
             if customer_id:
