@@ -1,7 +1,7 @@
 """A decision's facts as they are stored, read back by this version whatever version wrote them."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from routing.facts import RoutingFacts
@@ -28,7 +28,7 @@ class ReadFacts:
 
 def facts_to_json(facts: RoutingFacts) -> dict[str, Any]:
     """The facts as a JSON object, every field under its own name."""
-    return asdict(facts)
+    return dict(vars(facts))
 
 
 def facts_from_json(inputs: Mapping[str, Any]) -> ReadFacts:

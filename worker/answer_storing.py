@@ -1,7 +1,7 @@
 """Storing what the model answered, with what follows it: one transaction where all goes well."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -145,6 +145,6 @@ def _answer_record(claimed: ClaimedCall, answer: Answer, *, escalated_from: str 
         "model": analysis.model,
         "prompt_version": analysis.prompt_version,
         "prompt_hash": answer.call.prompt_hash,
-        "provenance": asdict(provenance),
+        "provenance": vars(provenance),
         "unknown_topics": list(analysis.unknown_topics),
     }
