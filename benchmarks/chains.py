@@ -1,7 +1,7 @@
 """The whole pipe beside chains of five tasks that do nothing, on the same broker: `python -m benchmarks.chains [--quick]`.
 
 Celery as it comes, dramatiq's pipelines and taskiq, each two worker processes, by turns with the pipe, which has two analyze workers, and once
-again with one. Five no-ops commit nothing and keep no record; the ratio says what our work costs on top of an engine, not which engine is better.
+again with one. Its model answers from memory (benchmarks/instant_model.py). Five no-ops commit nothing and keep no record; the ratio says what our work costs on top of an engine, not which engine is better.
 """
 
 import statistics
@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import psycopg
 
 from benchmarks.bare_chain import measure_bare_chain
 from benchmarks.figures import Row, at_least, at_most, print_rows, ratios, spread, times
+from benchmarks.instant_model import running_model
 from benchmarks.live_event import running_stack
 from benchmarks.many_tenants import Account, add_tenants
 from benchmarks.peers import PEERS, NoIndex, install_peers, measure_peer, version_of
@@ -65,8 +65,11 @@ def rows(*, is_quick: bool = False) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="earshot-bench-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with running_stack(folder, workers=WORKERS) as stack:
-            httpx2.post(f"{stack['standins']['anthropic']}/_latency", json={"seconds": 0}).raise_for_status()
+        with (
+            running_model() as (model_url, model_pid),
+            running_stack(folder, workers=WORKERS, model_url=model_url, notes_commits=False) as stack,
+        ):
+            stack["pids"]["standins"].append(model_pid)
             return _rows(stack, add_tenants(folder, stack, count=TENANTS), is_quick=is_quick)
 
 

@@ -44,10 +44,18 @@ _WORDS = (
 
 
 @contextmanager
-def running_stack(folder: Path, *, workers: int = 1) -> Generator[dict[str, Any]]:
-    """What stack.json says of it, until the block ends. workers: processes of each role."""
+def running_stack(
+    folder: Path, *, workers: int = 1, model_url: str = "", notes_commits: bool = True
+) -> Generator[dict[str, Any]]:
+    """What stack.json says of it, until the block ends.
+
+    workers: processes of each role. model_url: who answers instead of the stand-in for Claude. notes_commits: whether Postgres keeps when each
+    transaction was committed.
+    """
     data = folder / "data"
     environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    if model_url:
+        environ |= {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "bench-key"}
     command = [sys.executable, "-m", "cli.main", "up", "--data", str(data), "--console-port", "0", "--receiver-port", "0", "--flower-port", "0", "--workers", str(workers)]  # fmt: skip
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
     assert stack.stdout is not None
@@ -56,7 +64,8 @@ def running_stack(folder: Path, *, workers: int = 1) -> Generator[dict[str, Any]
             if line.strip() == "READY":
                 break
         apply_tenant(folder, _SHOP)
-        _note_commits(json.loads((data / "stack.json").read_text(encoding="utf-8")))
+        if notes_commits:
+            _note_commits(json.loads((data / "stack.json").read_text(encoding="utf-8")))
         yield json.loads((data / "stack.json").read_text(encoding="utf-8"))
     finally:
         stack.send_signal(signal.SIGINT)
