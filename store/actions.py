@@ -17,52 +17,61 @@ REPEATABLE_KINDS = ("webhook",)
 
 @dataclass(frozen=True)
 class NewAction:
-    """An action to plan for one message."""
+    """An action to plan. settled: it takes effect with the decision itself (an escalation, an assignment), so that it is `sent` from the
+    start.
+    """
 
     planned: PlannedAction
-    conversation_id: str
-    customer_id: str
-    channel: str
     idempotency_key: str
-    language: str
     settled: bool
-    """True when it took effect with the decision itself (an escalation, an assignment): it is `sent` from the start."""
+
+    @property
+    def state(self) -> str:
+        """What it begins with."""
+        return "sent" if self.settled and self.planned.state == "pending" else self.planned.state
 
 
 @dataclass(frozen=True)
-class AddedAction:
-    """An action that was planned just now. state: `pending` must still be carried out."""
+class Plan:
+    """What is to be done about one message: none twice of a kind."""
 
-    id: str
-    state: str
+    conversation_id: str
+    customer_id: str
+    channel: str
+    language: str
+    actions: tuple[NewAction, ...]
+
+    @property
+    def calls_person(self) -> bool:
+        """Whether one of them escalates now."""
+        return any(one.planned == PlannedAction("escalate_to_human", "pending") for one in self.actions)
+
+    def as_values(self, ref: RunRef) -> dict[str, object]:
+        """Those of ADD_ACTIONS."""
+        return {
+            "tenant": ref.tenant_id,
+            "conversation": self.conversation_id,
+            "customer": self.customer_id,
+            "message": ref.message_id,
+            "channel": self.channel,
+            "language": self.language,
+            "action_kinds": [one.planned.kind for one in self.actions],
+            "action_keys": [one.idempotency_key for one in self.actions],
+            "action_states": [one.state for one in self.actions],
+        }
 
 
-def add_action(conn: Connection, ref: RunRef, new: NewAction) -> AddedAction | None:
-    """Plan an action; None when its key exists already."""
-    state = "sent" if new.settled and new.planned.state == "pending" else new.planned.state
-    row = conn.execute(
-        """
-        INSERT INTO action (
-            tenant_id, conversation_id, customer_id, message_id, channel, kind, idempotency_key, state, language, settled_at
-        )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s <> 'pending' THEN now() END)
-        ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
-        RETURNING id
-        """,
-        (
-            ref.tenant_id,
-            new.conversation_id,
-            new.customer_id,
-            ref.message_id,
-            new.channel,
-            new.planned.kind,
-            new.idempotency_key,
-            state,
-            new.language,
-            state,
-        ),
-    ).fetchone()
-    return AddedAction(str(row[0]), state) if row else None
+# Those whose key exists already stay as they are.
+ADD_ACTIONS = """
+    INSERT INTO action (
+        tenant_id, conversation_id, customer_id, message_id, channel, kind, idempotency_key, state, language, settled_at
+    )
+    SELECT %(tenant)s, %(conversation)s, %(customer)s, %(message)s, %(channel)s, given.kind, given.key, given.state, %(language)s,
+           CASE WHEN given.state <> 'pending' THEN now() END
+    FROM unnest(%(action_kinds)s::text[], %(action_keys)s::text[], %(action_states)s::text[]) AS given (kind, key, state)
+    ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
+    RETURNING kind, id
+"""
 
 
 # How many of each kind a customer had in the last 24 hours, not counting what never left.

@@ -16,21 +16,21 @@ SearchOutcome = Literal["waiting", "nobody", "ambiguous", "refused", "stopped"]
 NEVER = "100 years"
 
 
+LOOK_FOR = """
+    INSERT INTO crm_search AS s (customer_id, tenant_id, is_urgent)
+    SELECT %(customer)s, %(tenant)s, %(urgent)s
+    WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
+      AND EXISTS (SELECT FROM crm_connection WHERE tenant_id = %(tenant)s)
+    ON CONFLICT (customer_id) DO UPDATE SET
+        is_urgent = s.is_urgent OR EXCLUDED.is_urgent,
+        next_at = CASE WHEN EXCLUDED.is_urgent AND NOT s.is_urgent THEN now() ELSE s.next_at END
+    WHERE s.outcome <> 'stopped'
+"""
+
+
 def look_for(conn: Connection, tenant_id: int, customer_id: str, *, is_urgent: bool) -> None:
     """Have the customer looked for unless the record is known. An urgent one is looked for at once, and before others."""
-    conn.execute(
-        """
-        INSERT INTO crm_search AS s (customer_id, tenant_id, is_urgent)
-        SELECT %(customer)s, %(tenant)s, %(urgent)s
-        WHERE NOT EXISTS (SELECT FROM crm_link WHERE customer_id = %(customer)s)
-          AND EXISTS (SELECT FROM crm_connection WHERE tenant_id = %(tenant)s)
-        ON CONFLICT (customer_id) DO UPDATE SET
-            is_urgent = s.is_urgent OR EXCLUDED.is_urgent,
-            next_at = CASE WHEN EXCLUDED.is_urgent AND NOT s.is_urgent THEN now() ELSE s.next_at END
-        WHERE s.outcome <> 'stopped'
-        """,
-        {"customer": customer_id, "tenant": tenant_id, "urgent": is_urgent},
-    )
+    conn.execute(LOOK_FOR, {"customer": customer_id, "tenant": tenant_id, "urgent": is_urgent})
 
 
 def look_again(conn: Connection, tenant_id: int, customer_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from psycopg.types.json import Jsonb
 
-from store.crm_searches import look_for
+from store.crm_searches import LOOK_FOR
 from store.db import Connection
 
 # A burst of one customer becomes one write.
@@ -17,21 +17,29 @@ Because = Literal["message", "correction", "reanalyze", "sweep", "merge", "night
 BULK: frozenset[Because] = frozenset({"sweep", "nightly", "backfill"})
 
 
+_FIRST, _THEN = "WITH sought AS (", ")"
+_MARK = """
+    INSERT INTO crm_state AS s (customer_id, tenant_id, next_at, because, is_bulk)
+    VALUES (%(customer)s, %(tenant)s, now() + make_interval(secs => %(in_s)s), %(because)s, %(bulk)s)
+    ON CONFLICT (customer_id) DO UPDATE SET
+        version = s.version + 1,
+        because = CASE WHEN s.version > s.written_version AND NOT s.is_bulk THEN s.because ELSE EXCLUDED.because END,
+        is_bulk = EXCLUDED.is_bulk AND (s.is_bulk OR s.version = s.written_version),
+        next_at = CASE WHEN s.version > s.written_version THEN least(s.next_at, EXCLUDED.next_at) ELSE EXCLUDED.next_at END
+"""
+_MARK_AND_LOOK = _FIRST + LOOK_FOR + _THEN + _MARK
+
+
 def mark_dirty(conn: Connection, tenant_id: int, customer_id: str, *, because: Because) -> None:
     """The customer's labels may have changed; written after a short pause, in a batch."""
-    conn.execute(
-        """
-        INSERT INTO crm_state AS s (customer_id, tenant_id, next_at, because, is_bulk)
-        VALUES (%s, %s, now() + make_interval(secs => %s), %s, %s)
-        ON CONFLICT (customer_id) DO UPDATE SET
-            version = s.version + 1,
-            because = CASE WHEN s.version > s.written_version AND NOT s.is_bulk THEN s.because ELSE EXCLUDED.because END,
-            is_bulk = EXCLUDED.is_bulk AND (s.is_bulk OR s.version = s.written_version),
-            next_at = CASE WHEN s.version > s.written_version THEN least(s.next_at, EXCLUDED.next_at) ELSE EXCLUDED.next_at END
-        """,
-        (customer_id, tenant_id, DEBOUNCE_S, because, because in BULK),
-    )
-    look_for(conn, tenant_id, customer_id, is_urgent=False)
+    values = {
+        "customer": customer_id,
+        "tenant": tenant_id,
+        "in_s": DEBOUNCE_S,
+        "because": because,
+        "bulk": because in BULK,
+    }
+    conn.execute(_MARK_AND_LOOK, {**values, "urgent": False})
 
 
 def mark_counts_dirty(conn: Connection) -> int:

@@ -33,13 +33,15 @@ class Conversation:
     closed_by_rule: bool
     escalated_message_id: str | None
     """The message that called a person, while the conversation is open."""
+    was_reopened: bool
+    """It was resolved and opened again at least once."""
 
 
 # Of `conversation AS c` and `customer AS u`.
 CONVERSATION = """c.id::text, c.customer_id::text, c.channel, c.account_id, c.state, c.priority, c.taken_over, c.last_inbound_at,
     c.last_human_answer_at, c.routed_sent_at, c.routed_message_id::text, u.high_value, u.tier,
     c.state = 'resolved' AND coalesce(c.resolved_by = 'rule', false),
-    CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text
+    CASE WHEN c.state = 'open' THEN c.escalated_message_id END::text, c.reopened > 0
 """
 _SELECT, _LOCKED = (
     "SELECT ",
@@ -83,13 +85,15 @@ _PLACE = """
         version = version + 1
 """
 _NEXT, _IS, _BY_ID = ", ", " = ", " WHERE id = %(conversation)s"
-_PLACE_WITH_WISH = _PLACE + _NEXT + WISH_COLUMNS + _IS + WISH_VALUES + _BY_ID
-_PLACE_ALONE = _PLACE + _BY_ID
+_WISHED = _NEXT + WISH_COLUMNS + _IS + WISH_VALUES
+_ESCALATED = ", escalated_message_id = %(by_message)s"
 
 
 @dataclass(frozen=True)
 class Placing:
-    """A conversation is put where the decision about one of its messages says. wish: noted with it, as `want_agent` does."""
+    """A conversation is put where the decision about one of its messages says. wish, escalates: noted with it, as `want_agent` and
+    `note_escalation` do.
+    """
 
     conversation_id: str
     queue: str
@@ -97,11 +101,12 @@ class Placing:
     message_id: str
     sent_at: datetime
     wish: Wish | None = None
+    escalates: bool = False
 
     @property
     def statement(self) -> LiteralString:
         """What does it, for the values of `as_values`."""
-        return _PLACE_WITH_WISH if self.wish else _PLACE_ALONE
+        return _PLACE + (_WISHED if self.wish else "") + (_ESCALATED if self.escalates else "") + _BY_ID
 
     def as_values(self) -> dict[str, object]:
         """By the names that the statement has for them."""

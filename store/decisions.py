@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from routing.facts import Decision, PlannedAction, RoutingFacts, RoutingPolicy, Trial
 from routing.stored_facts import facts_to_json
+from store.actions import ADD_ACTIONS, Plan
 from store.customers import Placing
 from store.db import Connection
 from store.policies import remember_policy, snapshot_of
@@ -27,9 +28,11 @@ _ADD = """
     RETURNING EXISTS (
         SELECT FROM routing_policy AS p
         WHERE p.tenant_id = routing_decision.tenant_id AND p.policy_hash = routing_decision.policy_hash
-    )
+    ) AS is_known
 """
-_PLACED, _AND = "WITH placed AS (", ")"
+_WITH, _PLACED, _PLANNED, _DECIDED, _AND, _END = "WITH ", "placed AS (", "planned AS (", "decided AS (", "), ", ")"
+_ALONE = " SELECT (SELECT is_known FROM decided), NULL"
+_WITH_ACTIONS = " SELECT (SELECT is_known FROM decided), (SELECT jsonb_object_agg(kind, id) FROM planned)"
 
 
 def add_decision(
@@ -42,11 +45,12 @@ def add_decision(
     analysis_id: str | None,
     applied: bool,
     placing: Placing | None = None,
-) -> bool:
+    plan: Plan | None = None,
+) -> dict[str, str]:
     """Append one decision, unique per message and run, with the policy it was made under. applied: it placed the conversation.
-    placing: which is done in the same statement, also where the decision stands already.
+    placing, plan: what is done in the same statement, also where the decision stands already.
 
-    False when there already is one.
+    Returns the ids of the actions that were planned just now, by their kind.
     """
     snapshot = snapshot_of(ref.tenant_id, policy)
     values: dict[str, object] = {
@@ -67,11 +71,21 @@ def add_decision(
         "tags": list(decision.tags),
         "trials": Jsonb([asdict(trial) for trial in decision.trials]),
     }
-    query = _PLACED + placing.statement + _AND + _ADD if placing else _ADD
-    row = conn.execute(query, values | (placing.as_values() if placing else {})).fetchone()
-    if row and not row[0]:
+    query = _DECIDED + _ADD + _END
+    if plan:
+        query = _PLANNED + ADD_ACTIONS + _AND + query + _WITH_ACTIONS
+        values |= plan.as_values(ref)
+    else:
+        query += _ALONE
+    if placing:
+        query = _PLACED + placing.statement + _AND + query
+        values |= placing.as_values()
+    row = conn.execute(_WITH + query, values).fetchone()
+    assert row is not None
+    is_known, planned = row
+    if is_known is False:
         remember_policy(conn, ref.tenant_id, snapshot)
-    return row is not None
+    return planned or {}
 
 
 @dataclass(frozen=True)

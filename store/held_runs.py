@@ -20,6 +20,7 @@ from store.runs import (
     lock_run_and_message,
     store_answer,
 )
+from store.sla_clocks import WRITE_CLOCKS, NewClocks, write_clocks
 from store.surroundings import Surroundings, add_analysis_and_look
 
 
@@ -28,7 +29,8 @@ class HeldRun:
     """The run and its message, both locked. Its row is written by `let_go` or `finish_and_settle`.
 
     conversation: the message's, locked with its customer; None when it must be locked still. is_over: the last stage is done. analysis: what
-    was appended for it in this transaction. surroundings: of its message, None until somebody has looked.
+    was appended for it in this transaction. surroundings: of its message, None until somebody has looked. clocks: of the conversation, to be
+    written with the run.
     """
 
     run: LockedRun
@@ -37,6 +39,7 @@ class HeldRun:
     is_over: bool = False
     analysis: StoredAnalysis | None = None
     surroundings: Surroundings | None = None
+    clocks: NewClocks | None = None
 
     def advance(self, *, to: RunState) -> None:
         """Where it stands as far as this transaction has come."""
@@ -94,7 +97,8 @@ def hold_run(conn: Connection, ref: RunRef, message: StoredMessage) -> HeldRun |
 
 
 def let_go(conn: Connection, ref: RunRef, held: HeldRun, *, lease_token: str) -> None:
-    """Write how far a held run has come."""
+    """Write how far a held run has come, and the clocks that came of it."""
+    write_clocks(conn, held.clocks)
     if held.is_over:
         finish(conn, ref, kind=held.run.kind, outcome=held.run.outcome)
     elif held.run.state == "analyzed" and held.run.answer is not None:
@@ -103,11 +107,14 @@ def let_go(conn: Connection, ref: RunRef, held: HeldRun, *, lease_token: str) ->
         advance(conn, ref, to=held.run.state, outcome=held.run.outcome)
 
 
-_TOLD, _SETTLED = ", told AS (", "), settled AS ("
-_FINISH_AND_SETTLE = CLOSED + _TOLD + FINISHED_MESSAGE + _SETTLED + SETTLE + AND_COUNT
+_TOLD, _CLOCKS, _SETTLED = ", told AS (", "), clocks AS (", "), settled AS ("
+_FINISH, _AND_SETTLE = CLOSED + _TOLD + FINISHED_MESSAGE, _SETTLED + SETTLE + AND_COUNT
 
 
 def finish_and_settle(conn: Connection, ref: RunRef, egress_id: str, end: CallEnd, *, held: HeldRun) -> None:
-    """`finish` and `settle_counted_call` in one statement, for a run that is over."""
+    """`finish` and `settle_counted_call` in one statement with the clocks that came of it, for a run that is over."""
     values = finished(ref, kind=held.run.kind, outcome=held.run.outcome) | end.as_values(egress_id)
-    conn.execute(_FINISH_AND_SETTLE, {**values, "tenant": ref.tenant_id})
+    if held.clocks:
+        conn.execute(_FINISH + _CLOCKS + WRITE_CLOCKS + _AND_SETTLE, values | held.clocks.as_values())
+    else:
+        conn.execute(_FINISH + _AND_SETTLE, {**values, "tenant": ref.tenant_id})

@@ -19,21 +19,46 @@ LOOK_BACK = timedelta(days=90)
 MOST_MESSAGES = 2000
 
 
-def recompute_clocks(
-    conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig, is_locked: bool = False
-) -> None:
+@dataclass(frozen=True)
+class NewClocks:
+    """Clocks of one conversation that are to be written as they are here."""
+
+    tenant_id: int
+    conversation_id: str
+    clocks: tuple[Clock, ...]
+
+    def as_values(self) -> dict[str, object]:
+        """Those of WRITE_CLOCKS."""
+        return {
+            "tenant": self.tenant_id,
+            "conversation": self.conversation_id,
+            # An array of the driver's for each column took more processor than computing the clocks.
+            "clocks": json.dumps([vars(clock) for clock in self.clocks], default=datetime.isoformat),
+        }
+
+
+def recompute_clocks(conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig) -> None:
     """Bring the clocks of one conversation in line with its rows; repeating it changes nothing.
 
     To be called at the end of any transaction that changed a message's decision, noted a person's answer, or resolved, reopened,
     snoozed or woke the conversation: when that began and ended is read off the conversation's row here and kept. Writes no alert.
-    Locks the conversation's row; is_locked: the transaction holds it already.
+    Locks the conversation's row.
     """
-    if not is_locked:
-        conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,))
+    conn.execute("SELECT FROM conversation WHERE id = %s FOR UPDATE", (conversation_id,))
+    write_clocks(conn, find_new_clocks(conn, tenant_id, conversation_id, tenant=tenant))
+
+
+def find_new_clocks(
+    conn: Connection, tenant_id: int, conversation_id: str, *, tenant: TenantConfig
+) -> NewClocks | None:
+    """`recompute_clocks` but for the last thing it does: writing those that are new or other than they stood. None when there are none.
+
+    The transaction must hold the conversation's row, and see to it that they are written before it ends.
+    """
     known = _read_rows(conn, conversation_id)
     if known is None:  # merged into another one, whose clocks are stale
         conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
-        return
+        return None
     if known.marked_at:
         _unmark(conn, conversation_id, known.marked_at)
     if _note_rests(conn, tenant_id, conversation_id, known, tenant=tenant):
@@ -41,8 +66,12 @@ def recompute_clocks(
         assert known is not None
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
     carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
-    _upsert(conn, tenant_id, conversation_id, [clock for clock in clocks if clock not in known.right])
-    _carry_over(conn, conversation_id, carried)
+    new = NewClocks(tenant_id, conversation_id, tuple(clock for clock in clocks if clock not in known.right))
+    if carried:
+        write_clocks(conn, new)
+        _carry_over(conn, conversation_id, carried)
+        return None
+    return new if new.clocks else None
 
 
 def mark_clocks_stale(conn: Connection, conversation_ids: Iterable[str]) -> None:
@@ -328,38 +357,33 @@ def _carry_over(conn: Connection, conversation_id: str, said: list[_Said]) -> No
         )
 
 
-def _upsert(conn: Connection, tenant_id: int, conversation_id: str, clocks: list[Clock]) -> None:
-    if not clocks:
-        return
-    conn.execute(
-        """
-        INSERT INTO sla_clock AS c (
-            tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min, counts, due_at,
-            warn_at, state, met_at, ended_at, paused_min
-        )
-        SELECT %s, %s, given.*
-        FROM jsonb_to_recordset(%s::jsonb) AS given (
-            message_id uuid, kind text, episode_at timestamptz, started_at timestamptz, priority text, queue text, target_min integer,
-            counts text, due_at timestamptz, warn_at timestamptz, state text, met_at timestamptz, ended_at timestamptz,
-            paused_min double precision
-        )
-        ON CONFLICT (conversation_id, kind, started_at) DO UPDATE
-            SET message_id = EXCLUDED.message_id, episode_at = EXCLUDED.episode_at, priority = EXCLUDED.priority,
-                queue = EXCLUDED.queue, target_min = EXCLUDED.target_min, counts = EXCLUDED.counts, due_at = EXCLUDED.due_at,
-                warn_at = EXCLUDED.warn_at, state = EXCLUDED.state, met_at = EXCLUDED.met_at, ended_at = EXCLUDED.ended_at,
-                paused_min = EXCLUDED.paused_min,
-                -- Due again: what was said before no longer holds.
-                breached_at = CASE WHEN EXCLUDED.state = 'breached' THEN c.breached_at END
-            -- A clock that has stopped keeps the target it had, whatever the tenant sets later.
-            WHERE c.ended_at IS NULL
-               OR (c.message_id, c.episode_at, c.priority, c.queue, c.met_at, c.ended_at)
-                  IS DISTINCT FROM (EXCLUDED.message_id, EXCLUDED.episode_at, EXCLUDED.priority, EXCLUDED.queue,
-                                    EXCLUDED.met_at, EXCLUDED.ended_at)
-        """,
-        (
-            tenant_id,
-            conversation_id,
-            # An array of the driver's for each column took more processor than computing the clocks.
-            json.dumps([vars(clock) for clock in clocks], default=datetime.isoformat),
-        ),
+WRITE_CLOCKS = """
+    INSERT INTO sla_clock AS c (
+        tenant_id, conversation_id, message_id, kind, episode_at, started_at, priority, queue, target_min, counts, due_at,
+        warn_at, state, met_at, ended_at, paused_min
     )
+    SELECT %(tenant)s, %(conversation)s, given.*
+    FROM jsonb_to_recordset(%(clocks)s::jsonb) AS given (
+        message_id uuid, kind text, episode_at timestamptz, started_at timestamptz, priority text, queue text, target_min integer,
+        counts text, due_at timestamptz, warn_at timestamptz, state text, met_at timestamptz, ended_at timestamptz,
+        paused_min double precision
+    )
+    ON CONFLICT (conversation_id, kind, started_at) DO UPDATE
+        SET message_id = EXCLUDED.message_id, episode_at = EXCLUDED.episode_at, priority = EXCLUDED.priority,
+            queue = EXCLUDED.queue, target_min = EXCLUDED.target_min, counts = EXCLUDED.counts, due_at = EXCLUDED.due_at,
+            warn_at = EXCLUDED.warn_at, state = EXCLUDED.state, met_at = EXCLUDED.met_at, ended_at = EXCLUDED.ended_at,
+            paused_min = EXCLUDED.paused_min,
+            -- Due again: what was said before no longer holds.
+            breached_at = CASE WHEN EXCLUDED.state = 'breached' THEN c.breached_at END
+        -- A clock that has stopped keeps the target it had, whatever the tenant sets later.
+        WHERE c.ended_at IS NULL
+           OR (c.message_id, c.episode_at, c.priority, c.queue, c.met_at, c.ended_at)
+              IS DISTINCT FROM (EXCLUDED.message_id, EXCLUDED.episode_at, EXCLUDED.priority, EXCLUDED.queue,
+                                EXCLUDED.met_at, EXCLUDED.ended_at)
+"""
+
+
+def write_clocks(conn: Connection, new: NewClocks | None) -> None:
+    """Write what `find_new_clocks` has found."""
+    if new and new.clocks:
+        conn.execute(WRITE_CLOCKS, new.as_values())

@@ -156,6 +156,6 @@ def _decide_anew(
         conversation=conversation,
         analysis_id=label.analysis.id,
         wish=wish_of(decision, tenant=tenant),
-    )
+    ).places
     recompute_clocks(conn, tenant_id, conversation.id, tenant=tenant)
     return decision, moved

@@ -24,13 +24,14 @@ def carry_out(
     conversation: Conversation,
     tenant: TenantConfig,
     now: datetime,
+    places: bool,
 ) -> None:
     """The effect of an action that was planned just now; nothing for those that leave the building, and for `assign`, which
-    worker.assigning notes where the decision places the conversation.
+    worker.assigning notes where the decision places the conversation. places: it does, and an escalation was noted with it.
     """
     config = tenant.actions.get(kind, ActionConfig())
     match kind:
-        case "escalate_to_human":
+        case "escalate_to_human" if not places:
             note_escalation(conn, conversation.id, ref.message_id)
         case "tag":
             add_tags(conn, ref, conversation.id, config.tags)

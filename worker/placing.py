@@ -1,7 +1,10 @@
 """Which decision says where a conversation stands, and putting it there."""
 
+from dataclasses import dataclass
+
 from routing.facts import Decision, RoutingFacts, RoutingPolicy
 from routing.place import Claim, takes_place
+from store.actions import Plan
 from store.assignments import Wish
 from store.customers import Conversation, Placing, reopen_for_message
 from store.db import Connection
@@ -37,6 +40,16 @@ def takes_over(
     )
 
 
+@dataclass(frozen=True)
+class Placed:
+    """What a decision has done. places: the conversation stands where it says, and if a person was to be called, that is noted. action_ids:
+    of what was planned just now, by kind.
+    """
+
+    places: bool
+    action_ids: dict[str, str]
+
+
 def store_and_place(
     conn: Connection,
     ref: RunRef,
@@ -50,11 +63,11 @@ def store_and_place(
     may_place: bool = True,
     is_first: bool = False,
     wish: Wish | None = None,
-) -> bool:
-    """Store the decision about the message with what it was made of, and put the conversation where it says when this message
-    speaks for it from now on, with whom that takes. Returns whether it does. The conversation is locked. may_place: False only stores. is_first: the
-    message is decided for the first time; a conversation that an automation has ended meanwhile is open again when it needs a
-    person.
+    plan: Plan | None = None,
+) -> Placed:
+    """Store the decision about the message with what it was made of and what is planned, and put the conversation where it says when this
+    message speaks for it from now on, with whom that takes. The conversation is locked. may_place: False only stores. is_first: the message
+    is decided for the first time; a conversation that an automation has ended meanwhile is open again when it needs a person.
     """
     places = may_place and takes_over(conversation, decision, message, is_first=is_first)
     placing = Placing(
@@ -64,8 +77,9 @@ def store_and_place(
         message_id=message.id,
         sent_at=message.sent_at,
         wish=wish,
+        escalates=plan is not None and plan.calls_person,
     )
-    add_decision(
+    action_ids = add_decision(
         conn,
         ref,
         decision,
@@ -74,7 +88,8 @@ def store_and_place(
         analysis_id=analysis_id,
         applied=places,
         placing=placing if places else None,
+        plan=plan,
     )
     if places and is_first and conversation.closed_by_rule and decision.queue != "auto":
         reopen_for_message(conn, ref.tenant_id, conversation.id, sent_at=message.sent_at)
-    return places
+    return Placed(places, action_ids)

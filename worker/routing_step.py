@@ -7,7 +7,7 @@ from config.tenant import TenantConfig
 from routing.actions import CRM_TASKS, INTERNAL, idempotency_key
 from routing.playbooks import policy_for
 from routing.rules import Decision, decide
-from store.actions import NewAction, add_action
+from store.actions import NewAction, Plan
 from store.analyses import StoredAnalysis
 from store.crm_events import NewEvent, add_event
 from store.customers import Conversation, close_conversation, is_open_for_late_message, lock_conversation
@@ -17,16 +17,18 @@ from store.held_runs import HeldRun
 from store.internal_actions import add_tags
 from store.messages import StoredMessage, list_burst_parts
 from store.runs import LockedRun, RunRef
-from store.sla_clocks import recompute_clocks
+from store.sla_clocks import find_new_clocks, write_clocks
 from store.surroundings import read_surroundings
 from worker.assigning import wish_of
 from worker.churn_step import review_mood
 from worker.decision_facts import build_facts
 from worker.internal_actions import carry_out
-from worker.placing import store_and_place
+from worker.placing import Placed, store_and_place
 from worker.survey_step import close_after_score, with_survey
 
 NOTE_PRIORITY = "P1"
+# These take effect with the decision.
+_AT_ONCE = INTERNAL | CRM_TASKS
 
 
 def _add_note(conn: Connection, ref: RunRef, decision: Decision, *, message: StoredMessage, now: datetime) -> None:
@@ -103,7 +105,7 @@ def decide_and_store(
     # A second look that came to nothing leaves what the first one said.
     empty_handed = run.kind == "reanalyze" and run.outcome == "unanalyzed" and message.edits == 0
     is_first = run.kind == "initial"
-    places = store_and_place(
+    placed = store_and_place(
         conn,
         ref,
         decision,
@@ -115,10 +117,15 @@ def decide_and_store(
         may_place=not empty_handed,
         is_first=is_first,
         wish=wish_of(decision, tenant=tenant),
+        plan=_plan(ref, decision, conversation=conversation, language=facts.language),
     )
-    if places:
+    if placed.places:
         close_after_score(conn, facts, decision, message=message, conversation=conversation)
-    elif is_first and is_open_for_late_message(conn, conversation.id, message_id=message.id):
+    elif (
+        is_first
+        and conversation.was_reopened
+        and is_open_for_late_message(conn, conversation.id, message_id=message.id)
+    ):
         close_conversation(conn, conversation.id)
     is_bad_news = facts.allow_actions and analysis is not None and analysis.sentiment == "negative"
     if analysis and (is_bad_news or around.had_churn_alert):
@@ -135,17 +142,12 @@ def decide_and_store(
         add_tags(conn, ref, conversation.id, decision.tags)
     if run.kind == "initial" and decision.priority == NOTE_PRIORITY and around.has_crm:
         _add_note(conn, ref, decision, message=message, now=now)
-    pending = _plan_actions(
-        conn,
-        ref,
-        decision,
-        conversation=conversation,
-        tenant=tenant,
-        language=facts.language,
-        may_close=places,
-        now=now,
-    )
-    recompute_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant, is_locked=True)
+    pending = _carry_out(conn, ref, decision, placed=placed, conversation=conversation, tenant=tenant, now=now)
+    clocks = find_new_clocks(conn, ref.tenant_id, conversation.id, tenant=tenant)
+    if held:
+        held.clocks = clocks
+    else:
+        write_clocks(conn, clocks)
     return pending
 
 
@@ -161,38 +163,47 @@ def _label(
     return (label.analysis, label.corrected) if label else (None, ())
 
 
-def _plan_actions(
+def _plan(ref: RunRef, decision: Decision, *, conversation: Conversation, language: str) -> Plan | None:
+    """The automations that the decision sets off, as rows to be; None when there are none."""
+    if not decision.actions:
+        return None
+    actions = tuple(
+        NewAction(planned, idempotency_key(ref.message_id, planned.kind), settled=planned.kind in _AT_ONCE)
+        for planned in decision.actions
+    )
+    return Plan(conversation.id, conversation.customer_id, conversation.channel, language, actions)
+
+
+def _carry_out(
     conn: Connection,
     ref: RunRef,
     decision: Decision,
     *,
+    placed: Placed,
     conversation: Conversation,
     tenant: TenantConfig,
-    language: str,
-    may_close: bool,
     now: datetime,
 ) -> list[str]:
-    """may_close: False when a later message, or an urgent one, holds the conversation: thanks to this one do not end it."""
+    """Do what takes effect at once of what was planned just now. Returns the ids of the rest.
+
+    When a later message, or an urgent one, holds the conversation, thanks to this one do not end it.
+    """
     pending: list[str] = []
     for planned in decision.actions:
-        settled = planned.kind in INTERNAL or planned.kind in CRM_TASKS
-        added = add_action(
-            conn,
-            ref,
-            NewAction(
-                planned=planned,
-                conversation_id=conversation.id,
-                customer_id=conversation.customer_id,
-                channel=conversation.channel,
-                idempotency_key=idempotency_key(ref.message_id, planned.kind),
-                language=language,
-                settled=settled,
-            ),
-        )
-        if added and added.state == "pending":
-            pending.append(added.id)
-        if added and planned.state == "pending":
-            carry_out(conn, ref, planned.kind, decision=decision, conversation=conversation, tenant=tenant, now=now)
-        if may_close and planned.kind == "close_with_thanks" and planned.state == "pending":
+        action_id = placed.action_ids.get(planned.kind)
+        if action_id and planned.state == "pending":
+            if planned.kind not in _AT_ONCE:
+                pending.append(action_id)
+            carry_out(
+                conn,
+                ref,
+                planned.kind,
+                decision=decision,
+                conversation=conversation,
+                tenant=tenant,
+                now=now,
+                places=placed.places,
+            )
+        if placed.places and planned.kind == "close_with_thanks" and planned.state == "pending":
             close_conversation(conn, conversation.id)
     return pending

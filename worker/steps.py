@@ -308,7 +308,7 @@ def crm_sync(deps: Deps, ref: RunRef, *, held: HeldRun | None = None) -> Next:
         around = held.surroundings if held else None
         is_synced = around.has_crm if around else has_crm(conn, ref.tenant_id)
         if run.outcome == "analyzed" and is_synced:
-            customer_id = find_customer_of(conn, ref.message_id)
+            customer_id = held.message.customer_id if held else find_customer_of(conn, ref.message_id)
             if customer_id:
                 mark_dirty(conn, ref.tenant_id, customer_id, because=CARD_CHANGES[run.kind])
         if held:

@@ -16,8 +16,8 @@ from worker.deps import build_deps
 SIZE = Size(messages=20_000, customers=3_000, open=500)
 # Smaller ones may be read whole.
 LARGE = 30
-# More than the driver waits for before it has the server keep a plan.
-PASSES = 8
+# Each form of a statement is sent more often than the driver waits for before it has the server keep a plan.
+PASSES = 24
 
 
 class Behind:
