@@ -22,15 +22,18 @@ def list_labelled(conn: Connection, customer_id: str, *, since: datetime) -> lis
         FROM (
             SELECT id, conversation_id, sent_at
             FROM message
-            WHERE customer_id = %s AND sent_at >= %s AND direction = 'inbound' AND NOT is_history AND NOT is_survey_answer
+            WHERE customer_id = %(customer)s AND sent_at >= %(since)s
+              -- No month before or after these is looked through.
+              AND id >= uuid_floor(%(since)s::timestamptz - interval '1 day') AND id < uuid_floor(now() + interval '1 day')
+              AND direction = 'inbound' AND NOT is_history AND NOT is_survey_answer
               AND joined_to IS NULL AND state NOT IN ('erased', 'ignored') AND conversation_id IS NOT NULL
             ORDER BY sent_at DESC, id DESC
-            LIMIT %s
+            LIMIT %(most)s
         ) AS m
         CROSS JOIN LATERAL effective_label(m.id) AS reads
         ORDER BY m.sent_at, m.id
         """,
-        (customer_id, since, MAX_MESSAGES),
+        {"customer": customer_id, "since": since, "most": MAX_MESSAGES},
     ).fetchall()
     return [LabelledMessage(*row) for row in rows]
 

@@ -157,13 +157,15 @@ _ROWS = """
     ), said AS MATERIALIZED (
         SELECT id, sent_at, received_at, direction, edits, state
         FROM message
-        WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span) AND id < uuid_floor(now() + interval '1 day')
+        WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span)
+          -- No month before or after these is looked through.
+          AND id >= uuid_floor(now() - %(months)s - interval '1 day') AND id < uuid_floor(now() + interval '1 day')
           AND (direction = 'inbound' OR author = 'human') AND NOT is_history
         ORDER BY sent_at DESC, id DESC
         LIMIT %(most)s
     )
-    SELECT 'state' AS kind, span.now AS at, c.snoozed_until AS other, NULL AS one, NULL AS two, NULL AS three,
-           c.state = 'resolved' AS holds
+    SELECT 'state' AS kind, span.now AS at, c.snoozed_until AS other, CASE WHEN since < now - %(months)s THEN since::text END AS one,
+           NULL AS two, NULL AS three, c.state = 'resolved' AS holds
     FROM conversation AS c CROSS JOIN span
     WHERE c.id = %(id)s
     UNION ALL
@@ -212,8 +214,10 @@ _ROWS = """
 """
 
 
-def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
-    rows = conn.execute(_ROWS, {"id": conversation_id, "back": LOOK_BACK, "most": MOST_MESSAGES}).fetchall()
+def _read_rows(conn: Connection, conversation_id: str, *, months: timedelta = LOOK_BACK) -> _Known | None:
+    """months: how far back messages are looked through. Where a clock still runs that began before, they are read once more."""
+    values = {"id": conversation_id, "back": LOOK_BACK, "months": months, "most": MOST_MESSAGES}
+    rows = conn.execute(_ROWS, values).fetchall()
     of: dict[str, list[tuple[Any, ...]]] = {
         kind: [] for kind in ("state", "wrote", "answered", "rest", "clock", "marked")
     }
@@ -221,7 +225,9 @@ def _read_rows(conn: Connection, conversation_id: str) -> _Known | None:
         of[kind].append(tuple(values))
     if not of["state"]:
         return None
-    ((now, snoozed_until, *_, is_resolved),) = of["state"]
+    ((now, snoozed_until, since, *_, is_resolved),) = of["state"]
+    if since:
+        return _read_rows(conn, conversation_id, months=now - datetime.fromisoformat(since))
     clocks = [(_read_clock(row), is_told) for _, _, row, *_, is_told in of["clock"]]
     return _Known(
         now=now,

@@ -4,9 +4,11 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from psycopg import sql
+
 from store.conversation_events import Actor
 from store.sla_alerts import MOST_SINGLE_ALERTS
-from store.sla_clocks import mark_clocks_stale, recompute_clocks
+from store.sla_clocks import LOOK_BACK, mark_clocks_stale, recompute_clocks
 from store.work_items import get_work_item, reopen_item, resolve_item, snooze_item
 from tests.integration.passes import run_all
 from tests.waiting import wait_until
@@ -193,6 +195,48 @@ def test_a_mark_that_is_set_while_clocks_are_computed_stays_for_the_next_time(de
     assert owner.execute("SELECT count(*) FROM stale_clock").fetchone() == (1,)
     compute()
     assert owner.execute("SELECT count(*) FROM stale_clock").fetchone() == (0,)
+
+
+def test_a_clock_that_still_runs_is_kept_by_a_message_of_long_ago(deps, receive, owner, tenant_ids):
+    """Months before those that are looked through for other clocks."""
+    ref = write(deps, receive, URGENT, 5)
+    aged = age_by_days(owner, ref, 2 * LOOK_BACK.days)
+    began = [row[:3] for row in clocks(owner)]
+    write(deps, receive, "And another thing", 1)
+    assert [row[:3] for row in clocks(owner)] == began
+    assert owner.execute("SELECT DISTINCT message_id::text FROM sla_clock WHERE kind = 'resolution'").fetchall() == [
+        (aged,)
+    ]
+    echo(deps, receive, 0)
+    (conversation_id,) = owner.execute("SELECT id::text FROM conversation").fetchone()
+    owner.execute("UPDATE conversation SET state = 'resolved'")
+    tenant = deps.tenants.get(tenant_ids["acme"])
+    with deps.database.tenant_transaction(tenant_ids["acme"]) as conn:
+        recompute_clocks(conn, tenant_ids["acme"], conversation_id, tenant=tenant)
+    assert owner.execute("SELECT count(*) FROM sla_clock WHERE ended_at IS NULL").fetchone() == (0,)
+
+
+def age_by_days(owner, ref, days):
+    """As if the message, what was decided about it, and its clocks were so many days older. Returns the message's id."""
+    owner.execute("SELECT ensure_month_partitions((now() - make_interval(days => %s))::date, 1)", (days,))
+    sent_at, aged = owner.execute(
+        "SELECT sent_at - make_interval(days => %s), uuid_floor(sent_at - make_interval(days => %s)) FROM message",
+        (days, days),
+    ).fetchone()
+    for table in ("message_key", "routing_decision", "message_analysis", "sla_clock"):
+        owner.execute(sql.SQL("UPDATE {} SET message_id = %s").format(sql.Identifier(table)), (aged,))
+    owner.execute("UPDATE message SET id = %s, sent_at = %s, received_at = %s", (aged, sent_at, sent_at))
+    owner.execute(
+        """
+        UPDATE sla_clock
+        SET episode_at = episode_at - span.back, started_at = started_at - span.back, due_at = due_at - span.back,
+            warn_at = warn_at - span.back
+        FROM (SELECT make_interval(days => %s)) AS span (back)
+        """,
+        (days,),
+    )
+    owner.execute("UPDATE conversation SET routed_message_id = %s, routed_sent_at = %s", (aged, sent_at))
+    return str(aged)
 
 
 def test_resolving_ends_the_matter_and_opening_it_again_goes_on(deps, receive, owner, tenant_ids):
