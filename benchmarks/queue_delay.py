@@ -37,7 +37,7 @@ from tests.webhooks import signature, whatsapp_body, whatsapp_message
 from worker.lanes import queue_of
 
 WAITING, MODEL_S = 100_000, 1.5
-LIVE_PER_S, LIVE_S = 6.0, 17.0
+LIVE_PER_S, LIVE_S = 6.0, 16.0
 LIMIT_MS = 250.0
 PER_BODY, RINGS_AT_ONCE = 1000, 500
 # Until what begins has begun.

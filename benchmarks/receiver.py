@@ -220,7 +220,7 @@ def rows(*, is_quick: bool = False) -> list[Row]:
                 times(ratios(ours.cpu_ms, other.cpu_ms)),
             ),
         ]
-    alone = measure(rounds=rounds, seconds=seconds, large=0, processes=1, names=(OURS, CHECKS))
+    alone = measure(rounds=2, seconds=seconds, large=0, processes=1, names=(OURS, CHECKS))
     found.append(_speed_row(f"one process each, beside: {CHECKS}", alone[OURS], alone[CHECKS]))
     limit, met = at_most(max(ours.large_ms), LARGE_LIMIT_MS, "ms, the slowest")
     large = f"a body with {UPDATES:,} updates, alone, beside: {COMMITS}"
