@@ -66,13 +66,15 @@ def describe_messages(conn: Connection, message_ids: list[str]) -> list[dict[str
     rows = conn.execute(
         """
         SELECT m.id::text, m.sent_at, m.channel, m.surface, reads.sentiment, reads.score, reads.intent, reads.topics
-        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS given (id, place)
-        -- Said outright, no other month is opened.
-        JOIN message AS m ON m.id = given.id AND m.id >= %(first)s::uuid AND m.id <= %(last)s::uuid
+        FROM unnest(%s::uuid[]) WITH ORDINALITY AS given (id, place)
+        -- Each by itself: without statistics all messages of the tenant would be read for these few.
+        CROSS JOIN LATERAL (
+            SELECT id, sent_at, channel, surface FROM message WHERE id = given.id OFFSET 0
+        ) AS m
         CROSS JOIN LATERAL effective_label(m.id) AS reads
         ORDER BY given.place
         """,
-        {"ids": message_ids, "first": min(message_ids, default=None), "last": max(message_ids, default=None)},
+        (message_ids,),
     ).fetchall()
     return [
         {

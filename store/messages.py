@@ -43,29 +43,13 @@ class StoredMessage:
     """Earlier messages of its burst are analyzed with it."""
 
 
-# What is analyzed together was written within a minute. Between its webhooks lie days at most, also where Meta had to try for long.
-PARTS_WITHIN_MS = 30 * 24 * 3600 * 1000
-# Those of StoredMessage, in its order, for the values of `of_message`.
+# Those of StoredMessage, in its order.
 MESSAGE_COLUMNS = """message.id::text, message.direction, message.author, message.is_history, message.group_id,
     message.joined_to::text, message.edits, message.channel, message.surface, message.account_id, message.provider_message_id,
     message.message_type, message.text, message.sent_at, message.received_at, message.state, message.sender,
     message.customer_id::text, message.conversation_id::text, message.minimized_text, message.minimizer_version,
-    message.reply_to_provider_id, message.choice_id, EXISTS (
-        SELECT FROM message AS part
-        -- Said outright, no other month is opened.
-        WHERE part.joined_to = message.id AND part.id >= %(parts_from)s::uuid AND part.id < %(parts_until)s::uuid
-    )"""
-_SELECT, _BY_ID = "SELECT ", " FROM message WHERE id = %(message)s"
-
-
-def of_message(message_id: str) -> dict[str, str]:
-    """The values of MESSAGE_COLUMNS, and the message's id itself: a uuidv7 begins with when it was made, in milliseconds."""
-    came_at_ms = int(message_id.replace("-", "")[:12], 16)
-    return {
-        "message": message_id,
-        "parts_from": f"{max(came_at_ms - PARTS_WITHIN_MS, 0):012x}{0:020x}",
-        "parts_until": f"{came_at_ms + PARTS_WITHIN_MS:012x}{0:020x}",
-    }
+    message.reply_to_provider_id, message.choice_id, EXISTS (SELECT FROM message AS part WHERE part.joined_to = message.id)"""
+_SELECT, _BY_ID = "SELECT ", " FROM message WHERE id = %s"
 
 
 def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
@@ -78,7 +62,7 @@ def has_message(conn: Connection, tenant_id: int, message_id: str) -> bool:
 
 def get_message(conn: Connection, message_id: str) -> StoredMessage:
     """The message of the transaction's tenant. Raises: LookupError when there is none."""
-    row = conn.execute(_SELECT + MESSAGE_COLUMNS + _BY_ID, of_message(message_id)).fetchone()
+    row = conn.execute(_SELECT + MESSAGE_COLUMNS + _BY_ID, (message_id,)).fetchone()
     if row is None:
         raise LookupError(message_id)
     return StoredMessage(*row)

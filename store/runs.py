@@ -6,7 +6,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from store.db import Connection
-from store.messages import MESSAGE_COLUMNS, StoredMessage, of_message
+from store.messages import MESSAGE_COLUMNS, StoredMessage
 
 RunState = Literal["received", "minimized", "analyzed", "persisted", "routed", "dead"]
 Outcome = Literal["analyzed", "no_text", "unanalyzed"]
@@ -63,8 +63,8 @@ RUN = """
 _LOCKED = " FROM run WHERE id = %s AND tenant_id = %s FOR UPDATE"
 _AND_MESSAGE = ", "
 _LOCKED_WITH_MESSAGE = """
-    FROM run JOIN message ON message.id = %(message)s
-    WHERE run.id = %(run)s AND run.tenant_id = %(tenant)s
+    FROM run JOIN message ON message.id = %s
+    WHERE run.id = %s AND run.tenant_id = %s
     FOR UPDATE OF run FOR NO KEY UPDATE OF message
 """
 RUN_WIDTH = len(fields(LockedRun))
@@ -83,8 +83,7 @@ def lock_run_and_message(conn: Connection, ref: RunRef) -> tuple[LockedRun, Stor
     Raises: LookupError when there is a run and no message.
     """
     query = RUN + _AND_MESSAGE + MESSAGE_COLUMNS + _LOCKED_WITH_MESSAGE
-    values = of_message(ref.message_id) | {"run": ref.run_id, "tenant": ref.tenant_id}
-    row = conn.execute(query, values).fetchone()
+    row = conn.execute(query, (ref.message_id, ref.run_id, ref.tenant_id)).fetchone()
     if row is None:
         if lock_run(conn, ref):
             raise LookupError(ref.message_id)
