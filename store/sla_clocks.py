@@ -6,17 +6,13 @@ locked; who has no tenant settings at hand calls `mark_clocks_stale`, and the ne
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from config.tenant import TenantConfig
-from routing.sla_clocks import Clock, Rest, Story, Wrote, clocks_of, has_open_episode, starts_of
+from routing.sla_clocks import Clock, clocks_of, has_open_episode, starts_of
 from store.db import Connection
-
-# What is older stands as it is, unless a clock that is still running began there; so does what came before so many messages and answers.
-LOOK_BACK = timedelta(days=90)
-MOST_MESSAGES = 2000
+from store.sla_clock_rows import ClockRows, read_rows
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,14 @@ def find_new_clocks(
 
     The transaction must hold the conversation's row, and see to it that they are written before it ends.
     """
-    known = _read_rows(conn, conversation_id)
+    known = read_rows(conn, conversation_id)
     if known is None:  # merged into another one, whose clocks are stale
         conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s", (conversation_id,))
         return None
     if known.marked_at:
         _unmark(conn, conversation_id, known.marked_at)
     if _note_rests(conn, tenant_id, conversation_id, known, tenant=tenant):
-        known = _read_rows(conn, conversation_id)
+        known = read_rows(conn, conversation_id)
         assert known is not None
     clocks = clocks_of(known.story, sla=tenant.sla, hours=tenant.hours, now=known.now)
     carried = _drop_wrong(conn, conversation_id, clocks, known=known, tenant=tenant) if known.clocks else []
@@ -121,144 +117,12 @@ def move_clocks(conn: Connection, *, moved: str, stays: str) -> None:
     mark_clocks_stale(conn, [stays])
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Everything since then, as of now by the Postgres clock.
-
-    open_rests: the kinds of rests that have not ended. clocks: what stands. right: of these, the ones that need no word about a breach taken
-    back. is_resolved, snoozed_until: what the conversation's row says. marked_at: when the clocks were said to be stale.
-    """
-
-    now: datetime
-    is_resolved: bool
-    snoozed_until: datetime | None
-    story: Story
-    open_rests: frozenset[str]
-    clocks: tuple[Clock, ...]
-    right: frozenset[Clock]
-    marked_at: datetime | None
-
-
-_CLOCK_COLUMNS = tuple(one.name for one in fields(Clock))
-_CLOCK_TIMES = ("episode_at", "started_at", "due_at", "warn_at", "met_at", "ended_at")
-
-
-# In one statement, as every message takes it: rows of a kind, two times, three words and a yes or no.
-#
-# wrote: the customer's live messages with the decision that counts for their clocks. That is the first one made with the model's answer
-# (the keyword reading's until then), or the newest where the words were changed or a person has corrected the label; what was decided by
-# corrections that are undone, counts no more. A message whose automation failed and fell to a person needs one.
-# answered: when people answered. The conversation's own note of the newest is among them: an echo may not have its place yet.
-_ROWS = """
-    WITH span AS (
-        SELECT now() AS now, least(now() - %(back)s, (
-            SELECT min(episode_at) FROM sla_clock WHERE conversation_id = %(id)s AND ended_at IS NULL
-        )) AS since
-    ), said AS MATERIALIZED (
-        SELECT id, sent_at, received_at, direction, edits, state
-        FROM message
-        WHERE conversation_id = %(id)s AND sent_at >= (SELECT since FROM span)
-          -- No month before or after these is looked through.
-          AND id >= uuid_floor(now() - %(months)s - interval '1 day') AND id < uuid_floor(now() + interval '1 day')
-          AND (direction = 'inbound' OR author = 'human') AND NOT is_history
-        ORDER BY sent_at DESC, id DESC
-        LIMIT %(most)s
-    )
-    SELECT 'state' AS kind, span.now AS at, c.snoozed_until AS other, CASE WHEN since < now - %(months)s THEN since::text END AS one,
-           NULL AS two, NULL AS three, c.state = 'resolved' AS holds
-    FROM conversation AS c CROSS JOIN span
-    WHERE c.id = %(id)s
-    UNION ALL
-    SELECT 'wrote', least(m.sent_at, m.received_at), m.received_at, m.id::text, d.priority, d.queue,
-           d.queue <> 'auto' OR EXISTS (
-               SELECT
-               FROM action AS a
-               -- By itself, else row-level security has all alerts of the tenant looked at (store/known_identities.py).
-               CROSS JOIN LATERAL (
-                   SELECT FROM alert WHERE tenant_id = a.tenant_id AND key = 'needs_person:' || a.id::text OFFSET 0
-               ) AS alert
-               WHERE a.message_id = m.id
-           )
-    FROM said AS m CROSS JOIN LATERAL (
-        SELECT r.priority, r.queue
-        FROM routing_decision AS r
-        CROSS JOIN LATERAL (SELECT jsonb_array_length(coalesce(r.inputs -> 'corrected', '[]')) > 0) AS by (correction)
-        WHERE r.message_id = m.id
-          AND (NOT by.correction OR EXISTS (SELECT FROM correction AS c WHERE c.message_id = m.id AND c.undone_at IS NULL))
-        ORDER BY r.provisional, CASE WHEN m.edits > 0 OR by.correction THEN r.created_at END DESC NULLS LAST, r.id
-        LIMIT 1
-    ) AS d
-    WHERE m.direction = 'inbound'
-      AND (m.state <> 'erased' OR EXISTS (
-          SELECT FROM sla_clock AS c WHERE c.conversation_id = %(id)s AND c.message_id = m.id AND c.ended_at IS NOT NULL
-      ))
-    UNION ALL
-    SELECT 'answered', least(sent_at, received_at), NULL, NULL, NULL, NULL, NULL
-    FROM said
-    WHERE direction = 'outbound'
-    UNION ALL
-    SELECT 'answered', last_human_answer_at, NULL, NULL, NULL, NULL, NULL
-    FROM conversation
-    WHERE id = %(id)s AND last_human_answer_at >= (SELECT since FROM span)
-    UNION ALL
-    SELECT 'rest', began_at, CASE WHEN kind = 'snoozed' THEN least(ended_at, until) WHEN by_hand THEN ended_at END,
-           kind, NULL, NULL, ended_at IS NULL
-    FROM conversation_rest
-    WHERE conversation_id = %(id)s AND (began_at >= (SELECT since FROM span) OR ended_at IS NULL)
-    UNION ALL
-    SELECT 'clock', NULL, NULL, to_jsonb(s)::text, NULL, NULL, breached_at IS NOT NULL
-    FROM sla_clock AS s
-    WHERE conversation_id = %(id)s AND started_at >= (SELECT since FROM span)
-    UNION ALL
-    SELECT 'marked', marked_at, NULL, NULL, NULL, NULL, NULL FROM stale_clock WHERE conversation_id = %(id)s
-"""
-
-
-def _read_rows(conn: Connection, conversation_id: str, *, months: timedelta = LOOK_BACK) -> _Known | None:
-    """months: how far back messages are looked through. Where a clock still runs that began before, they are read once more."""
-    values = {"id": conversation_id, "back": LOOK_BACK, "months": months, "most": MOST_MESSAGES}
-    rows = conn.execute(_ROWS, values).fetchall()
-    of: dict[str, list[tuple[Any, ...]]] = {
-        kind: [] for kind in ("state", "wrote", "answered", "rest", "clock", "marked")
-    }
-    for kind, *values in rows:
-        of[kind].append(tuple(values))
-    if not of["state"]:
-        return None
-    ((now, snoozed_until, since, *_, is_resolved),) = of["state"]
-    if since:
-        return _read_rows(conn, conversation_id, months=now - datetime.fromisoformat(since))
-    clocks = [(_read_clock(row), is_told) for _, _, row, *_, is_told in of["clock"]]
-    return _Known(
-        now=now,
-        is_resolved=is_resolved,
-        snoozed_until=snoozed_until,
-        story=Story(
-            wrote=tuple(Wrote(*row) for row in of["wrote"]),
-            answered=tuple(sorted({at for at, *_ in of["answered"]})),
-            rests=tuple(Rest(kind, began_at, ended_at) for began_at, ended_at, kind, *_ in of["rest"]),
-        ),
-        open_rests=frozenset(kind for _, _, kind, _, _, is_open in of["rest"] if is_open),
-        clocks=tuple(clock for clock, _ in clocks),
-        right=frozenset(clock for clock, is_told in clocks if clock.state == "breached" or not is_told),
-        marked_at=of["marked"][0][0] if of["marked"] else None,
-    )
-
-
-def _read_clock(row: str) -> Clock:
-    said: dict[str, Any] = json.loads(row)
-    for name in _CLOCK_TIMES:
-        if said[name] is not None:
-            said[name] = datetime.fromisoformat(said[name])
-    return Clock(**{name: said[name] for name in _CLOCK_COLUMNS})
-
-
 def _unmark(conn: Connection, conversation_id: str, marked_at: datetime) -> None:
     """A mark that was set since, for what has not been read, stays for the next time."""
     conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s AND marked_at = %s", (conversation_id, marked_at))
 
 
-def _note_rests(conn: Connection, tenant_id: int, conversation_id: str, known: _Known, *, tenant: TenantConfig) -> bool:
+def _note_rests(conn: Connection, tenant_id: int, conversation_id: str, known: ClockRows, *, tenant: TenantConfig) -> bool:
     """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now. Returns whether that was news."""
     # A conversation in which nobody had to do anything has nothing to rest from.
     changed = False
@@ -320,7 +184,7 @@ class _Said:
 
 
 def _drop_wrong(
-    conn: Connection, conversation_id: str, clocks: tuple[Clock, ...], *, known: _Known, tenant: TenantConfig
+    conn: Connection, conversation_id: str, clocks: tuple[Clock, ...], *, known: ClockRows, tenant: TenantConfig
 ) -> list[_Said]:
     """Delete clocks that never were, and running ones whose target was switched off. What has ended under a target stays."""
     starts = starts_of(known.story, sla=tenant.sla)

@@ -8,7 +8,8 @@ from psycopg import sql
 
 from store.conversation_events import Actor
 from store.sla_alerts import MOST_SINGLE_ALERTS
-from store.sla_clocks import LOOK_BACK, mark_clocks_stale, recompute_clocks
+from store.sla_clock_rows import LOOK_BACK
+from store.sla_clocks import mark_clocks_stale, recompute_clocks
 from store.work_items import get_work_item, reopen_item, resolve_item, snooze_item
 from tests.integration.passes import run_all
 from tests.waiting import wait_until

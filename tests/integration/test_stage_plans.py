@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.console_database import add_people
 from benchmarks.large_tenant import Size, fill_tenant
-from store.sla_clocks import LOOK_BACK
+from store.sla_clock_rows import LOOK_BACK
 from tests.webhooks import whatsapp_body, whatsapp_message
 from worker import analyze_step, steps
 from worker.claim_ahead import minimize_and_claim
