@@ -122,7 +122,9 @@ def _unmark(conn: Connection, conversation_id: str, marked_at: datetime) -> None
     conn.execute("DELETE FROM stale_clock WHERE conversation_id = %s AND marked_at = %s", (conversation_id, marked_at))
 
 
-def _note_rests(conn: Connection, tenant_id: int, conversation_id: str, known: ClockRows, *, tenant: TenantConfig) -> bool:
+def _note_rests(
+    conn: Connection, tenant_id: int, conversation_id: str, known: ClockRows, *, tenant: TenantConfig
+) -> bool:
     """Keep when the conversation was resolved or fell asleep, and when that ended, as its row says now. Returns whether that was news."""
     # A conversation in which nobody had to do anything has nothing to rest from.
     changed = False
